@@ -1,0 +1,3 @@
+//! The `dumpwright` command.
+
+fn main() {}

@@ -1,0 +1,51 @@
+//! What the bytes of a crash dump are: structures, constants and flags.
+//!
+//! Plain data, with no I/O, no allocation beyond names for printing, and no
+//! unsafe code. Every structure is `#[repr(C)]` over little-endian integer
+//! types, so it has the layout of the file on any host; its size is asserted
+//! at compile time and its documentation names the header it comes from.
+//!
+//! - [`flags`]: [`Qualifier`], [`FormatFlags`] and [`MinidumpType`], the inputs
+//!   of `WriteDumpFile2`.
+//! - [`minidump`]: the user-mode minidump.
+//! - [`context`]: the processor `CONTEXT` records.
+//! - [`cab`]: the limits of a Microsoft cabinet.
+
+#![forbid(unsafe_code)]
+#![no_std]
+
+extern crate alloc;
+
+pub mod cab;
+pub mod context;
+pub mod flags;
+pub mod minidump;
+
+pub use flags::{FormatFlags, MinidumpType, Qualifier};
+
+/// Asserts at compile time that a wire structure has the documented size.
+macro_rules! assert_size {
+    ($ty:ty, $size:expr) => {
+        const _: () = assert!(core::mem::size_of::<$ty>() == $size);
+    };
+}
+pub(crate) use assert_size;
+
+/// Declares little-endian wire structures with the derives that all of them
+/// need, and asserts their sizes.
+macro_rules! wire {
+    ($( $(#[$meta:meta])* pub struct $name:ident [$size:expr] { $( $(#[$fmeta:meta])* pub $field:ident : $ty:ty ),* $(,)? } )*) => {
+        $(
+            $(#[$meta])*
+            #[derive(
+                Clone, Copy, Debug,
+                zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout,
+                zerocopy::Immutable, zerocopy::Unaligned,
+            )]
+            #[repr(C)]
+            pub struct $name { $( $(#[$fmeta])* pub $field: $ty ),* }
+            $crate::assert_size!($name, $size);
+        )*
+    };
+}
+pub(crate) use wire;

@@ -1,0 +1,153 @@
+//! Addresses of the target, and sets of ranges of them.
+
+use std::fmt;
+
+/// A range of virtual addresses of the target: `start` inclusive, `end` exclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AddressRange {
+    /// First address.
+    pub start: u64,
+    /// First address past the end; never less than `start`.
+    pub end: u64,
+}
+
+impl AddressRange {
+    /// The range from `start` to `end`; empty at `start` when `end` is smaller.
+    pub fn new(start: u64, end: u64) -> Self {
+        AddressRange { start, end: end.max(start) }
+    }
+
+    /// The range of `len` bytes at `start`, cut at the end of the address space.
+    pub fn with_len(start: u64, len: u64) -> Self {
+        AddressRange { start, end: start.saturating_add(len) }
+    }
+
+    /// Length in bytes.
+    pub fn len(self) -> u64 {
+        self.end - self.start
+    }
+
+    /// Whether it holds no address.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// Whether `address` lies in it.
+    pub fn contains(self, address: u64) -> bool {
+        (self.start..self.end).contains(&address)
+    }
+
+    /// The part that both ranges have; empty (at some address) if none.
+    pub fn intersection(self, other: AddressRange) -> AddressRange {
+        AddressRange::new(self.start.max(other.start), self.end.min(other.end))
+    }
+
+    /// Whether the ranges share an address.
+    pub fn overlaps(self, other: AddressRange) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
+    /// The smallest range of whole units of `align` (a power of two) around it.
+    pub fn align_outward(self, align: u64) -> AddressRange {
+        let mask = align - 1;
+        AddressRange {
+            start: self.start & !mask,
+            end: self.end.checked_add(mask).map_or(u64::MAX & !mask, |e| e & !mask),
+        }
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}-{:#x}", self.start, self.end)
+    }
+}
+
+/// A set of addresses, held as sorted ranges that neither overlap nor touch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RangeSet(Vec<AddressRange>);
+
+impl RangeSet {
+    /// The empty set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The ranges, in order.
+    pub fn ranges(&self) -> &[AddressRange] {
+        &self.0
+    }
+
+    /// Addresses in the set.
+    pub fn len(&self) -> u64 {
+        self.0.iter().map(|r| r.len()).sum()
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a range. Cheap at the end of the set, so add in order where you can.
+    pub fn insert(&mut self, range: AddressRange) {
+        if range.is_empty() {
+            return;
+        }
+        // The ranges that touch the new one become one range with it.
+        let first = self.0.partition_point(|r| r.end < range.start);
+        let last = first + self.0[first..].partition_point(|r| r.start <= range.end);
+        let merged = self.0[first..last].iter().fold(range, |acc, r| AddressRange {
+            start: acc.start.min(r.start),
+            end: acc.end.max(r.end),
+        });
+        self.0.splice(first..last, [merged]);
+    }
+
+    /// The range of the set that holds `address`.
+    pub fn find(&self, address: u64) -> Option<AddressRange> {
+        let next = self.0.partition_point(|r| r.end <= address);
+        self.0.get(next).copied().filter(|r| r.contains(address))
+    }
+
+    /// The parts of `range` that are in the set, in order.
+    pub fn within(&self, range: AddressRange) -> impl Iterator<Item = AddressRange> + '_ {
+        let first = self.0.partition_point(|r| r.end <= range.start);
+        self.0[first..]
+            .iter()
+            .take_while(move |r| r.start < range.end)
+            .map(move |r| r.intersection(range))
+    }
+
+    /// The parts of `range` that are not in the set, in order.
+    pub fn missing_from(&self, range: AddressRange) -> Vec<AddressRange> {
+        let mut at = range.start;
+        let mut gaps = Vec::new();
+        for present in self.within(range) {
+            if present.start > at {
+                gaps.push(AddressRange::new(at, present.start));
+            }
+            at = present.end;
+        }
+        if at < range.end {
+            gaps.push(AddressRange::new(at, range.end));
+        }
+        gaps
+    }
+
+    /// The addresses of this set that are not in `other`.
+    pub fn difference(&self, other: &RangeSet) -> RangeSet {
+        RangeSet(self.0.iter().flat_map(|r| other.missing_from(*r)).collect())
+    }
+}
+
+impl FromIterator<AddressRange> for RangeSet {
+    fn from_iter<I: IntoIterator<Item = AddressRange>>(ranges: I) -> Self {
+        let mut sorted: Vec<_> = ranges.into_iter().collect();
+        sorted.sort_unstable();
+        let mut set = RangeSet::new();
+        for range in sorted {
+            set.insert(range);
+        }
+        set
+    }
+}

@@ -1,0 +1,59 @@
+//! Trouble that does not abort a dump: recorded in it and counted in the summary.
+
+use crate::address::AddressRange;
+use serde::Serialize;
+
+/// One thing that could not be had, in the words of a reader of the dump.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SoftError {
+    /// What it is about: `thread 1234`, `handle 7`, `IPT_TRACE`.
+    pub subject: String,
+    /// What happened, with its cause.
+    pub message: String,
+}
+
+impl SoftError {
+    /// A soft error about `subject`.
+    pub fn new(subject: impl Into<String>, message: impl Into<String>) -> Self {
+        SoftError { subject: subject.into(), message: message.into() }
+    }
+}
+
+/// Memory that belongs in the dump and could not be read. Where its bytes have
+/// a place in the file they are zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// The addresses.
+    pub range: AddressRange,
+    /// Why.
+    pub reason: HoleReason,
+}
+
+/// Why memory could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HoleReason {
+    /// The read failed with this `errno`.
+    Errno(i32),
+    /// The mapping reaches past the end of its file.
+    PastEndOfFile,
+    /// A user-space pager (userfaultfd) would have to supply the pages.
+    UserFault,
+    /// The target has no contents for the range (a dump or core without it).
+    NotInSource,
+}
+
+impl std::fmt::Display for HoleReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            HoleReason::Errno(errno) => {
+                write!(f, "{}", std::io::Error::from_raw_os_error(*errno))
+            }
+            HoleReason::PastEndOfFile => {
+                f.write_str("the mapping reaches past the end of its file")
+            }
+            HoleReason::UserFault => f.write_str("the pages wait for a user-space pager"),
+            HoleReason::NotInSource => f.write_str("the source does not hold it"),
+        }
+    }
+}

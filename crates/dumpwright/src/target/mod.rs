@@ -1,0 +1,146 @@
+//! What can be dumped.
+//!
+//! A target holds a process still, describes it as a [`ProcessSnapshot`] and
+//! gives its memory through [`MemorySource`]. Everything after it — plan,
+//! layout, write, package — sees only these, so a new kind of target is one new
+//! folder here.
+
+mod snapshot;
+
+#[cfg(target_os = "linux")]
+pub mod linux;
+
+pub use snapshot::*;
+
+use crate::address::AddressRange;
+use crate::soft_error::Hole;
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+
+/// A user-mode process, or something that stands for one.
+pub trait ProcessTarget: Send {
+    /// What the process is, as it was when it was held still.
+    fn snapshot(&self) -> &ProcessSnapshot;
+
+    /// Its memory.
+    fn memory(&self) -> &dyn MemorySource;
+
+    /// Lets the process go on. The memory may change from here on; the snapshot
+    /// stays. Does nothing the second time, or for a target that never ran.
+    fn release(&mut self);
+
+    /// How long the process has stood still, or stood still until it was
+    /// released; `None` for a target that never ran.
+    fn held(&self) -> Option<Duration>;
+
+    /// Opens the file that a module was mapped from, as the target sees it.
+    fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File>;
+}
+
+/// The memory of a target.
+pub trait MemorySource: Send + Sync {
+    /// Reads `ranges`, back to back, into `buf`, whose length is their sum.
+    ///
+    /// Always fills all of `buf`: bytes that cannot be read become zero, and
+    /// each such range is added to `holes` (whole pages where the target has
+    /// pages).
+    fn read(&self, ranges: &[AddressRange], buf: &mut [u8], holes: &mut Vec<Hole>);
+
+    /// The parts of `range` that have contents of their own, in whole pages
+    /// (cut to `range`), in order.
+    ///
+    /// The rest was never populated: it reads as the region's
+    /// [`Absent`](Region::absent) says. Works without populating anything.
+    fn populated(&self, range: AddressRange) -> Vec<AddressRange>;
+}
+
+impl dyn MemorySource + '_ {
+    /// Reads exactly `buf.len()` bytes at `address`; `false`, with nothing
+    /// promised of `buf`, if any of them cannot be read.
+    pub fn read_exact(&self, address: u64, buf: &mut [u8]) -> bool {
+        let Some(end) = address.checked_add(buf.len() as u64) else { return false };
+        let mut holes = Vec::new();
+        self.read(&[AddressRange::new(address, end)], buf, &mut holes);
+        holes.is_empty()
+    }
+
+    /// Reads a little-endian `u64`.
+    pub fn read_u64(&self, address: u64) -> Option<u64> {
+        let mut buf = [0; 8];
+        self.read_exact(address, &mut buf).then(|| u64::from_le_bytes(buf))
+    }
+
+    /// Reads a NUL-terminated string of at most `max` bytes, without the NUL.
+    /// `None` if memory ends before a NUL is found.
+    pub fn read_c_string(&self, address: u64, max: usize) -> Option<Vec<u8>> {
+        const CHUNK: u64 = 256;
+        let mut out = Vec::new();
+        let mut at = address;
+        while out.len() < max {
+            // Chunks end at multiples of the chunk size, so that none crosses
+            // into a page that the string does not reach.
+            let end = (at / CHUNK + 1).checked_mul(CHUNK)?;
+            let mut chunk = [0; CHUNK as usize];
+            let chunk = &mut chunk[..(end - at) as usize];
+            if !self.read_exact(at, chunk) {
+                return None;
+            }
+            if let Some(nul) = chunk.iter().position(|b| *b == 0) {
+                out.extend_from_slice(&chunk[..nul]);
+                out.truncate(max);
+                return Some(out);
+            }
+            out.extend_from_slice(chunk);
+            at = end;
+        }
+        None
+    }
+}
+
+/// What a dump will need to know of its target, so that a live process is held
+/// no longer than that takes. Made from a request by
+/// [`DumpRequest::wants`](crate::DumpRequest::wants).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Open handles.
+    pub handles: bool,
+    /// Thread times, start addresses and affinities.
+    pub thread_info: bool,
+    /// Extended processor state (AVX and later) behind each context.
+    pub extended_state: bool,
+    /// Where the PEB and TEBs, or what stands for them, are.
+    pub process_data: bool,
+    /// Header and unwind-table ranges of modules.
+    pub module_headers: bool,
+    /// Credentials.
+    pub token: bool,
+    /// Memory counters of the process.
+    pub vm_counters: bool,
+    /// Memory counters of the system.
+    pub system_memory: bool,
+    /// Where an exception is to be found.
+    pub exception: ExceptionSource,
+}
+
+/// Where in the target an exception was left, as WinDbg's `.dump /x` options
+/// say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExceptionSource {
+    /// `-xt`: the thread it belongs to.
+    pub thread: Option<Tid>,
+    /// `-xc`: address of the context; on Linux a `ucontext_t`.
+    pub context: Option<u64>,
+    /// `-xr`: address of the record; on Linux a `siginfo_t`.
+    pub record: Option<u64>,
+    /// `-xp`: address of a pair of pointers, to record and context, as in
+    /// `EXCEPTION_POINTERS`.
+    pub pointers: Option<u64>,
+}
+
+impl ExceptionSource {
+    /// Whether anything is given.
+    pub fn is_given(&self) -> bool {
+        *self != Self::default()
+    }
+}

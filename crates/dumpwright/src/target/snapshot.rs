@@ -1,0 +1,458 @@
+//! What a process was when it was held still: plain data, the same for every
+//! kind of target.
+
+use crate::address::AddressRange;
+use crate::soft_error::SoftError;
+use bitflags::bitflags;
+use dumpwright_format::minidump::{ProcessVmCounters2, StreamType, SystemMemoryInfo1};
+use serde::Serialize;
+use std::fmt;
+
+/// A process id, as the dumper's own namespace counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Pid(pub u32);
+
+/// A thread id, as the dumper's own namespace counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Tid(pub u32);
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Tid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A time as Windows counts it: 100 ns units since 1601-01-01 UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileTime(pub u64);
+
+impl FileTime {
+    const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
+    const UNITS_PER_SECOND: u64 = 10_000_000;
+
+    /// From nanoseconds since 1970.
+    pub fn from_unix_nanos(nanos: u64) -> Self {
+        FileTime(Self::UNIX_EPOCH + nanos / 100)
+    }
+
+    /// Whole seconds since 1970; 0 for times before.
+    pub fn unix_seconds(self) -> u64 {
+        self.0.saturating_sub(Self::UNIX_EPOCH) / Self::UNITS_PER_SECOND
+    }
+}
+
+/// Everything about a process except the contents of its memory.
+#[derive(Clone, Debug)]
+pub struct ProcessSnapshot {
+    /// The machine and its operating system.
+    pub system: SystemSnapshot,
+    /// The process as a whole.
+    pub process: ProcessInfo,
+    /// Its threads, the main thread first where it lives.
+    pub threads: Vec<ThreadSnapshot>,
+    /// Its modules, the executable first.
+    pub modules: Vec<ModuleSnapshot>,
+    /// Modules that it had loaded; what is known of them.
+    pub unloaded_modules: Vec<UnloadedModuleSnapshot>,
+    /// Its address space: mapped regions in order, without gaps' descriptions.
+    pub regions: Vec<Region>,
+    /// The first address past user space.
+    pub address_space_end: u64,
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// Open handles, when [`Wants::handles`](super::Wants::handles) asked.
+    pub handles: Vec<HandleSnapshot>,
+    /// The exception that the process stopped for, or that the request named.
+    pub exception: Option<ExceptionSnapshot>,
+    /// Streams that only this platform has, as bytes (`/proc` files on Linux).
+    pub platform_streams: Vec<PlatformStream>,
+    /// The dynamic linker's own list of libraries.
+    pub dso_debug: Option<DsoDebugSnapshot>,
+    /// Where argv, envp and the auxiliary vector are.
+    pub initial_stack: Option<InitialStack>,
+    /// Further memory of the PEB kind: `r_debug`, link map, when asked for.
+    pub process_data: Vec<AddressRange>,
+    /// Credentials as text, one `key: value` a line, when asked for.
+    pub token: Option<String>,
+    /// Memory counters, when asked for.
+    pub vm_counters: Option<ProcessVmCounters2>,
+    /// Memory counters of the system, when asked for.
+    pub system_memory: Option<SystemMemoryInfo1>,
+    /// What could not be had.
+    pub soft_errors: Vec<SoftError>,
+}
+
+/// Processor architectures that a target can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Architecture {
+    /// x86-64.
+    Amd64,
+    /// 64-bit ARM.
+    Arm64,
+}
+
+impl Architecture {
+    /// Bytes below the stack pointer that belong to the running function.
+    pub fn red_zone(self) -> u64 {
+        match self {
+            Architecture::Amd64 => 128,
+            Architecture::Arm64 => 0,
+        }
+    }
+}
+
+/// The machine and its operating system.
+#[derive(Clone, Debug)]
+pub struct SystemSnapshot {
+    /// Processor architecture of the process.
+    pub architecture: Architecture,
+    /// `SystemInfo::platform_id`.
+    pub platform_id: u32,
+    /// `SystemInfo::processor_level`.
+    pub processor_level: u16,
+    /// `SystemInfo::processor_revision`.
+    pub processor_revision: u16,
+    /// `SystemInfo::cpu`.
+    pub cpu: [u8; 24],
+    /// Processors that are on line.
+    pub number_of_processors: u32,
+    /// Operating system version: major, minor, build.
+    pub version: [u32; 3],
+    /// Kernel and distribution (`CSDVersion`).
+    pub description: String,
+    /// Build of the kernel (`MiscInfo::build_string`).
+    pub build: String,
+    /// Maximum and current clock in MHz, where known.
+    pub processor_mhz: Option<[u32; 2]>,
+    /// Minutes to add to local time for UTC, and the zone's name.
+    pub time_zone: Option<(i32, String)>,
+    /// How extended contexts are laid out, when the request wants them and the
+    /// processor has them.
+    pub xstate: Option<XstateLayout>,
+}
+
+/// Layout of the XSAVE area behind an extended context.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct XstateLayout {
+    /// Mask of features (`XCR0`).
+    pub features: u64,
+    /// Bytes of a whole extended context: `CONTEXT`, `CONTEXT_EX`, XSAVE area.
+    pub context_size: u32,
+    /// Feature number, offset in the XSAVE area, size.
+    pub components: Vec<(u32, u32, u32)>,
+}
+
+/// The process as a whole.
+#[derive(Clone, Debug)]
+pub struct ProcessInfo {
+    /// Process id in the dumper's namespace.
+    pub pid: Pid,
+    /// Process id in each namespace from the dumper's inward; the last one is
+    /// what the process itself sees.
+    pub namespace_pids: Vec<u32>,
+    /// Short name.
+    pub name: String,
+    /// When it was created.
+    pub create_time: FileTime,
+    /// User time in 100 ns units.
+    pub user_time: u64,
+    /// Kernel time in 100 ns units.
+    pub kernel_time: u64,
+}
+
+/// Registers of a thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// The wire `CONTEXT` of the architecture, with the extended state behind
+    /// it where asked for.
+    pub context: Vec<u8>,
+    /// Instruction pointer.
+    pub instruction_pointer: u64,
+    /// Stack pointer.
+    pub stack_pointer: u64,
+    /// Every general register, for pointers to follow.
+    pub general: Vec<u64>,
+}
+
+/// A thread.
+#[derive(Clone, Debug)]
+pub struct ThreadSnapshot {
+    /// Thread id.
+    pub tid: Tid,
+    /// Name.
+    pub name: String,
+    /// Registers.
+    pub registers: Registers,
+    /// Thread pointer (FS base, `TPIDR_EL0`); TEB on Windows.
+    pub thread_pointer: u64,
+    /// How often it was suspended before it was dumped.
+    pub suspend_count: u32,
+    /// Priority as the platform counts it.
+    pub priority: i32,
+    /// Times and more, when [`Wants::thread_info`](super::Wants::thread_info) asked.
+    pub info: Option<ThreadTimes>,
+    /// Thread control block, static TLS and rseq area, when
+    /// [`Wants::process_data`](super::Wants::process_data) asked.
+    pub local_storage: Vec<AddressRange>,
+}
+
+/// Times, start address and affinity of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadTimes {
+    /// Creation.
+    pub create_time: FileTime,
+    /// Kernel time in 100 ns units.
+    pub kernel_time: u64,
+    /// User time in 100 ns units.
+    pub user_time: u64,
+    /// Start address, where known.
+    pub start_address: Option<u64>,
+    /// Mask of the first 64 processors.
+    pub affinity: u64,
+}
+
+/// A loaded module.
+#[derive(Clone, Debug)]
+pub struct ModuleSnapshot {
+    /// Load address.
+    pub base: u64,
+    /// Bytes from the load address to the end of the last segment.
+    pub size: u64,
+    /// Full path as the target sees it, or the name of a module without a file.
+    pub path: String,
+    /// What identifies its debug file.
+    pub debug_id: DebugId,
+    /// Version, where it has one.
+    pub version: Option<[u16; 4]>,
+    /// Timestamp of a PE header; 0 for ELF.
+    pub time_date_stamp: u32,
+    /// Checksum of a PE header; 0 for ELF.
+    pub check_sum: u32,
+    /// Load segments, in whole pages as they are mapped, `.bss` included.
+    pub segments: Vec<Segment>,
+    /// Header, program headers, notes and unwind tables, when
+    /// [`Wants::module_headers`](super::Wants::module_headers) asked.
+    pub headers: Vec<AddressRange>,
+}
+
+impl ModuleSnapshot {
+    /// The addresses from base to end.
+    pub fn range(&self) -> AddressRange {
+        AddressRange::with_len(self.base, self.size)
+    }
+}
+
+/// What identifies the debug file of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DebugId {
+    /// Nothing known.
+    None,
+    /// An ELF build id (or Breakpad's stand-in for one, see
+    /// `target::linux::modules`).
+    ElfBuildId(Vec<u8>),
+    /// GUID bytes as they stand in the record, age and name of a PDB.
+    Pdb70 {
+        /// GUID as on the wire.
+        guid: [u8; 16],
+        /// Age.
+        age: u32,
+        /// File name.
+        name: String,
+    },
+}
+
+/// A load segment of a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Whole pages.
+    pub range: AddressRange,
+    /// Protection that the file asks for.
+    pub protection: Protection,
+}
+
+/// A module that is no longer loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnloadedModuleSnapshot {
+    /// Load address it had.
+    pub base: u64,
+    /// Size it had.
+    pub size: u64,
+    /// Its name.
+    pub name: String,
+    /// Timestamp of its PE header.
+    pub time_date_stamp: u32,
+    /// Checksum of its PE header.
+    pub check_sum: u32,
+}
+
+bitflags! {
+    /// What may be done with memory.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Protection: u8 {
+        /// Read.
+        const READ = 1;
+        /// Write.
+        const WRITE = 2;
+        /// Execute.
+        const EXECUTE = 4;
+    }
+}
+
+/// A mapped region of the address space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Its addresses, in whole pages.
+    pub range: AddressRange,
+    /// Its protection now.
+    pub protection: Protection,
+    /// Whether stores are seen by other processes or reach a file.
+    pub shared: bool,
+    /// What its pages come from.
+    pub backing: Backing,
+    /// Path or label.
+    pub name: String,
+    /// Start of the allocation that it is part of.
+    pub allocation_base: u64,
+    /// Whether a dump may read it.
+    pub access: Access,
+    /// What pages that were never populated read as.
+    pub absent: Absent,
+    /// First address that has nothing behind it, because the file ends:
+    /// `range.end` except for a mapping that reaches past its file.
+    pub backed_end: u64,
+}
+
+impl Region {
+    /// Whether a dump may read it and its protection lets the process read it.
+    pub fn is_readable(&self) -> bool {
+        self.access == Access::Normal && self.protection.contains(Protection::READ)
+    }
+}
+
+/// What the pages of a region come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Backing {
+    /// Nothing but memory.
+    Anonymous,
+    /// A file that is not a loaded module.
+    File,
+    /// A loaded module: an index into [`ProcessSnapshot::modules`].
+    Image(usize),
+}
+
+/// Whether a dump may read a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Yes.
+    Normal,
+    /// No: a device, PFN-mapped or I/O mapping, or a kernel page such as
+    /// `[vvar]`; reading could have effects.
+    Forbidden,
+    /// Only if the user insists: the process asked for it to stay out of dumps
+    /// (`MADV_DONTDUMP`).
+    DontDump,
+}
+
+/// What pages that were never populated read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Absent {
+    /// Zero.
+    Zero,
+    /// The file's contents; reading brings them in.
+    File,
+    /// Nobody knows: a user-space pager would be asked. Never read.
+    Unknown,
+}
+
+/// An open handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandleSnapshot {
+    /// Its value.
+    pub handle: u64,
+    /// Kind: `File`, `Socket`, …
+    pub type_name: String,
+    /// Name of the object: a path, or the kernel's label.
+    pub object_name: String,
+    /// Whether a child process inherits it.
+    pub inherit: bool,
+    /// Windows access mask that corresponds to its access.
+    pub granted_access: u32,
+    /// More of it, one `key: value` a line: position, flags, endpoints.
+    pub details: String,
+}
+
+/// An exception or a fatal signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExceptionSnapshot {
+    /// The thread it happened in.
+    pub tid: Tid,
+    /// Code; on Linux the signal number.
+    pub code: u32,
+    /// Flags; on Linux `si_code`.
+    pub flags: u32,
+    /// Address; on Linux `si_addr` of a fault, else the instruction pointer.
+    pub address: u64,
+    /// Parameters.
+    pub parameters: Vec<u64>,
+    /// Registers at the exception; the thread's own where nothing else is known.
+    pub registers: Registers,
+}
+
+/// A stream that only one platform has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlatformStream {
+    /// Its type.
+    pub stream_type: StreamType,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The dynamic linker's list of libraries (`r_debug`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DsoDebugSnapshot {
+    /// `r_version`.
+    pub version: u32,
+    /// `r_brk`.
+    pub brk: u64,
+    /// `r_ldbase`.
+    pub ldbase: u64,
+    /// Address of the executable's dynamic section.
+    pub dynamic: u64,
+    /// Bytes of the dynamic section.
+    pub dynamic_bytes: Vec<u8>,
+    /// The link map.
+    pub entries: Vec<LinkMapEntry>,
+}
+
+/// An entry of the link map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkMapEntry {
+    /// `l_addr`.
+    pub addr: u64,
+    /// `l_ld`.
+    pub ld: u64,
+    /// `l_name`.
+    pub name: String,
+    /// Where the name's bytes are in the target, without the final NUL.
+    pub name_range: AddressRange,
+}
+
+/// The block that the kernel puts at the top of the main stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InitialStack {
+    /// From `argc` to the end of the stack.
+    pub range: AddressRange,
+    /// The argument strings.
+    pub arguments: AddressRange,
+    /// The environment strings.
+    pub environment: AddressRange,
+    /// The string that `AT_EXECFN` names, NUL included.
+    pub exec_fn: AddressRange,
+}
