@@ -10,4 +10,5 @@ mod cab;
 mod pending;
 mod secondary;
 
+pub use cab::{CabEntry, Need, cab_check, largest_cab, safe_cab_names, write_cab};
 pub use pending::{Overwrite, PendingFile};
