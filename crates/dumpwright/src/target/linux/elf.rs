@@ -283,9 +283,9 @@ fn load(p: &ProgramHeader64<LE>, address: u64) -> Option<Load> {
 
 /// Finds the GNU build id in the bytes of a note segment or section.
 pub(super) fn build_id_in(mut notes: &[u8], align: u64) -> Option<Vec<u8>> {
+    const HEADER: usize = size_of::<NoteHeader64<LE>>();
     // gABI: 4, or 8 for notes whose segment is aligned so.
     let align = if align == 8 { 8 } else { 4 };
-    const HEADER: usize = size_of::<NoteHeader64<LE>>();
     while notes.len() >= HEADER {
         let copy = Bytes::copy(&notes[..HEADER]);
         let header = copy.structs::<NoteHeader64<LE>>().first()?;

@@ -4,6 +4,7 @@
 //! descriptor leads to, and `statx` without synchronisation what kind it is.
 
 use super::proc_dir::ProcDir;
+use super::root::RootPrefix;
 use super::sockets;
 use crate::soft_error::SoftError;
 use crate::target::HandleSnapshot;
@@ -40,8 +41,9 @@ pub(super) fn read(proc: &ProcDir, notes: &mut Vec<SoftError>) -> Vec<HandleSnap
         }
     };
     numbers.sort_unstable();
+    let prefix = proc.root_prefix();
     let mut handles: Vec<HandleSnapshot> =
-        numbers.into_iter().filter_map(|fd| handle(proc, fd, notes)).collect();
+        numbers.into_iter().filter_map(|fd| handle(proc, &prefix, fd, notes)).collect();
     add_endpoints(proc, &mut handles);
     handles
 }
@@ -55,7 +57,12 @@ fn list(proc: &ProcDir) -> io::Result<Vec<u64>> {
 }
 
 /// One handle; `None` if it was closed meanwhile.
-fn handle(proc: &ProcDir, fd: u64, notes: &mut Vec<SoftError>) -> Option<HandleSnapshot> {
+fn handle(
+    proc: &ProcDir,
+    prefix: &RootPrefix,
+    fd: u64,
+    notes: &mut Vec<SoftError>,
+) -> Option<HandleSnapshot> {
     let path = proc.path(&format!("fd/{fd}"));
     let target = match fs::read_link(&path) {
         Ok(target) => target,
@@ -68,7 +75,7 @@ fn handle(proc: &ProcDir, fd: u64, notes: &mut Vec<SoftError>) -> Option<HandleS
     let info = proc.read(&format!("fdinfo/{fd}")).unwrap_or_default();
     let info = String::from_utf8_lossy(&info);
     let flags = flags(&info);
-    let target = target.as_os_str().as_bytes();
+    let target = prefix.strip(target.as_os_str().as_bytes());
     Some(HandleSnapshot {
         handle: fd,
         type_name: type_name(target, &path, &info),

@@ -18,15 +18,15 @@ pub(super) fn find(
     maps: &Maps,
     memory: &dyn MemorySource,
 ) -> Option<InitialStack> {
-    let start = stat.start_stack();
-    let stack = maps.at(start).filter(|_| start != 0)?;
+    let argc = stat.start_stack();
+    let stack = maps.at(argc).filter(|_| argc != 0)?;
     let strings = |(start, end): (u64, u64)| AddressRange::new(start, end);
     let exec_fn = auxv
         .get(AT_EXECFN)
         .and_then(|at| Some((at, memory.read_c_string(at, MAX_EXEC_FN)?.len() as u64 + 1)))
-        .map_or(AddressRange::new(start, start), |(at, len)| AddressRange::with_len(at, len));
+        .map_or(AddressRange::new(argc, argc), |(at, len)| AddressRange::with_len(at, len));
     Some(InitialStack {
-        range: AddressRange::new(start, stack.range.end),
+        range: AddressRange::new(argc, stack.range.end),
         arguments: strings(stat.arguments()),
         environment: strings(stat.environment()),
         exec_fn,

@@ -127,3 +127,72 @@ fn words(memory: &dyn MemorySource, address: u64, len: u64) -> Option<Vec<u64>> 
     let bytes = Bytes::read(memory, address, len as usize)?;
     Some(bytes.structs::<U64<LE>>().iter().map(|w| w.get(LE)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::linux::testkit::Flat;
+
+    const BASE: u64 = 0x1000;
+    const R_DEBUG_AT: u64 = 0x1040;
+    const MAPS_AT: u64 = 0x1100;
+    const NAME_AT: u64 = 0x1e00;
+
+    /// Memory with a dynamic section, `r_debug`, and link maps that `next` chains.
+    fn memory(version: u64, next: &[u64]) -> (Flat, Image) {
+        let mut bytes = vec![0u8; 0x1000];
+        let mut put = |at: u64, words: &[u64]| {
+            for (i, word) in words.iter().enumerate() {
+                let at = (at - BASE) as usize + 8 * i;
+                bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+            }
+        };
+        put(BASE, &[21, R_DEBUG_AT, 0, 0]);
+        put(R_DEBUG_AT, &[version, MAPS_AT, 0xb4, 0, 0x1d, 0]);
+        for (i, next) in (0u64..).zip(next) {
+            put(MAPS_AT + 40 * i, &[0x7000 * i, NAME_AT, 0x7f00 + i, *next, 0]);
+        }
+        put(NAME_AT, &[u64::from_le_bytes(*b"lib\xff.so\0")]);
+        let image = Image {
+            header: None,
+            bias: 0,
+            entry: 0,
+            program_headers: AddressRange::new(0, 0),
+            loads: Vec::new(),
+            dynamic: Some(AddressRange::with_len(BASE, 32)),
+            notes: Vec::new(),
+            eh_frame_header: None,
+            tls: None,
+        };
+        (Flat::new(BASE, bytes), image)
+    }
+
+    #[test]
+    fn a_list_is_followed_to_its_end_with_names_as_they_can_be_shown() {
+        let (memory, image) = memory(1, &[MAPS_AT + 40, 0]);
+        let mut notes = Vec::new();
+        let list = LinkMap::read(&memory, &image, &mut notes).unwrap();
+        assert_eq!(list.debug.entries.len(), 2);
+        assert_eq!(list.debug.entries[1].addr, 0x7000);
+        assert_eq!(list.debug.entries[1].name, "lib\u{fffd}.so");
+        assert_eq!(list.debug.entries[1].name_range, AddressRange::with_len(NAME_AT, 7));
+        assert_eq!((list.debug.brk, list.debug.ldbase), (0xb4, 0x1d));
+        assert_eq!(notes, []);
+    }
+
+    #[test]
+    fn a_list_that_bites_its_tail_ends() {
+        let (memory, image) = memory(1, &[MAPS_AT + 40, MAPS_AT]);
+        let list = LinkMap::read(&memory, &image, &mut Vec::new()).unwrap();
+        assert_eq!(list.debug.entries.len(), 2);
+    }
+
+    #[test]
+    fn a_list_that_leads_nowhere_says_so() {
+        let (memory, image) = memory(1, &[0xdead_0000]);
+        let mut notes = Vec::new();
+        let list = LinkMap::read(&memory, &image, &mut notes).unwrap();
+        assert_eq!(list.debug.entries.len(), 1);
+        assert!(notes[0].message.contains("0xdead0000"), "{notes:?}");
+    }
+}

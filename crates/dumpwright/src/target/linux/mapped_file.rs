@@ -20,6 +20,11 @@ use std::path::{Path, PathBuf};
 /// What the kernel appends to the path of a file without a name.
 const DELETED: &[u8] = b" (deleted)";
 
+/// Major and minor device number, and inode.
+type Identity = (u32, u32, u64);
+/// A file and the name that a mapping has for it.
+type Named = (Identity, Vec<u8>);
+
 /// What kind of object a mapping maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileKind {
@@ -42,7 +47,7 @@ pub(super) struct FileFacts {
     pub size: u64,
     /// Device and inode as `stat` tells them; on some file systems (btrfs,
     /// overlayfs) `maps` tells others.
-    identity: (u32, u32, u64),
+    identity: Identity,
 }
 
 impl FileFacts {
@@ -64,9 +69,9 @@ impl FileFacts {
 pub(super) struct MappedFiles<'a> {
     proc: &'a ProcDir,
     /// By device and inode: thousands of mappings are of few files.
-    facts: RefCell<HashMap<(u32, u32, u64), Option<FileFacts>>>,
+    facts: RefCell<HashMap<Identity, Option<FileFacts>>>,
     /// Mapped path, by device and inode and the name in the mapping.
-    paths: RefCell<HashMap<(u32, u32, u64, Vec<u8>), Vec<u8>>>,
+    paths: RefCell<HashMap<Named, Vec<u8>>>,
 }
 
 impl<'a> MappedFiles<'a> {
@@ -77,7 +82,7 @@ impl<'a> MappedFiles<'a> {
 
     /// What the file of `mapping` is; `None` if it cannot be found.
     pub fn facts(&self, mapping: &Mapping) -> Option<FileFacts> {
-        let key = (mapping.device.0, mapping.device.1, mapping.inode);
+        let key = identity(mapping);
         *self.facts.borrow_mut().entry(key).or_insert_with(|| {
             let through_link = rustix::fs::statx(
                 CWD,
@@ -98,7 +103,7 @@ impl<'a> MappedFiles<'a> {
         let Some(stripped) = mapping.name.strip_suffix(DELETED) else {
             return mapping.name.clone();
         };
-        let key = (mapping.device.0, mapping.device.1, mapping.inode, mapping.name.clone());
+        let key = (identity(mapping), mapping.name.clone());
         let mut paths = self.paths.borrow_mut();
         let path = paths.entry(key).or_insert_with(|| {
             let literal = self.is_mapped_file(mapping, &mapping.name);
@@ -135,6 +140,11 @@ pub(super) fn open(proc: &ProcDir, mapping: &Mapping) -> io::Result<File> {
         Err(_) => find_by_name(proc, mapping)?.0,
     };
     super::root::open_regular(&found)
+}
+
+/// Device and inode as `maps` tells them.
+fn identity(mapping: &Mapping) -> Identity {
+    (mapping.device.0, mapping.device.1, mapping.inode)
 }
 
 /// The link of `map_files` for a mapping; its numbers are not padded.

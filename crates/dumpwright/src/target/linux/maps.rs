@@ -39,7 +39,7 @@ pub(super) struct Mapping {
     pub offset: u64,
     /// Major and minor number of its file's device.
     pub device: (u32, u32),
-    /// Inode of its file; 0 without one.
+    /// Inode of its file.
     pub inode: u64,
     /// Path or label, unescaped, as the kernel says it (with ` (deleted)`).
     pub name: Vec<u8>,
@@ -48,9 +48,10 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    /// Whether it maps a file (or an object that the kernel keeps as one).
+    /// Whether it maps a file, or an object that the kernel keeps as one. The
+    /// first System V shared memory segment has inode 0, but a device.
     pub fn is_file(&self) -> bool {
-        self.inode != 0
+        self.inode != 0 || self.device != (0, 0)
     }
 
     /// Whether both map the same file.
@@ -99,13 +100,25 @@ impl Maps {
                 })?
             }
         };
-        let (maps, bad) = Maps::parse(&text);
+        let (mut maps, bad) = Maps::parse(&text);
+        maps.name_as_target(proc);
         if bad > 0 {
             let message = format!("{bad} lines were not understood and left out");
             notes.push(SoftError::new("/proc maps", message));
         }
         // A process without memory has ended, or is doing so.
         if maps.mappings.is_empty() { Err(Error::ProcessEnded(proc.pid)) } else { Ok(maps) }
+    }
+
+    /// Makes the paths those that the target sees. The text stays as it is.
+    pub fn name_as_target(&mut self, proc: &ProcDir) {
+        let prefix = proc.root_prefix();
+        for mapping in self.mappings.iter_mut().filter(|m| m.is_file()) {
+            let stripped = prefix.strip(&mapping.name);
+            if stripped.len() < mapping.name.len() {
+                mapping.name = stripped.to_vec();
+            }
+        }
     }
 
     /// Parses `smaps` or `maps`; also counts lines that make no sense.

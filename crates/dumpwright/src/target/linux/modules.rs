@@ -121,19 +121,18 @@ fn segments(image: &Image, page_size: u64) -> Vec<Segment> {
 /// The process is gone or has unloaded the module, the module has no file, or
 /// the file cannot be reached any more.
 pub(super) fn open_file(proc: &ProcDir, module: &ModuleSnapshot) -> io::Result<File> {
-    let (maps, _) = Maps::parse(&proc.read("maps")?);
+    let (mut maps, _) = Maps::parse(&proc.read("maps")?);
+    maps.name_as_target(proc);
     let starts = module.segments.iter().map(|s| s.range.start);
     let mapping = std::iter::once(module.base)
         .chain(starts)
         .filter_map(|address| maps.at(address))
         .find(|mapping| mapping.is_file());
-    match mapping {
-        Some(mapping) => mapped_file::open(proc, mapping),
-        None => {
-            let message = format!("'{}' is not mapped from a file (any more)", module.path);
-            Err(io::Error::new(io::ErrorKind::NotFound, message))
-        }
-    }
+    let Some(mapping) = mapping else {
+        let message = format!("'{}' is not mapped from a file (any more)", module.path);
+        return Err(io::Error::new(io::ErrorKind::NotFound, message));
+    };
+    mapped_file::open(proc, mapping)
 }
 
 /// Whether anything identifies a module, for a note.

@@ -4,7 +4,7 @@
 //! although the process goes on; those of any live thread still answer for the
 //! whole process.
 
-use super::root;
+use super::root::{self, RootPrefix};
 use crate::target::{Pid, Tid};
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// `/proc/<tid>` of a live thread of the process: process-wide files are read
 /// through it, because those of an exited main thread are empty.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ProcDir {
     /// The process.
     pub pid: Pid,
@@ -45,6 +45,12 @@ impl ProcDir {
     /// Reads a file of one thread.
     pub fn read_thread(&self, tid: Tid, name: &str) -> io::Result<Vec<u8>> {
         read_all(&self.thread_path(tid, name))
+    }
+
+    /// What to take off a path that `/proc` tells, to have it as the target
+    /// sees it.
+    pub fn root_prefix(&self) -> RootPrefix {
+        RootPrefix::of(&self.path("root"))
     }
 
     /// Finds `path` as the target would, inside its own root: neither `..` nor

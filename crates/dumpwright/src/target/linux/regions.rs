@@ -141,9 +141,8 @@ impl RegionBuilder<'_> {
                 let len = pages.saturating_mul(self.page_size);
                 range.start.saturating_add(len).min(range.end)
             }
-            Some(_) => range.end,
             None if region.is_readable() && region.absent == Absent::File => self.probe_end(range),
-            None => range.end,
+            _ => range.end,
         }
     }
 
@@ -232,14 +231,17 @@ fn absent(mapping: &Mapping, facts: Option<FileFacts>) -> Absent {
 /// The first address past user space: 47 bits of addresses on x86-64 unless
 /// the process asked for more (five-level page tables), 48 on arm64.
 pub(super) fn address_space_end(maps: &Maps) -> u64 {
+    const FOUR_LEVELS: u64 = 0x7fff_ffff_f000;
+    const FIVE_LEVELS: u64 = 0x00ff_ffff_ffff_f000;
     if cfg!(target_arch = "aarch64") {
         return 1 << 48;
     }
-    const FOUR_LEVELS: u64 = 0x7fff_ffff_f000;
-    const FIVE_LEVELS: u64 = 0x00ff_ffff_ffff_f000;
     let user = |m: &&Mapping| m.range.start < FIVE_LEVELS;
     match maps.mappings.iter().rev().find(user) {
         Some(last) if last.range.end > FOUR_LEVELS => FIVE_LEVELS,
         _ => FOUR_LEVELS,
     }
 }
+
+#[cfg(test)]
+mod tests;

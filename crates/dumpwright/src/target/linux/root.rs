@@ -15,6 +15,31 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
+/// The target's root directory as the dumper sees it, when that is another.
+///
+/// Paths in `/proc` are those of the *reader*: of a process after `chroot` they
+/// begin with its root. (Those of another mount namespace do not.)
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct RootPrefix(Vec<u8>);
+
+impl RootPrefix {
+    /// From what the magic link `root` of the target says.
+    pub fn of(root: &Path) -> Self {
+        let prefix = std::fs::read_link(root).map(|p| p.into_os_string().into_encoded_bytes());
+        // `/` is no prefix to take off.
+        RootPrefix(prefix.ok().filter(|p| p != b"/").unwrap_or_default())
+    }
+
+    /// A path as the target sees it, if it lies in the target's root.
+    pub fn strip<'p>(&self, path: &'p [u8]) -> &'p [u8] {
+        match path.strip_prefix(self.0.as_slice()) {
+            Some(b"") if !self.0.is_empty() => b"/",
+            Some(rest) if rest.starts_with(b"/") => rest,
+            _ => path,
+        }
+    }
+}
+
 /// Symbolic links that one lookup may follow, as in the kernel.
 const MAX_LINKS: u32 = 40;
 
@@ -140,6 +165,17 @@ mod tests {
             assert_eq!(text(&by_kernel), "inside", "{name} by openat2");
             assert_eq!(text(&by_hand), "inside", "{name} by hand");
         }
+    }
+
+    #[test]
+    fn only_a_whole_root_is_taken_off_a_path() {
+        let prefix = RootPrefix(b"/jail".to_vec());
+        assert_eq!(prefix.strip(b"/jail/bin/x"), b"/bin/x");
+        assert_eq!(prefix.strip(b"/jail"), b"/");
+        assert_eq!(prefix.strip(b"/jailed/x"), b"/jailed/x");
+        assert_eq!(prefix.strip(b"[heap]"), b"[heap]");
+        assert_eq!(RootPrefix::default().strip(b""), b"");
+        assert_eq!(RootPrefix::of(Path::new("/proc/self/root")), RootPrefix::default());
     }
 
     #[test]

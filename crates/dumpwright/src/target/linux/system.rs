@@ -71,9 +71,9 @@ fn processors_on_line(cpuinfo: &str) -> u32 {
 /// The members of a list such as `0-3,8`.
 fn count_list(list: &str) -> Option<u32> {
     list.split(',').try_fold(0u32, |count, part| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
-        count.checked_add(last.checked_sub(first)?.checked_add(1)?)
+        let (low, high) = part.split_once('-').unwrap_or((part, part));
+        let [low, high] = [low.parse::<u32>().ok()?, high.parse().ok()?];
+        count.checked_add(high.checked_sub(low)?.checked_add(1)?)
     })
 }
 
