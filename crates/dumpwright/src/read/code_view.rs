@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(record.debug_id().as_deref(), Some("123456782"));
 
         let record = CodeView::decode(b"LEpB\x01\x02\x03\x04\x05").unwrap();
-        assert_eq!(record.debug_id().as_deref(), Some("040302010000050000000000000000000"));
+        assert_eq!(record.debug_id().as_deref(), Some("040302010005000000000000000000000"));
     }
 
     #[test]

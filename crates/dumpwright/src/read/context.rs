@@ -13,7 +13,7 @@ use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// More than any extended context has: AMX makes one of about 12 KiB.
-const MAX_CONTEXT: u64 = 0x1_0000;
+pub(crate) const MAX_CONTEXT: u64 = 0x1_0000;
 
 /// `CONTEXT_i386`, winnt.h.
 const CONTEXT_X86: u32 = 0x1_0000;

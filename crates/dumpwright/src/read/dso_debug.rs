@@ -2,10 +2,11 @@
 
 use super::error::ReadResult;
 use super::minidump::Minidump;
+use super::wire::StreamBytes;
 use dumpwright_format::minidump::StreamType;
 use dumpwright_format::minidump::linux::{DsoDebug64, LinkMap64};
-use zerocopy::FromBytes;
-use zerocopy::little_endian::U32;
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// The LinuxDsoDebug stream: the target's `r_debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,57 +46,131 @@ type DsoDebug32 = [U32; 6];
 /// `MDRawLinkMap32`, Breakpad's minidump_format.h: address, name, dynamic section.
 type LinkMap32 = [U32; 3];
 
+/// `MDRawDebug64` as Breakpad's own writer stores it: aligned as C aligns it.
+#[derive(FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+struct AlignedDsoDebug64 {
+    words: [U32; 3],
+    _padding: U32,
+    addresses: [U64; 3],
+}
+const _: () = assert!(size_of::<AlignedDsoDebug64>() == 40);
+
+/// `MDRawLinkMap64` as Breakpad's own writer stores it.
+#[derive(FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+struct AlignedLinkMap64 {
+    addr: U64,
+    name: U32,
+    _padding: U32,
+    ld: U64,
+}
+const _: () = assert!(size_of::<AlignedLinkMap64>() == 24);
+
+/// The layouts of the stream that writers use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// 32-bit addresses.
+    Narrow,
+    /// 64-bit addresses, aligned: Breakpad.
+    Aligned,
+    /// 64-bit addresses without padding: the structures of other writers.
+    Packed,
+}
+
+impl Layout {
+    /// Behind the head come the 16-byte entries of a 64-bit dynamic section, so
+    /// the size of the stream tells a head of 40 bytes from one of 36.
+    fn of(narrow: bool, stream_size: usize) -> Layout {
+        const HEAD: usize = size_of::<AlignedDsoDebug64>();
+        match stream_size.checked_sub(HEAD) {
+            _ if narrow => Layout::Narrow,
+            Some(dynamic) if dynamic % 16 == 0 => Layout::Aligned,
+            _ => Layout::Packed,
+        }
+    }
+
+    fn entry_size(self) -> usize {
+        match self {
+            Layout::Narrow => size_of::<LinkMap32>(),
+            Layout::Aligned => size_of::<AlignedLinkMap64>(),
+            Layout::Packed => size_of::<LinkMap64>(),
+        }
+    }
+
+    /// The head, and how many bytes it has.
+    fn head(self, bytes: &StreamBytes) -> ReadResult<(DsoDebug, usize)> {
+        Ok(match self {
+            Layout::Narrow => {
+                let words = bytes.get::<DsoDebug32>(0)?.map(U32::get);
+                let [version, map, count, brk, ldbase, dynamic] = words;
+                let addresses = [brk, ldbase, dynamic].map(u64::from);
+                (head([version, map, count], addresses), size_of::<DsoDebug32>())
+            }
+            Layout::Aligned => {
+                let d: AlignedDsoDebug64 = bytes.get(0)?;
+                (head(d.words.map(U32::get), d.addresses.map(U64::get)), size_of_val(&d))
+            }
+            Layout::Packed => {
+                let d: DsoDebug64 = bytes.get(0)?;
+                let words = [d.version, d.map, d.dso_count].map(U32::get);
+                (head(words, [d.brk, d.ldbase, d.dynamic].map(U64::get)), size_of_val(&d))
+            }
+        })
+    }
+
+    /// Address, offset of the name and dynamic section of a library.
+    fn entry(self, entry: &[u8]) -> Option<(u64, u32, u64)> {
+        Some(match self {
+            Layout::Narrow => {
+                let [addr, name, ld] = LinkMap32::read_from_bytes(entry).ok()?.map(U32::get);
+                (addr.into(), name, ld.into())
+            }
+            Layout::Aligned => {
+                let entry = AlignedLinkMap64::read_from_bytes(entry).ok()?;
+                (entry.addr.get(), entry.name.get(), entry.ld.get())
+            }
+            Layout::Packed => {
+                let entry = LinkMap64::read_from_bytes(entry).ok()?;
+                (entry.addr.get(), entry.name.get(), entry.ld.get())
+            }
+        })
+    }
+}
+
 impl Minidump {
     /// The dynamic linker's list, from the LinuxDsoDebug stream. Whether its
     /// addresses have 32 bits, the SystemInfo stream says.
     pub fn dso_debug(&self) -> ReadResult<Option<DsoDebug>> {
         let Some(bytes) = self.load(StreamType::LINUX_DSO_DEBUG)? else { return Ok(None) };
         let narrow = self.system_info()?.is_some_and(|system| system.is_32_bit());
-        let (mut debug, head_size) = if narrow {
-            let [version, map, count, brk, ldbase, dynamic] =
-                bytes.get::<DsoDebug32>(0)?.map(U32::get);
-            let [brk, ldbase, dynamic] = [brk, ldbase, dynamic].map(u64::from);
-            (head(version, map, count, [brk, ldbase, dynamic]), size_of::<DsoDebug32>())
-        } else {
-            let d: DsoDebug64 = bytes.get(0)?;
-            let addresses = [d.brk.get(), d.ldbase.get(), d.dynamic.get()];
-            let (version, map, count) = (d.version.get(), d.map.get(), d.dso_count.get());
-            (head(version, map, count, addresses), size_of::<DsoDebug64>())
-        };
+        let layout = Layout::of(narrow, bytes.data.len());
+        let (mut debug, head_size) = layout.head(&bytes)?;
         debug.dynamic_bytes = bytes.data.get(head_size..).unwrap_or_default().to_vec();
-        debug.entries = self.link_map(&debug, narrow)?;
+        debug.entries = self.link_map(&debug, layout)?;
         Ok(Some(debug))
     }
 
-    fn link_map(&self, debug: &DsoDebug, narrow: bool) -> ReadResult<Vec<LinkMap>> {
-        let entry_size = if narrow { size_of::<LinkMap32>() } else { size_of::<LinkMap64>() };
-        let size = u64::from(debug.dso_count) * entry_size as u64;
+    fn link_map(&self, debug: &DsoDebug, layout: Layout) -> ReadResult<Vec<LinkMap>> {
+        let size = u64::from(debug.dso_count) * layout.entry_size() as u64;
         let rva = u64::from(debug.map_rva);
         if !self.holds(rva, size) {
-            let reason = format!(
-                "its list of {} libraries reaches past the end of the file",
-                debug.dso_count
-            );
+            let count = debug.dso_count;
+            let reason = format!("its list of {count} libraries reaches past the end of the file");
             return Err(Self::malformed(StreamType::LINUX_DSO_DEBUG, rva, reason));
         }
         let mut bytes = vec![0; size as usize];
         self.read_file(rva, &mut bytes)?;
         let mut allowance = self.allowance();
-        let entries = bytes.chunks_exact(entry_size).filter_map(|entry| {
-            let (addr, name, ld) = if narrow {
-                let [addr, name, ld] = LinkMap32::read_from_bytes(entry).ok()?.map(U32::get);
-                (addr.into(), name, ld.into())
-            } else {
-                let entry = LinkMap64::read_from_bytes(entry).ok()?;
-                (entry.addr.get(), entry.name.get(), entry.ld.get())
-            };
+        let entries = bytes.chunks_exact(layout.entry_size()).filter_map(|entry| {
+            let (addr, name, ld) = layout.entry(entry)?;
             Some(LinkMap { addr, ld, name: self.referred_string(name.into(), &mut allowance) })
         });
         Ok(entries.collect())
     }
 }
 
-fn head(version: u32, map_rva: u32, dso_count: u32, [brk, ldbase, dynamic]: [u64; 3]) -> DsoDebug {
+fn head([version, map_rva, dso_count]: [u32; 3], [brk, ldbase, dynamic]: [u64; 3]) -> DsoDebug {
     let (dynamic_bytes, entries) = (Vec::new(), Vec::new());
     DsoDebug { version, map_rva, brk, ldbase, dynamic, dynamic_bytes, dso_count, entries }
 }
@@ -114,10 +189,10 @@ mod tests {
         let mut debug = DsoDebug64::new_zeroed();
         debug.map = synth.put(entry.as_bytes()).into();
         debug.dso_count = 1.into();
-        synth.stream(StreamType::LINUX_DSO_DEBUG, &[debug.as_bytes(), b"DYN"].concat());
+        synth.stream(StreamType::LINUX_DSO_DEBUG, &[debug.as_bytes(), &[7; 16]].concat());
         let read = synth.open().dso_debug().unwrap().unwrap();
         assert_eq!(read.entries[0].name.as_deref(), Some("libc.so.6"));
-        assert_eq!(read.dynamic_bytes, b"DYN");
+        assert_eq!(read.dynamic_bytes, [7; 16]);
 
         debug.dso_count = u32::MAX.into();
         let mut synth = Synth::new();

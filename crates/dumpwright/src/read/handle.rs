@@ -49,6 +49,9 @@ pub struct Handle {
     pub object_info_rva: u32,
     /// More about the object.
     pub object_infos: Vec<HandleObjectInfo>,
+    /// Whether `object_infos` is all: `false` if the chain comes back to itself,
+    /// leads out of the file, or is longer than is followed.
+    pub object_infos_complete: bool,
 }
 
 /// More about a handle's object: `MINIDUMP_HANDLE_OBJECT_INFORMATION`.
@@ -115,6 +118,7 @@ impl Minidump {
     ) -> Handle {
         let [type_name_rva, object_name_rva] =
             [entry.type_name_rva.get(), entry.object_name_rva.get()];
+        let (object_infos, object_infos_complete) = self.object_infos(object_info_rva, allowance);
         Handle {
             handle: entry.handle.get(),
             type_name_rva,
@@ -126,31 +130,36 @@ impl Minidump {
             handle_count: entry.handle_count.get(),
             pointer_count: entry.pointer_count.get(),
             object_info_rva,
-            object_infos: self.object_infos(object_info_rva, allowance),
+            object_infos,
+            object_infos_complete,
         }
     }
 
-    /// Follows the chain of object informations until it ends, comes back to a
-    /// place where it was, or leads out of the file.
-    fn object_infos(&self, first: u32, allowance: &mut Allowance) -> Vec<HandleObjectInfo> {
+    /// Follows the chain of object informations until it ends (`true`), or comes
+    /// back to a place where it was, leads out of the file or is too long.
+    fn object_infos(&self, first: u32, allowance: &mut Allowance) -> (Vec<HandleObjectInfo>, bool) {
+        const HEAD: usize = size_of::<HandleObjectInformation>();
         let mut infos = Vec::new();
         let mut seen = BTreeSet::new();
         let mut rva = u64::from(first);
-        while infos.len() < MAX_CHAIN && seen.insert(rva) {
-            const HEAD: usize = size_of::<HandleObjectInformation>();
+        while rva != 0 {
             let head = self
                 .referred_bytes(rva, HEAD as u64, HEAD, allowance)
                 .and_then(|bytes| HandleObjectInformation::read_from_bytes(&bytes).ok());
-            let Some(head) = head else { break };
+            let Some(head) = head else { return (infos, false) };
+            if infos.len() == MAX_CHAIN || !seen.insert(rva) {
+                return (infos, false);
+            }
             let size = head.size_of_info.get().into();
             let data = self.referred_bytes(rva + HEAD as u64, size, MAX_INFO, allowance);
-            infos.push(HandleObjectInfo {
-                info_type: head.info_type.get(),
-                data: data.unwrap_or_default(),
-            });
+            if data.is_none() && size > 0 {
+                return (infos, false);
+            }
+            let data = data.unwrap_or_default();
+            infos.push(HandleObjectInfo { info_type: head.info_type.get(), data });
             rva = head.next_info_rva.get().into();
         }
-        infos
+        (infos, true)
     }
 }
 
@@ -203,6 +212,7 @@ mod tests {
         assert_eq!(synth.put(info.as_bytes()), 32);
         let mut descriptor = HandleDescriptor2::new_zeroed();
         descriptor.object_info_rva = 32.into();
-        assert_eq!(dump(&descriptor, 40, synth).handles[0].object_infos.len(), 1);
+        let handle = dump(&descriptor, 40, synth).handles.remove(0);
+        assert_eq!((handle.object_infos.len(), handle.object_infos_complete), (1, false));
     }
 }

@@ -39,11 +39,15 @@ mod minidump;
 mod misc_info;
 mod module;
 mod recognise;
+#[cfg(test)]
+pub(crate) mod samples;
 mod source;
 mod string;
 #[cfg(test)]
 pub(crate) mod synth;
 mod system;
+#[cfg(test)]
+mod tests;
 mod text;
 mod thread;
 mod token;
@@ -51,6 +55,7 @@ mod wire;
 
 pub use code_view::CodeView;
 pub use context::{ExtendedState, Registers};
+pub(crate) use context::{MAX_CONTEXT, context_shape};
 pub use counters::{SystemMemory, VmCounters};
 pub use dso_debug::{DsoDebug, LinkMap};
 pub use error::{Malformed, ReadError, ReadResult};

@@ -77,11 +77,17 @@ impl Minidump {
     /// The string that a list's entry refers to: `None` at offset 0 (no string),
     /// where there is none, or when the list's allowance is spent.
     pub(crate) fn referred_string(&self, rva: u64, allowance: &mut Allowance) -> Option<String> {
-        if rva == 0 || !allowance.spend(4) {
+        if rva == 0 {
             return None;
         }
-        let text = self.string(rva).ok()?.text;
-        allowance.spend(text.len() as u64).then_some(text)
+        // Paid for before it is decoded: time is limited like memory.
+        let mut length = [0; 4];
+        self.read_file(rva, &mut length).ok()?;
+        let cost = u64::from(u32::from_le_bytes(length).min(MAX_STRING)) + 4;
+        if !allowance.spend(cost) {
+            return None;
+        }
+        Some(self.string(rva).ok()?.text)
     }
 
     /// A structure's bytes that a list's entry refers to, `max` at most.
