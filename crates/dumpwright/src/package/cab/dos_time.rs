@@ -34,7 +34,8 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let mut year = 1970 + days / DAYS_IN_400_YEARS * 400;
     let mut left = days % DAYS_IN_400_YEARS;
     loop {
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let leap =
+            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let february = if leap { 29 } else { 28 };
         let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
         for (month, length) in (1..).zip(months) {
@@ -56,13 +57,20 @@ mod tests {
         date_and_time(UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
+    fn words(date: [u64; 3], time: [u64; 3]) -> (u16, u16) {
+        let [year, month, day] = date;
+        let [hour, minute, second] = time;
+        (word(year - 1980, month, day, 9, 5), word(hour, minute, second / 2, 11, 5))
+    }
+
     #[test]
     fn times_are_those_of_the_calendar() {
         // `date -u -d @…` says what each is.
-        assert_eq!(at(951_827_696), ((20 << 9) | (2 << 5) | 29, (12 << 11) | (34 << 5) | 28));
-        assert_eq!(at(2_147_483_648), ((58 << 9) | (1 << 5) | 19, (3 << 11) | (14 << 5) | 4));
-        assert_eq!(at(4_107_542_399), ((120 << 9) | (2 << 5) | 28, (23 << 11) | (59 << 5) | 29));
-        assert_eq!(at(4_107_542_400), ((120 << 9) | (3 << 5) | 1, 0));
+        assert_eq!(at(951_827_696), words([2000, 2, 29], [12, 34, 56]));
+        assert_eq!(at(2_147_483_648), words([2038, 1, 19], [3, 14, 8]));
+        assert_eq!(at(4_107_542_399), words([2100, 2, 28], [23, 59, 59]));
+        assert_eq!(at(4_107_542_400), words([2100, 3, 1], [0, 0, 0]));
+        assert_eq!(words([2018, 1, 6], [15, 19, 42]), (0x4c26, 0x7a75));
     }
 
     #[test]

@@ -23,8 +23,8 @@ use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::soft_error::SoftError;
 use dumpwright_format::cab::{
-    BLOCK_SIZE, DataBlock, FILE_SIZE_LIMIT, FileEntry, Folder, Header, MAX_CABINET_SIZE, MAX_FILES,
-    MAX_NAME,
+    BLOCK_SIZE, DataBlock, FILE_SIZE_LIMIT, FileEntry, Folder, Header, MAX_CABINET_SIZE,
+    MAX_CABINET_SIZE_WINDOWS, MAX_FILES, MAX_NAME,
 };
 use std::fs::File;
 use std::time::SystemTime;
@@ -104,7 +104,17 @@ pub fn cab_check(entries: &[(String, u64)]) -> Result<()> {
 /// file cannot be read or the cabinet cannot be written.
 pub fn write_cab(
     out: &mut PendingFile,
-    entries: Vec<CabEntry>,
+    entries: &[CabEntry],
+    observer: &dyn Observer,
+) -> Result<Vec<SoftError>> {
+    write_within(out, entries, MAX_CABINET_SIZE_WINDOWS, observer)
+}
+
+/// [`write_cab`], with optional files up to offset `optional_end` of the cabinet.
+fn write_within(
+    out: &mut PendingFile,
+    entries: &[CabEntry],
+    optional_end: u64,
     observer: &dyn Observer,
 ) -> Result<Vec<SoftError>> {
     let sizes: Vec<_> = entries.iter().map(|e| (e.name.clone(), e.size)).collect();
@@ -113,8 +123,14 @@ pub fn write_cab(
     let destination = out.destination().to_owned();
     let failed = |source| Error::Io { action: "write", file: destination.clone(), source };
 
-    let first = tables::size(names.iter().map(String::as_str));
-    let packed = pack::pack(&entries, out.file(), first, &destination, observer)?;
-    tables::write(out.file(), &names, &entries, &packed.folders, packed.end).map_err(failed)?;
+    let job = pack::Job {
+        entries,
+        start: tables::size(names.iter().map(String::as_str)),
+        optional_end,
+        destination: &destination,
+        observer,
+    };
+    let packed = pack::pack(&job, out.file())?;
+    tables::write(out.file(), &names, entries, &packed.folders, packed.end).map_err(failed)?;
     Ok(packed.notes)
 }

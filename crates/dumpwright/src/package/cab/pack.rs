@@ -9,10 +9,9 @@ use super::{CabEntry, Need};
 use crate::error::{Error, Result};
 use crate::observer::{Observer, Phase};
 use crate::soft_error::SoftError;
-use dumpwright_format::cab::MAX_CABINET_SIZE_WINDOWS;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -43,23 +42,36 @@ pub(super) struct Packed {
     pub(super) notes: Vec<SoftError>,
 }
 
-/// Writes the data blocks of `entries` to `out`, from offset `start` on.
-pub(super) fn pack(
-    entries: &[CabEntry],
-    out: &mut File,
-    start: u64,
-    destination: &Path,
-    observer: &dyn Observer,
-) -> Result<Packed> {
-    out.seek(SeekFrom::Start(start)).map_err(|e| write_failed(destination, e))?;
+/// What is to be packed.
+pub(super) struct Job<'a> {
+    /// The files, in order.
+    pub(super) entries: &'a [CabEntry],
+    /// Where the first data block goes, behind the tables.
+    pub(super) start: u64,
+    /// Optional files may not reach past this offset.
+    pub(super) optional_end: u64,
+    /// The cabinet's name, for messages.
+    pub(super) destination: &'a Path,
+    /// Watches.
+    pub(super) observer: &'a dyn Observer,
+}
+
+impl Job<'_> {
+    fn write_failed(&self, source: io::Error) -> Error {
+        Error::Io { action: "write", file: self.destination.to_owned(), source }
+    }
+}
+
+/// Writes the data blocks of a job to `out`.
+pub(super) fn pack(job: &Job, out: &mut File) -> Result<Packed> {
+    out.seek(SeekFrom::Start(job.start)).map_err(|e| job.write_failed(e))?;
     let shared = Shared {
-        entries,
-        observer,
-        claims: Mutex::new(Claims { entries, next: 0, index: 0, offset: 0 }),
-        output: Mutex::new(Output::new(entries, out, start, destination, observer)),
+        job,
+        claims: Mutex::new(Claims { entries: job.entries, next: 0, index: 0, offset: 0 }),
+        output: Mutex::new(Output::new(job, out)),
         turn: Condvar::new(),
     };
-    let chunks: u64 = entries.iter().map(|e| e.size.div_ceil(CHUNK as u64)).sum();
+    let chunks: u64 = job.entries.iter().map(|e| e.size.div_ceil(CHUNK as u64)).sum();
     let workers = thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
     thread::scope(|scope| {
         for _ in 0..workers.min(chunks as usize) {
@@ -108,8 +120,7 @@ impl Iterator for Claims<'_> {
 }
 
 struct Shared<'a> {
-    entries: &'a [CabEntry],
-    observer: &'a dyn Observer,
+    job: &'a Job<'a>,
     claims: Mutex<Claims<'a>>,
     output: Mutex<Output<'a>>,
     turn: Condvar,
@@ -132,7 +143,7 @@ impl Shared<'_> {
                 return;
             }
             output.append(chunk, blocks, &packed);
-            if self.observer.is_cancelled() {
+            if self.job.observer.is_cancelled() {
                 output.stopped.get_or_insert(Error::Cancelled);
             }
             drop(output);
@@ -150,7 +161,7 @@ impl Shared<'_> {
     ) -> io::Result<u16> {
         let history = chunk.offset.min(BLOCK as u64);
         input.resize(history as usize + chunk.length, 0);
-        read_exact_at(&self.entries[chunk.entry].source, input, chunk.offset - history)?;
+        read_exact_at(&self.job.entries[chunk.entry].source, input, chunk.offset - history)?;
         let (history, data) = input.split_at(history as usize);
         Ok(compressor.pack(history, data, packed))
     }
@@ -170,10 +181,8 @@ impl Drop for StopOnPanic<'_, '_> {
 
 /// The cabinet's data and what is known of it so far.
 struct Output<'a> {
-    entries: &'a [CabEntry],
-    observer: &'a dyn Observer,
+    job: &'a Job<'a>,
     file: &'a mut File,
-    destination: PathBuf,
     /// Number of the chunk that comes next.
     turn: u64,
     /// Where it goes.
@@ -187,24 +196,17 @@ struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    fn new(
-        entries: &'a [CabEntry],
-        file: &'a mut File,
-        start: u64,
-        destination: &Path,
-        observer: &'a dyn Observer,
-    ) -> Self {
+    fn new(job: &'a Job<'a>, file: &'a mut File) -> Self {
+        // Where a file without contents stays, as a folder without blocks.
+        let empty = PackedFolder { start: offset(job.start), blocks: 0 };
         Output {
-            entries,
-            observer,
+            job,
             file,
-            destination: destination.to_owned(),
             turn: 0,
-            position: start,
+            position: job.start,
             done: 0,
-            total: entries.iter().map(|e| e.size).sum(),
-            // Where a file without contents stays, as a folder without blocks.
-            folders: vec![Some(PackedFolder { start: offset(start), blocks: 0 }); entries.len()],
+            total: job.entries.iter().map(|e| e.size).sum(),
+            folders: vec![Some(empty); job.entries.len()],
             notes: Vec::new(),
             stopped: None,
         }
@@ -229,18 +231,21 @@ impl<'a> Output<'a> {
                 return;
             }
         }
-        self.observer.progress(Phase::Package, self.done, self.total);
+        self.job.observer.progress(Phase::Package, self.done, self.total);
     }
 
     fn write(&mut self, chunk: Chunk, blocks: u16, packed: &[u8]) -> Result<()> {
         let end = self.position + packed.len() as u64;
-        if self.entries[chunk.entry].need == Need::Optional && end > MAX_CABINET_SIZE_WINDOWS {
+        if self.job.entries[chunk.entry].need == Need::Optional && end > self.job.optional_end {
             return self.leave_out(
                 chunk.entry,
-                format!("left out of the CAB, which would pass the {MAX_CABINET_SIZE_WINDOWS} bytes that Windows reads"),
+                format!(
+                    "left out of the CAB, which would pass the {} bytes that Windows reads",
+                    self.job.optional_end
+                ),
             );
         }
-        self.file.write_all(packed).map_err(|e| write_failed(&self.destination, e))?;
+        self.file.write_all(packed).map_err(|e| self.job.write_failed(e))?;
         self.position = end;
         if let Some(folder) = &mut self.folders[chunk.entry] {
             folder.blocks += blocks;
@@ -249,7 +254,7 @@ impl<'a> Output<'a> {
     }
 
     fn source_failed(&mut self, entry: usize, source: io::Error) -> Result<()> {
-        let CabEntry { name, need, .. } = &self.entries[entry];
+        let CabEntry { name, need, .. } = &self.job.entries[entry];
         match need {
             Need::Required => Err(Error::Io { action: "read", file: name.into(), source }),
             Need::Optional => {
@@ -262,11 +267,9 @@ impl<'a> Output<'a> {
     fn leave_out(&mut self, entry: usize, why: String) -> Result<()> {
         if let Some(folder) = self.folders[entry].take() {
             self.position = u64::from(folder.start);
-            self.file
-                .seek(SeekFrom::Start(self.position))
-                .map_err(|e| write_failed(&self.destination, e))?;
+            self.file.seek(SeekFrom::Start(self.position)).map_err(|e| self.job.write_failed(e))?;
         }
-        self.notes.push(SoftError::new(self.entries[entry].name.clone(), why));
+        self.notes.push(SoftError::new(self.job.entries[entry].name.clone(), why));
         Ok(())
     }
 
@@ -275,7 +278,7 @@ impl<'a> Output<'a> {
             return Err(e);
         }
         // Cuts off what was left of a file that was left out at the end.
-        self.file.set_len(self.position).map_err(|e| write_failed(&self.destination, e))?;
+        self.file.set_len(self.position).map_err(|e| self.job.write_failed(e))?;
         Ok(Packed { folders: self.folders, end: offset(self.position), notes: self.notes })
     }
 }
@@ -283,10 +286,6 @@ impl<'a> Output<'a> {
 /// An offset in the cabinet as its tables hold it.
 fn offset(position: u64) -> u32 {
     u32::try_from(position).expect("cab_check bounded the whole cabinet")
-}
-
-fn write_failed(destination: &Path, source: io::Error) -> Error {
-    Error::Io { action: "write", file: destination.to_owned(), source }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

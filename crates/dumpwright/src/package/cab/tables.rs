@@ -30,14 +30,14 @@ pub(super) fn write(
     let kept: Vec<_> = folders
         .iter()
         .zip(names.iter().zip(entries))
-        .filter_map(|(folder, (name, entry))| Some((folder.as_ref()?, name, entry)))
+        .filter_map(|(folder, (name, entry))| Some(((*folder)?, name, entry)))
         .collect();
     let count = u16::try_from(kept.len()).expect("cab_check bounded the number of files");
     let mut tables = Vec::new();
     let files_offset = size_of::<Header>() + kept.len() * size_of::<Folder>();
     tables.extend_from_slice(header(count, files_offset as u32, end).as_bytes());
     for (folder, ..) in &kept {
-        tables.extend_from_slice(folder_entry(folder).as_bytes());
+        tables.extend_from_slice(folder_entry(*folder).as_bytes());
     }
     let now = SystemTime::now();
     for (index, (_, name, entry)) in (0..).zip(&kept) {
@@ -67,7 +67,7 @@ fn header(files: u16, files_offset: u32, cabinet_size: u32) -> Header {
     }
 }
 
-fn folder_entry(folder: &PackedFolder) -> Folder {
+fn folder_entry(folder: PackedFolder) -> Folder {
     Folder {
         data_offset: folder.start.into(),
         blocks: folder.blocks.into(),

@@ -74,7 +74,7 @@ impl Folder {
 pub(super) struct Temporary {
     folder: Folder,
     name: OsString,
-    temporary_name: OsString,
+    part_name: OsString,
     file: File,
     published: bool,
 }
@@ -82,8 +82,8 @@ pub(super) struct Temporary {
 impl Temporary {
     /// Creates it in `folder`, to be called `name` later.
     pub(super) fn create(folder: Folder, name: OsString) -> io::Result<Self> {
-        let (temporary_name, file) = folder.create_temporary()?;
-        Ok(Temporary { folder, name, temporary_name, file, published: false })
+        let (part_name, file) = folder.create_temporary()?;
+        Ok(Temporary { folder, name, part_name, file, published: false })
     }
 
     pub(super) fn file(&mut self) -> &mut File {
@@ -165,7 +165,7 @@ impl Temporary {
     /// Takes the final name, whatever had it.
     pub(super) fn replace(&mut self) -> io::Result<()> {
         let at = &self.folder.0;
-        rustix::fs::renameat(at, &self.temporary_name, at, &self.name)?;
+        rustix::fs::renameat(at, &self.part_name, at, &self.name)?;
         self.published = true;
         Ok(())
     }
@@ -174,7 +174,7 @@ impl Temporary {
     pub(super) fn claim(&mut self) -> io::Result<()> {
         let at = &self.folder.0;
         let flags = RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(at, &self.temporary_name, at, &self.name, flags) {
+        match rustix::fs::renameat_with(at, &self.part_name, at, &self.name, flags) {
             Ok(()) => self.published = true,
             // The kernel or the file system does not know the flag. A hard link
             // claims the name as well; the temporary one goes when `self` does.
@@ -187,7 +187,7 @@ impl Temporary {
     /// [`claim`](Self::claim) for file systems without `RENAME_NOREPLACE`.
     pub(super) fn claim_by_link(&self) -> io::Result<()> {
         let at = &self.folder.0;
-        Ok(rustix::fs::linkat(at, &self.temporary_name, at, &self.name, AtFlags::empty())?)
+        Ok(rustix::fs::linkat(at, &self.part_name, at, &self.name, AtFlags::empty())?)
     }
 }
 
@@ -195,7 +195,7 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.published {
             // Nobody is left to tell; the name is one that says what it is.
-            let _ = rustix::fs::unlinkat(&self.folder.0, &self.temporary_name, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(&self.folder.0, &self.part_name, AtFlags::empty());
         }
     }
 }

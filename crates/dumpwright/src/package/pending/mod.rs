@@ -130,7 +130,7 @@ impl PendingFile {
             Overwrite::Replace => {
                 // It may have become a device since: a second look costs little.
                 let kind = self.temporary.folder().kind_of(self.temporary.name());
-                kind.and_then(check_replaceable)
+                kind.and_then(|kind| check_replaceable(&kind))
                     .and_then(|()| self.temporary.replace())
                     .map_err(|e| failed("replace", &self.destination, e))
             }
@@ -160,13 +160,13 @@ fn check_destination(
         Overwrite::Refuse if !matches!(kind, Existing::Nothing) => {
             Err(Error::FileExists(destination.to_owned()))
         }
-        _ => check_replaceable(kind).map_err(|e| failed("replace", destination, e)),
+        _ => check_replaceable(&kind).map_err(|e| failed("replace", destination, e)),
     }
 }
 
 /// Whether a dump may take the place of `kind`. Replacing `/dev/null` or the
 /// link `/dev/stdout` would be possible for root, and is never what is meant.
-fn check_replaceable(kind: Existing) -> io::Result<()> {
+fn check_replaceable(kind: &Existing) -> io::Result<()> {
     match kind {
         Existing::File(kind) if kind.is_dir() => {
             Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder; add a file name"))

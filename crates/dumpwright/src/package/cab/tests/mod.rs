@@ -44,12 +44,16 @@ struct Made {
     notes: Vec<SoftError>,
 }
 
-fn make(entries: Vec<CabEntry>) -> Made {
+fn make(entries: &[CabEntry]) -> Made {
+    make_within(entries, MAX_CABINET_SIZE_WINDOWS)
+}
+
+fn make_within(entries: &[CabEntry], optional_end: u64) -> Made {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.cab");
     let mut out = PendingFile::create(&path, Overwrite::Refuse).unwrap();
     let most = largest_cab(entries.iter().map(|e| e.size));
-    let notes = write_cab(&mut out, entries, &()).unwrap();
+    let notes = write_within(&mut out, entries, optional_end, &()).unwrap();
     out.publish().unwrap();
     let length = fs::metadata(&path).unwrap().len();
     assert!(length <= most, "{length} bytes, promised at most {most}");

@@ -170,8 +170,9 @@ fn a_disk_that_runs_full_keeps_the_old_file_and_no_debris() {
     let path = disk.0.path().join("a.dmp");
     fs::write(&path, "old").unwrap();
     let mut file = pending(&path, Overwrite::Replace, b"");
+    let block = vec![0xEE; 65_536];
     let full = loop {
-        if let Err(e) = file.file().write_all(&[0xEE; 65_536]) {
+        if let Err(e) = file.file().write_all(&block) {
             break e;
         }
     };
