@@ -157,7 +157,7 @@ impl Job<'_> {
             summary.note(files.notes);
         }
         summary.cab_files = safe_cab_names(entries.iter().map(|e| e.name.as_str()));
-        summary.note(package::write_cab(cab, entries, self.observer)?);
+        summary.note(package::write_cab(cab, &entries, self.observer)?);
         summary.size = file_size(cab.file()).map_err(io_error("read the size of"))?;
         Ok(summary)
     }
