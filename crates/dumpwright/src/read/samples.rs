@@ -19,12 +19,12 @@ pub(crate) fn user() -> Vec<(String, Vec<u8>)> {
         return Vec::new();
     };
     let mut samples: Vec<_> = entries
-        .map(|entry| {
-            let path = entry.expect("the folder can be listed").path();
+        .map(|entry| entry.expect("the folder can be listed").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "dmp"))
+        .map(|path| {
             let name = path.file_name().expect("it is a file").to_string_lossy().into_owned();
             (name, fs::read(path).expect("samples can be read"))
         })
-        .filter(|(name, _)| name.ends_with(".dmp"))
         .collect();
     samples.sort();
     assert!(!samples.is_empty(), "'{}' has no dumps", folder.display());

@@ -97,7 +97,7 @@ fn windows_streams_of_a_real_dump_are_decoded() {
         let dump = Minidump::from_source(bytes).unwrap();
         let misc = dump.misc_info().unwrap().unwrap();
         assert_eq!((misc.form, misc.process_id), (5, Some(3368)));
-        assert_eq!(misc.build_string.as_deref(), Some("14393"));
+        assert_eq!(misc.build_string.as_deref(), Some("6.1.7601.18015 (win7sp1_gdr.121129-1432)"));
         assert_eq!(dump.tokens().unwrap().unwrap()[0].token_id, 3368);
         assert!(dump.vm_counters().unwrap().unwrap().working_set_size > 0);
         assert_eq!(dump.system_memory().unwrap().unwrap().page_size, 4096);
