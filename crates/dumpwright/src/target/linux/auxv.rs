@@ -14,6 +14,7 @@ pub(super) const AT_PHNUM: u64 = 5;
 /// Entry point of the executable.
 pub(super) const AT_ENTRY: u64 = 9;
 /// Capabilities of the processor.
+#[cfg(target_arch = "aarch64")]
 pub(super) const AT_HWCAP: u64 = 16;
 /// Address of the name of the executable.
 pub(super) const AT_EXECFN: u64 = 31;

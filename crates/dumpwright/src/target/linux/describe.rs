@@ -69,8 +69,6 @@ pub(super) fn describe(
     }
 
     let environ = proc.read("environ").unwrap_or_default();
-    let system = system::describe(proc, &auxv, &environ, xstate);
-    let address_space_end = regions::address_space_end(&maps);
     let initial_stack =
         stat.as_ref().and_then(|stat| initial_stack::find(stat, &auxv, &maps, memory));
     if initial_stack.is_none() {
@@ -82,43 +80,51 @@ pub(super) fn describe(
         }
         _ => Vec::new(),
     };
-    let handles = if wants.handles { handles::read(proc, &mut notes) } else { Vec::new() };
-    let token = if wants.token { token::describe(proc, &mut notes) } else { None };
-    let vm_counters = if wants.vm_counters {
-        counters::of_process(proc, stat.as_ref(), &mut notes)
-    } else {
-        None
-    };
-    let system_memory = if wants.system_memory {
-        let processors = system.number_of_processors;
-        counters::of_system(page_size, processors, address_space_end, &mut notes)
-    } else {
-        None
-    };
-    let process = process_info(proc, clock, &mut notes);
-    let platform_streams = streams::read(proc, maps.text, auxv_bytes, &mut notes);
-
-    Ok(ProcessSnapshot {
-        system,
-        process,
+    let mut snapshot = ProcessSnapshot {
+        system: system::describe(proc, &auxv, &environ, xstate),
+        process: process_info(proc, clock, &mut notes),
         threads,
         modules,
         // glibc, musl and bionic keep no record of what was unloaded.
         unloaded_modules: Vec::new(),
         regions,
-        address_space_end,
+        address_space_end: regions::address_space_end(&maps),
         page_size,
-        handles,
+        handles: Vec::new(),
         exception: None,
-        platform_streams,
+        platform_streams: streams::read(proc, maps.text, auxv_bytes, &mut notes),
         dso_debug: link_map.map(|link_map| link_map.debug),
         initial_stack,
         process_data,
-        token,
-        vm_counters,
-        system_memory,
+        token: None,
+        vm_counters: None,
+        system_memory: None,
         soft_errors: notes,
-    })
+    };
+    add_wanted(proc, wants, stat.as_ref(), &mut snapshot);
+    Ok(snapshot)
+}
+
+/// Adds what only some dumps hold.
+fn add_wanted(proc: &ProcDir, wants: &Wants, stat: Option<&Stat>, snapshot: &mut ProcessSnapshot) {
+    let notes = &mut snapshot.soft_errors;
+    if wants.handles {
+        snapshot.handles = handles::read(proc, notes);
+    }
+    if wants.token {
+        snapshot.token = token::describe(proc, notes);
+    }
+    if wants.vm_counters {
+        snapshot.vm_counters = counters::of_process(proc, stat, notes);
+    }
+    if wants.system_memory {
+        snapshot.system_memory = counters::of_system(
+            snapshot.page_size,
+            snapshot.system.number_of_processors,
+            snapshot.address_space_end,
+            notes,
+        );
+    }
 }
 
 /// The images of the process, the executable first, and the dynamic linker's

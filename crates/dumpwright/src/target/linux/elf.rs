@@ -330,10 +330,11 @@ mod tests {
     use super::*;
     use crate::target::linux::testkit::Flat;
     use proptest::prelude::*;
+    use std::io::Read;
 
     fn own_executable() -> Vec<u8> {
-        let mut bytes = std::fs::read("/proc/self/exe").unwrap();
-        bytes.truncate(64 * 1024);
+        let mut bytes = vec![0; 64 * 1024];
+        std::fs::File::open("/proc/self/exe").unwrap().read_exact(&mut bytes).unwrap();
         bytes
     }
 

@@ -9,16 +9,18 @@ use super::sockets;
 use crate::soft_error::SoftError;
 use crate::target::HandleSnapshot;
 use dumpwright_format::minidump::{FILE_GENERIC_READ, FILE_GENERIC_WRITE};
-use rustix::fs::{AtFlags, CWD, FileType, StatxFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
+use rustix::io::Errno;
 use std::collections::HashSet;
 use std::fmt::Write;
-use std::fs;
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 
 /// Lines of details that a handle keeps; an epoll can watch a million files.
 const MAX_DETAILS: usize = 1024;
+/// Bytes of an fdinfo file that are read, for the same reason.
+const MAX_INFO: u64 = 1 << 20;
 /// `FILE_WRITE_DATA`, winnt.h: the part of writing that appending lacks.
 const FILE_WRITE_DATA: u32 = 0x2;
 
@@ -33,8 +35,8 @@ const O_PATH: u32 = 0o10_000_000;
 
 /// The open handles of a process, by number.
 pub(super) fn read(proc: &ProcDir, notes: &mut Vec<SoftError>) -> Vec<HandleSnapshot> {
-    let mut numbers = match list(proc) {
-        Ok(numbers) => numbers,
+    let (dirs, mut numbers) = match FdDirs::open(proc) {
+        Ok(opened) => opened,
         Err(error) => {
             notes.push(SoftError::new("handles", format!("cannot be listed: {error}")));
             return Vec::new();
@@ -43,47 +45,84 @@ pub(super) fn read(proc: &ProcDir, notes: &mut Vec<SoftError>) -> Vec<HandleSnap
     numbers.sort_unstable();
     let prefix = proc.root_prefix();
     let mut handles: Vec<HandleSnapshot> =
-        numbers.into_iter().filter_map(|fd| handle(proc, &prefix, fd, notes)).collect();
+        numbers.into_iter().filter_map(|fd| dirs.handle(&prefix, fd, notes)).collect();
     add_endpoints(proc, &mut handles);
     handles
 }
 
-fn list(proc: &ProcDir) -> io::Result<Vec<u64>> {
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir(proc.path("fd"))? {
-        numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
-    }
-    Ok(numbers)
+/// The two directories about descriptors, held open: looking up each of ten
+/// thousand names from `/proc` on would be most of the work.
+struct FdDirs {
+    links: OwnedFd,
+    infos: OwnedFd,
 }
 
-/// One handle; `None` if it was closed meanwhile.
-fn handle(
-    proc: &ProcDir,
-    prefix: &RootPrefix,
-    fd: u64,
-    notes: &mut Vec<SoftError>,
-) -> Option<HandleSnapshot> {
-    let path = proc.path(&format!("fd/{fd}"));
-    let target = match fs::read_link(&path) {
-        Ok(target) => target,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => {
-            notes.push(SoftError::new(format!("handle {fd}"), format!("cannot be read: {error}")));
-            return None;
+impl FdDirs {
+    /// Opens the directories and lists the descriptors.
+    fn open(proc: &ProcDir) -> io::Result<(Self, Vec<u64>)> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = |name| rustix::fs::open(proc.path(name), flags, Mode::empty());
+        let dirs = FdDirs { links: open("fd")?, infos: open("fdinfo")? };
+        let mut numbers = Vec::new();
+        for entry in Dir::read_from(&dirs.links)? {
+            numbers.extend(entry?.file_name().to_str().ok().and_then(|n| n.parse::<u64>().ok()));
         }
-    };
-    let info = proc.read(&format!("fdinfo/{fd}")).unwrap_or_default();
-    let info = String::from_utf8_lossy(&info);
-    let flags = flags(&info);
-    let target = prefix.strip(target.as_os_str().as_bytes());
-    Some(HandleSnapshot {
-        handle: fd,
-        type_name: type_name(target, &path, &info),
-        object_name: String::from_utf8_lossy(target).into_owned(),
-        inherit: flags.is_some_and(|flags| flags & O_CLOEXEC == 0),
-        granted_access: flags.map_or(0, granted_access),
-        details: details(&info),
-    })
+        Ok((dirs, numbers))
+    }
+
+    /// One handle; `None` if it was closed meanwhile.
+    fn handle(
+        &self,
+        prefix: &RootPrefix,
+        fd: u64,
+        notes: &mut Vec<SoftError>,
+    ) -> Option<HandleSnapshot> {
+        let name = fd.to_string();
+        let target = match rustix::fs::readlinkat(&self.links, name.as_str(), Vec::new()) {
+            Ok(target) => target,
+            Err(Errno::NOENT) => return None,
+            Err(error) => {
+                let subject = format!("handle {fd}");
+                notes.push(SoftError::new(subject, format!("cannot be read: {error}")));
+                return None;
+            }
+        };
+        let target = prefix.strip(target.as_bytes());
+        let info = self.info(&name).unwrap_or_default();
+        let info = String::from_utf8_lossy(&info);
+        let flags = flags(&info);
+        Some(HandleSnapshot {
+            handle: fd,
+            type_name: type_name(target, || self.kind(&name)).to_owned(),
+            object_name: String::from_utf8_lossy(target).into_owned(),
+            inherit: flags.is_some_and(|flags| flags & O_CLOEXEC == 0),
+            granted_access: flags.map_or(0, granted_access),
+            details: details(&info),
+        })
+    }
+
+    fn info(&self, name: &str) -> io::Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.infos, name, flags, Mode::empty())?;
+        let mut info = Vec::with_capacity(256);
+        // Through `take`, which spares asking a /proc file for its size.
+        File::from(file).take(MAX_INFO).read_to_end(&mut info)?;
+        Ok(info)
+    }
+
+    /// The kind of something that has a place in a file system.
+    fn kind(&self, name: &str) -> &'static str {
+        let flags = AtFlags::STATX_DONT_SYNC;
+        let stat = rustix::fs::statx(&self.links, name, flags, StatxFlags::TYPE);
+        match stat.map(|stat| FileType::from_raw_mode(stat.stx_mode.into())) {
+            Ok(FileType::Directory) => "Directory",
+            Ok(FileType::CharacterDevice | FileType::BlockDevice) => "Device",
+            Ok(FileType::Fifo) => "Pipe",
+            Ok(FileType::Socket) => "Socket",
+            Ok(FileType::Symlink) => "SymbolicLink",
+            _ => "File",
+        }
+    }
 }
 
 /// The `flags` line of an fdinfo file.
@@ -108,30 +147,29 @@ fn granted_access(flags: u32) -> u32 {
     }
 }
 
-/// What kind of object a descriptor leads to.
-fn type_name(target: &[u8], path: &Path, info: &str) -> String {
-    let name = if target.starts_with(b"/memfd:") {
-        "Memfd"
-    } else if target.starts_with(b"/dmabuf:") {
-        "DmaBuf"
-    } else if target.starts_with(b"/") {
-        by_mode(path)
-    } else if let Some(inode) = target.strip_prefix(b"anon_inode:") {
-        anonymous(inode)
-    } else {
-        match target.split(|b| *b == b':').next().unwrap_or_default() {
-            b"socket" => "Socket",
-            b"pipe" => "Pipe",
-            // Linux 6.9 gave pidfds a file system of their own.
-            b"pidfd" => "PidFd",
-            b"mnt" | b"net" | b"pid" | b"uts" | b"ipc" | b"user" | b"cgroup" | b"time" => {
-                "Namespace"
-            }
-            _ if super::file_text::value(info, "Pid").is_some() => "PidFd",
-            _ => by_mode(path),
-        }
-    };
-    name.to_owned()
+/// What kind of object a descriptor leads to; `by_mode` looks at the object
+/// where its name does not tell.
+fn type_name(target: &[u8], by_mode: impl FnOnce() -> &'static str) -> &'static str {
+    if target.starts_with(b"/memfd:") {
+        return "Memfd";
+    }
+    if target.starts_with(b"/dmabuf:") {
+        return "DmaBuf";
+    }
+    if target.starts_with(b"/") {
+        return by_mode();
+    }
+    if let Some(inode) = target.strip_prefix(b"anon_inode:") {
+        return anonymous(inode);
+    }
+    match target.split(|b| *b == b':').next().unwrap_or_default() {
+        b"socket" => "Socket",
+        b"pipe" => "Pipe",
+        // Linux 6.9 gave pidfds a file system of their own.
+        b"pidfd" => "PidFd",
+        b"mnt" | b"net" | b"pid" | b"uts" | b"ipc" | b"user" | b"cgroup" | b"time" => "Namespace",
+        _ => by_mode(),
+    }
 }
 
 /// The kind of an anonymous inode by the kernel's name for it.
@@ -156,19 +194,6 @@ fn anonymous(name: &[u8]) -> &'static str {
         _ if name.starts_with(b"bpf") || name == b"btf" => "Bpf",
         _ if name.starts_with(b"kvm") => "Kvm",
         _ => "AnonInode",
-    }
-}
-
-/// The kind of something that has a place in a file system.
-fn by_mode(path: &Path) -> &'static str {
-    let stat = rustix::fs::statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE);
-    match stat.map(|stat| FileType::from_raw_mode(stat.stx_mode.into())) {
-        Ok(FileType::Directory) => "Directory",
-        Ok(FileType::CharacterDevice | FileType::BlockDevice) => "Device",
-        Ok(FileType::Fifo) => "Pipe",
-        Ok(FileType::Socket) => "Socket",
-        Ok(FileType::Symlink) => "SymbolicLink",
-        _ => "File",
     }
 }
 

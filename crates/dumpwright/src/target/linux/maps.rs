@@ -155,12 +155,6 @@ impl Maps {
         let next = self.mappings.partition_point(|m| m.range.end <= address);
         self.mappings.get(next).filter(|m| m.range.contains(address))
     }
-
-    /// The mappings that share an address with `range`, in order.
-    pub fn within(&self, range: AddressRange) -> impl Iterator<Item = &Mapping> {
-        let first = self.mappings.partition_point(|m| m.range.end <= range.start);
-        self.mappings[first..].iter().take_while(move |m| m.range.start < range.end)
-    }
 }
 
 /// Parses `start-end rwxp offset major:minor inode   name`.

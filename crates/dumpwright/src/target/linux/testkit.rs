@@ -55,7 +55,8 @@ impl Child {
         u64::from_str_radix(self.words[index].trim_start_matches("0x"), 16).unwrap()
     }
 
-    fn wait_until(&self, what: &str, is_so: impl Fn(&ProcDir) -> bool) {
+    /// Waits until something is so of it, ten seconds at most.
+    pub fn wait_until(&self, what: &str, is_so: impl Fn(&ProcDir) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !is_so(&self.proc_dir()) {
             assert!(Instant::now() < deadline, "waited in vain until {what}");
