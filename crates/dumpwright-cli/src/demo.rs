@@ -65,7 +65,7 @@ pub fn run(args: &DemoArgs) -> Outcome {
     print(&format!(
         "\ndumpwright info {}\n{}",
         small.display(),
-        indent(&info.text(&TextOptions { all: false }))
+        indent(&info.text(TextOptions { all: false }))
     ))?;
     print(&format!(
         "\nThe dumps are in {}: open them with lldb -c, WinDbg, or minidump-stackwalk.\n",

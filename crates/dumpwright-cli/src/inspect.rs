@@ -11,7 +11,7 @@ use std::process::ExitCode;
 pub fn info(args: &InfoArgs) -> Outcome {
     let dump = Minidump::open(&args.file)?;
     let info = DumpInfo::new(&dump)?;
-    let text = if args.json { json(&info)? } else { info.text(&TextOptions { all: args.all }) };
+    let text = if args.json { json(&info)? } else { info.text(TextOptions { all: args.all }) };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
