@@ -1,8 +1,8 @@
 """For `gdb -batch -p PID -x gdb_frames.py`: the frames of every thread, as one
 line `FRAMES [{"tid", "frames": [[pc, function], ...]}, ...]`.
 
-Inlined frames are left out: they share their caller's address, and debuggers
-differ in how they show them.
+Inlined frames and those of tail calls are left out: they are not on the stack
+but concluded from debug information, and debuggers differ in that.
 """
 
 import json
@@ -15,7 +15,7 @@ MOST_FRAMES = 200
 def frames():
     frame = gdb.newest_frame()
     while frame is not None:
-        if frame.type() != gdb.INLINE_FRAME:
+        if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
             yield [frame.pc(), frame.name()]
         try:
             frame = frame.older()

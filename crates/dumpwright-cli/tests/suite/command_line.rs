@@ -1,6 +1,6 @@
 //! The command: what it says, what it refuses and how, and its exit status.
 
-use crate::support::cli::{command, dump, dumpwright, run};
+use crate::support::cli::{command, dump, dumpwright, program, run};
 use crate::support::dump::Loaded;
 use crate::support::target::Target;
 use std::ffi::OsStr;
@@ -77,7 +77,7 @@ fn a_process_of_another_user_says_the_way_out() {
     let mut other = Command::new("setpriv");
     other
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-        .arg(env!("CARGO_BIN_EXE_dumpwright"))
+        .arg(program())
         .args(["dump", "-p", &target.pid().to_string(), "-m"])
         .arg(folder.path().join("a.dmp"));
     let Ok(output) = other.output() else {

@@ -177,8 +177,9 @@ fn the_processor_walks_every_thread_to_where_it_began() {
                 .filter(|f| f.module.as_ref().is_some_and(|m| m.starts_with("threads-")))
                 .count() as u64;
             let depth = thread["depth"].as_u64().unwrap();
-            // wait_for_ever, level_c, level_b…, level_a, worker
-            assert!(own >= depth + 5, "{option}: thread {tid} has {own} frames: {traces:x?}");
+            // level_c, level_b…, level_a, worker; the function that called the C
+            // library is no frame to a walker by frame pointers.
+            assert!(own >= depth + 4, "{option}: thread {tid} has {own} frames: {traces:x?}");
         }
     }
 }

@@ -53,9 +53,16 @@ impl Run {
     }
 }
 
+/// The program under test: the one that cargo built, or, to test an installed
+/// one, what `DUMPWRIGHT_PROGRAM` names.
+pub fn program() -> PathBuf {
+    let built = || env!("CARGO_BIN_EXE_dumpwright").into();
+    std::env::var_os("DUMPWRIGHT_PROGRAM").map_or_else(built, PathBuf::from)
+}
+
 /// The command, for a test that needs more of it than [`dumpwright`].
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dumpwright"));
+    let mut command = Command::new(program());
     command.stdin(Stdio::null());
     command
 }

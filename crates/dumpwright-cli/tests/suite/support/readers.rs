@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-/// A frame as a debugger shows it: address and function. LLDB and GDB show an
-/// inlined function in different ways, so neither's are listed.
+/// A frame as a debugger shows it: address and function. Inlined functions and
+/// tail calls are concluded from debug information, by each debugger in its own
+/// way, so they are not listed.
 pub type Frame = (u64, String);
 
 /// The frames of each thread.
