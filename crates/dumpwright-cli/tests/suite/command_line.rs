@@ -1,0 +1,244 @@
+//! The command: what it says, what it refuses and how, and its exit status.
+
+use crate::support::cli::{command, dump, dumpwright, program, run};
+use crate::support::dump::Loaded;
+use crate::support::target::Target;
+use std::ffi::OsStr;
+use std::fs;
+use std::process::{Command, Stdio};
+
+/// A folder to write to that must stay empty.
+fn refuse(arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("refused.dmp");
+    let text = run(command().arg("dump").args(arguments).arg(&file)).refused();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{arguments:?}: debris");
+    text
+}
+
+#[test]
+fn a_process_that_does_not_exist_is_named() {
+    // Above the largest pid_max that a kernel takes.
+    let text = refuse(&["-p", "4194305", "-m"]);
+    assert!(text.contains("4194305"), "{text}");
+    let text = refuse(&["-n", "no-such-program-anywhere", "-m"]);
+    assert!(text.contains("no-such-program-anywhere"), "{text}");
+}
+
+#[test]
+fn a_zombie_is_told_from_a_process() {
+    let mut child = Command::new("true").spawn().unwrap();
+    let pid = child.id().to_string();
+    let stat = format!("/proc/{pid}/stat");
+    while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let text = refuse(&["-p", &pid, "-m"]);
+    assert!(text.contains("zombie") && text.contains(&pid), "{text}");
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_kernel_thread_is_told_from_a_process() {
+    let name = fs::read_to_string("/proc/2/comm").unwrap_or_default();
+    if name.trim() != "kthreadd" {
+        eprintln!("SKIPPED: kernel threads: this machine shows none");
+        return;
+    }
+    let text = refuse(&["-p", "2", "-m"]);
+    assert!(text.contains("kernel thread"), "{text}");
+}
+
+#[test]
+fn a_process_that_is_traced_names_its_tracer() {
+    let Some(gdb) = crate::support::tools::command("gdb") else { return };
+    let target = Target::fixture("threads", &["1"]);
+    let mut tracer = Command::new(gdb)
+        .args(["-nx", "-q", "-p", &target.pid().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", target.pid());
+    target.wait_for("is traced", |_| {
+        !fs::read_to_string(&status).unwrap().contains("TracerPid:\t0\n")
+    });
+    let text = refuse(&["-p", &target.pid().to_string(), "-m"]);
+    assert!(text.contains(&tracer.id().to_string()), "{text}");
+    drop(tracer.stdin.take());
+    tracer.wait().unwrap();
+}
+
+#[test]
+fn a_process_of_another_user_says_the_way_out() {
+    let target = Target::fixture("threads", &["1"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut other = Command::new("setpriv");
+    other
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .arg(program())
+        .args(["dump", "-p", &target.pid().to_string(), "-m"])
+        .arg(folder.path().join("a.dmp"));
+    let Ok(output) = other.output() else {
+        eprintln!("SKIPPED: another user: no setpriv here");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stderr);
+    // The build folder itself may be closed to other users.
+    if text.contains("setpriv") {
+        eprintln!("SKIPPED: another user: {}", text.trim());
+        return;
+    }
+    assert!(!output.status.success());
+    assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+    assert!(text.contains("ptrace") || text.contains("CAP_SYS_PTRACE"), "{text}");
+}
+
+#[test]
+fn flags_that_contradict_or_do_not_exist_are_named() {
+    let target = Target::fixture("threads", &["1"]);
+    let pid = target.pid().to_string();
+    let text = refuse(&["-p", &pid, "--no-auxiliary-state", "--full-auxiliary-state"]);
+    assert!(text.contains("NO_AUXILIARY_STATE") && text.contains("FULL_AUXILIARY_STATE"), "{text}");
+    let text = refuse(&["-p", &pid, "--ignore-inaccessible-mem", "--no-ignore-inaccessible-mem"]);
+    assert!(text.contains("IGNORE_INACCESSIBLE_MEM"), "{text}");
+    for unknown in ["0x80000", "NO_SUCH_FLAG"] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.dmp");
+        let run = run(command().args(["dump", "-p", &pid, "--format-flags", unknown]).arg(&file));
+        assert!(!run.status.success());
+        assert!(run.stderr.contains(unknown), "{}", run.stderr);
+        assert!(!file.exists());
+    }
+}
+
+#[test]
+fn wrong_use_is_explained_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.dmp");
+    let file = file.to_str().unwrap();
+    for arguments in [
+        &["dump", file][..],
+        &["dump", "-p", "1", "-n", "init", file],
+        &["dump", "-p", "one", file],
+        &["dump", "-p", "1"],
+        &["dump", "-p", "1", "--qualifier", "enormous", file],
+        &["dump", "-p", "1", "--memory", "10-5", file],
+        &["dump", "-p", "1", "--max-size", "lots", file],
+        &["frobnicate"],
+        &[],
+    ] {
+        let run = dumpwright(arguments);
+        assert!(!run.status.success(), "{arguments:?}");
+        assert!(!run.stderr.is_empty() && !run.stderr.contains("panicked"), "{arguments:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_names_every_option() {
+    let help = dumpwright(["dump", "--help"]).ok().text();
+    for flag in &super::every_flag::FLAGS {
+        assert!(help.contains(flag.option), "{} is not in the help", flag.option);
+    }
+    for option in
+        ["--write-cab", "--cab-secondary-files", "--cab-secondary-all-images", "--no-overwrite"]
+    {
+        assert!(help.contains(option), "{option} is not in the help");
+    }
+    let top = dumpwright(["--help"]).ok().text();
+    for word in ["dump", "info", "verify", "demo"] {
+        assert!(top.contains(word), "{word} is not in the help");
+    }
+    dumpwright(["--version"]).ok();
+}
+
+#[test]
+fn the_summary_counts_what_the_dump_holds() {
+    let target = Target::fixture("threads", &["9"]);
+    let written = dump(&target, &["-ma"]);
+    let loaded = written.load();
+    let summary = &written.summary;
+    assert_eq!(summary["threads"], loaded.tids().len());
+    assert_eq!(summary["modules"], loaded.modules().len());
+    assert_eq!(summary["memory_ranges"], loaded.memory().len());
+    assert_eq!(summary["memory_bytes"], loaded.memory_size());
+    assert_eq!(summary["file"].as_str().map(OsStr::new), Some(written.file.as_os_str()));
+    let (held, total) = (summary["held_ms"].as_f64(), summary["total_ms"].as_f64());
+    assert!(held.unwrap() <= total.unwrap(), "{held:?} of {total:?}");
+}
+
+#[test]
+fn without_json_the_summary_is_for_people_and_there_is_no_progress_bar() {
+    let target = Target::fixture("threads", &["9"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.dmp");
+    let pid = target.pid().to_string();
+    let run = run(command().args(["dump", "-p", &pid, "-ma"]).arg(&file)).ok();
+    let said = run.text() + &run.stderr;
+    for word in ["app.dmp", "10", "threads"] {
+        assert!(said.contains(word), "'{word}' is not in the summary:\n{said}");
+    }
+    assert!(!said.contains('\x1b') && !said.contains('\r'), "control characters:\n{said}");
+}
+
+#[test]
+fn info_shows_system_process_streams_threads_and_modules() {
+    let target = Target::fixture("threads", &["5"]);
+    let written = dump(&target, &["-ma"]);
+    let text = dumpwright([OsStr::new("info"), written.file.as_os_str()]).ok().text();
+    let mut expected = vec!["libc.so.6".to_owned(), "ThreadList".into(), "Memory64List".into()];
+    expected.push(target.pid().to_string());
+    expected.extend(target.tids().iter().map(u32::to_string));
+    expected.extend((0..5).map(|i| format!("worker-{i}")));
+    for word in expected {
+        assert!(text.contains(&word), "'{word}' is not in:\n{text}");
+    }
+    let json = dumpwright([OsStr::new("info"), written.file.as_os_str(), OsStr::new("--json")]);
+    assert!(json.ok().json().is_object());
+}
+
+#[test]
+fn verify_finds_planted_faults() {
+    let target = Target::fixture("threads", &["2"]);
+    let written = dump(&target, &["-m"]);
+    let good = fs::read(&written.file).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.dmp");
+    let directory = u32::from_le_bytes(good[12..16].try_into().unwrap()) as usize;
+    let mut faults: Vec<(&str, Vec<u8>)> = Vec::new();
+    let mut change = |what, at: usize, bytes: &[u8]| {
+        let mut bad = good.clone();
+        bad[at..at + bytes.len()].copy_from_slice(bytes);
+        faults.push((what, bad));
+    };
+    change("signature", 0, b"PMDM");
+    change("count of streams", 8, &u32::MAX.to_le_bytes());
+    change("directory out of bounds", 12, &0xffff_fff0_u32.to_le_bytes());
+    change("a stream out of bounds", directory + 8, &0xffff_fff0_u32.to_le_bytes());
+    faults.push(("cut in half", good[..good.len() / 2].to_vec()));
+    for (what, bad) in faults {
+        fs::write(&file, bad).unwrap();
+        let run = dumpwright([OsStr::new("verify"), file.as_os_str()]);
+        assert!(!run.status.success(), "{what} was not found");
+        assert!(!(run.text() + &run.stderr).trim().is_empty(), "{what} is not told");
+        let json = dumpwright([OsStr::new("verify"), file.as_os_str(), OsStr::new("--json")]);
+        assert!(!json.status.success(), "{what} was not found with --json");
+    }
+}
+
+#[test]
+fn demo_writes_verified_dumps_into_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = dumpwright([OsStr::new("demo"), folder.path().as_os_str()]).ok();
+    let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    let with = |extension: &str| {
+        files.iter().filter(|f| f.extension() == Some(OsStr::new(extension))).collect::<Vec<_>>()
+    };
+    assert!(with("dmp").len() >= 2 && with("cab").len() == 1, "{files:?}");
+    for file in with("dmp") {
+        assert!(Loaded::read(file).tids().len() > 1, "{}", file.display());
+    }
+    assert!(run.text().contains("ThreadList"), "info is not shown:\n{}", run.text());
+}

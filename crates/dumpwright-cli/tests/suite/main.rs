@@ -1,0 +1,25 @@
+//! The proof that dumps are right: real processes are dumped by the built
+//! command, and each dump is held against the process itself and against
+//! readers that know nothing of dumpwright.
+//!
+//! One test program with a file for each theme, so that the readers are linked
+//! once. `support` starts targets, runs the command and asks the readers.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod command_line;
+mod dot_dump_letters;
+mod every_flag;
+mod exceptions;
+mod files_and_cab;
+mod handles;
+mod memory_truth;
+mod privacy;
+mod readers;
+mod real_programs;
+mod samples;
+mod target_goes_on;
+mod thousand_threads;
+
+mod support;

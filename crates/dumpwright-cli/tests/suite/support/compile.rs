@@ -1,0 +1,65 @@
+//! Fixtures, compiled when first needed and kept by a hash of what went in.
+
+use super::tools::run;
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How a fixture is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A C program.
+    Program,
+    /// A C program that is linked statically.
+    Static,
+    /// A C shared library.
+    Library,
+    /// A Rust program.
+    Rust,
+}
+
+/// The built fixture `name` (its file without the extension).
+pub fn fixture(name: &str, kind: Kind) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let source = folder.join(name).with_extension(if kind == Kind::Rust { "rs" } else { "c" });
+    let mut hasher = DefaultHasher::new();
+    kind.hash(&mut hasher);
+    fs::read(&source).unwrap().hash(&mut hasher);
+    fs::read(folder.join("fixture.h")).unwrap().hash(&mut hasher);
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
+    fs::create_dir_all(&cache).unwrap();
+    let built = cache.join(format!("{name}-{:016x}", hasher.finish()));
+    if !built.exists() {
+        // Tests build at the same time: each into its own file, and a rename
+        // that replaces the same bytes by the same bytes.
+        let scratch = tempfile::Builder::new().prefix("build").tempdir_in(&cache).unwrap();
+        let output = scratch.path().join(name);
+        run(&mut compiler(kind, &source, &output));
+        fs::rename(output, &built).unwrap();
+    }
+    built
+}
+
+fn compiler(kind: Kind, source: &Path, output: &Path) -> Command {
+    if kind == Kind::Rust {
+        let mut rustc = Command::new("rustc");
+        rustc.args(["--edition", "2021", "-O", "-g", "-C", "force-frame-pointers=yes"]);
+        rustc.arg(source).arg("-o").arg(output);
+        return rustc;
+    }
+    let mut cc = Command::new("cc");
+    // Frame pointers, so that a walker without symbols finds the same frames.
+    cc.args(["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-omit-frame-pointer", "-pthread"]);
+    match kind {
+        Kind::Program | Kind::Rust => {}
+        Kind::Static => drop(cc.arg("-static")),
+        Kind::Library => drop(cc.args(["-shared", "-fPIC"])),
+    }
+    cc.arg(source).arg("-o").arg(output);
+    if kind != Kind::Static {
+        cc.arg("-ldl");
+    }
+    cc
+}

@@ -1,0 +1,138 @@
+//! Readers that are programs: PyPI's `minidump` and `udmp-parser`, LLDB, and
+//! GDB on the living process. Each is `None` where it is not installed.
+
+use super::tools::{command, reader_python, root, run};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+/// A frame as a debugger shows it: address and function. Inlined functions and
+/// tail calls are concluded from debug information, by each debugger in its own
+/// way, so they are not listed.
+pub type Frame = (u64, String);
+
+/// The frames of each thread.
+pub type Traces = BTreeMap<u32, Vec<Frame>>;
+
+/// What PyPI `minidump` says of a dump; `samples` are addresses and lengths
+/// whose bytes it should read.
+#[track_caller]
+pub fn pypi_minidump(file: &Path, samples: &[(u64, u64)]) -> Option<Value> {
+    python("pypi_minidump.py", file, samples)
+}
+
+/// What PyPI `udmp-parser` says of a full dump.
+#[track_caller]
+pub fn pypi_udmp(file: &Path, samples: &[(u64, u64)]) -> Option<Value> {
+    python("pypi_udmp.py", file, samples)
+}
+
+#[track_caller]
+fn python(script: &str, file: &Path, samples: &[(u64, u64)]) -> Option<Value> {
+    let mut python = Command::new(reader_python()?);
+    python.arg(root().join("scripts/readers").join(script)).arg(file);
+    python.args(samples.iter().map(|(address, length)| format!("{address:x}:{length:x}")));
+    let output = run(&mut python);
+    Some(serde_json::from_slice(&output.stdout).unwrap_or_else(|e| {
+        panic!("{script} on {}: {e}: {}", file.display(), String::from_utf8_lossy(&output.stderr))
+    }))
+}
+
+/// The backtraces of all threads by LLDB from a dump.
+#[track_caller]
+pub fn lldb_traces(file: &Path) -> Option<Traces> {
+    let lldb = command("lldb-19")?;
+    let output = run(Command::new(lldb)
+        .args(["--no-lldbinit", "-b"])
+        .args(["-o", r#"settings set frame-format "FRAME ${frame.pc} ${function.name}\n""#])
+        .args(["-o", &format!("target create -c {}", file.display())])
+        .args(["-o", "thread list", "-o", "bt all"]));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let traces = parse_lldb(&text);
+    assert!(!traces.is_empty(), "LLDB shows no thread of {}:\n{text}", file.display());
+    Some(traces)
+}
+
+/// `thread list` names index and id of each thread, `bt all` index and frames.
+fn parse_lldb(text: &str) -> Traces {
+    let mut ids = BTreeMap::new();
+    let mut traces = Traces::new();
+    let mut current = None;
+    for line in text.lines() {
+        let line = line.trim_start_matches(['*', ' ']);
+        if let Some(rest) = line.strip_prefix("thread #") {
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let index: u32 = rest[..end].parse().unwrap();
+            if let Some(tid) = rest.split("tid = ").nth(1).and_then(parse_number) {
+                ids.insert(index, tid);
+            } else {
+                current = ids.get(&index).copied();
+            }
+        } else if let (Some(rest), Some(tid)) = (line.strip_prefix("FRAME "), current) {
+            let (pc, name) = rest.split_once(' ').unwrap_or((rest, ""));
+            if !name.contains("[inlined]") {
+                let pc = u64::from_str_radix(pc.trim_start_matches("0x"), 16).unwrap();
+                traces.entry(tid).or_default().push((pc, name.to_owned()));
+            }
+        }
+    }
+    traces
+}
+
+/// LLDB writes thread ids in decimal or hexadecimal, as the target has it.
+fn parse_number(text: &str) -> Option<u32> {
+    let word = text.split([',', ' ']).next()?;
+    match word.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None => word.parse().ok(),
+    }
+}
+
+/// The backtraces of all threads by GDB from the process itself.
+#[track_caller]
+pub fn gdb_traces(pid: u32) -> Option<Traces> {
+    let gdb = command("gdb")?;
+    let output = run(Command::new(gdb)
+        .args(["-nx", "-batch", "-p", &pid.to_string(), "-x"])
+        .arg(root().join("scripts/readers/gdb_frames.py")));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let json = text
+        .lines()
+        .find_map(|line| line.strip_prefix("FRAMES "))
+        .unwrap_or_else(|| panic!("GDB gave no frames:\n{text}"));
+    let threads: Vec<Value> = serde_json::from_str(json).unwrap();
+    Some(threads.iter().map(gdb_thread).collect())
+}
+
+fn gdb_thread(thread: &Value) -> (u32, Vec<Frame>) {
+    let frame = |f: &Value| (f[0].as_u64().unwrap(), f[1].as_str().unwrap_or_default().to_owned());
+    let frames = thread["frames"].as_array().unwrap().iter().map(frame).collect();
+    (thread["tid"].as_u64().unwrap() as u32, frames)
+}
+
+/// Asserts that a dump's frames are the process's, thread by thread.
+///
+/// Frames are equal when they have the same address; or, since the debuggers
+/// place the caller of an inlined function differently, the same function by
+/// one of its names.
+#[track_caller]
+pub fn assert_same_frames(dump: &Traces, process: &Traces) {
+    let tids = |t: &Traces| t.keys().copied().collect::<Vec<_>>();
+    assert_eq!(tids(dump), tids(process), "threads");
+    for (tid, frames) in process {
+        let seen = &dump[tid];
+        let equal = seen.len() == frames.len()
+            && seen
+                .iter()
+                .zip(frames)
+                .all(|(a, b)| a.0 == b.0 || plain_name(&a.1) == plain_name(&b.1));
+        assert!(equal, "frames of thread {tid}\n from the dump: {seen:x?}\n by GDB: {frames:x?}");
+    }
+}
+
+/// A C library function has several names for one address.
+fn plain_name(name: &str) -> &str {
+    let name = name.split(['(', '@']).next().unwrap_or(name);
+    name.trim_start_matches('_').trim_start_matches("GI_").trim_start_matches('_')
+}
