@@ -20,6 +20,9 @@ use dumpwright_format::minidump::StreamType;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
+/// Characters of a module's name that a location shows.
+const MAX_NAME: usize = 128;
+
 impl DumpInfo {
     /// Everything that a dump says.
     ///
@@ -176,7 +179,7 @@ impl Builder<'_> {
         locator: &Locator,
     ) -> Result<Vec<ThreadSummary>> {
         let names = self.take(self.dump.thread_names())?.unwrap_or_default();
-        let names: HashMap<u32, String> =
+        let mut names: HashMap<u32, String> =
             names.into_iter().filter_map(|n| Some((n.thread_id, n.name?))).collect();
         let infos = self.take(self.dump.thread_info())?.unwrap_or_default();
         let infos: HashMap<u32, _> = infos.into_iter().map(|i| (i.thread_id, i)).collect();
@@ -187,7 +190,8 @@ impl Builder<'_> {
             let mask = registers.and_then(|r| r.extended).map_or(0, |extended| extended.mask);
             ThreadSummary {
                 thread_id: thread.thread_id,
-                name: names.get(&thread.thread_id).cloned(),
+                // Taken, not copied: any number of entries may state one id.
+                name: names.remove(&thread.thread_id),
                 instruction_pointer: registers.map(|r| Hex(r.instruction_pointer)),
                 location: registers.and_then(|r| locator.locate(r.instruction_pointer)),
                 stack_pointer: registers.map(|r| Hex(r.stack_pointer)),
@@ -242,6 +246,8 @@ impl<'a> Locator<'a> {
         let after = self.sorted.partition_point(|module| module.base <= address);
         let module = self.sorted.get(after.checked_sub(1)?)?;
         let name = file_name(module.name.as_deref().unwrap_or("?"));
+        // Any number of threads may be in a module with a very long name.
+        let name = name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| &name[..end]);
         (address < module.end()).then(|| format!("{name}+{:#x}", address - module.base))
     }
 }

@@ -115,9 +115,10 @@ pub(super) fn code_name(signal: u32, code: i32) -> Option<&'static str> {
     table.get(usize::try_from(code).ok()?.checked_sub(1)?).copied()
 }
 
-/// Whether the address of a signal's record is that of a fault.
+/// Whether the address of a signal's record is that of a fault. Older writers
+/// store no `si_code`, so 0 does not mean that it is not.
 pub(super) fn has_fault_address(signal: u32, code: i32) -> bool {
-    matches!(signal, 4 | 5 | 7 | 8 | 11) && code > 0 && code != 0x80
+    matches!(signal, 4 | 5 | 7 | 8 | 11) && code >= 0 && code != 0x80
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// More than this is not parsed: it would take many times as much memory.
-const MAX_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 4 << 20;
 
 /// One line for each soft error; the reason if there is nothing to be read.
 pub(super) fn lines(bytes: &[u8]) -> Result<Vec<String>, String> {
@@ -18,6 +18,8 @@ pub(super) fn lines(bytes: &[u8]) -> Result<Vec<String>, String> {
         Value::Array(values) => lines.extend(values.iter().map(line)),
         Value::Object(groups) => {
             for (name, group) in &groups {
+                // It is repeated on each line, so it must not be long.
+                let name: String = name.chars().take(64).collect();
                 match group {
                     Value::Array(values) => {
                         lines.extend(values.iter().map(|value| format!("{name}: {}", line(value))));

@@ -103,14 +103,14 @@ impl Page {
 
     fn system(&mut self, system: &SystemSummary) {
         let description = system.description.as_deref().map(|d| format!(" ({})", clean(d)));
+        // Breakpad leaves the numbers at zero and tells it all in the description.
+        let version = match system.version.as_str() {
+            "0.0.0" => String::new(),
+            version => format!(" {version}"),
+        };
         self.field(
             "System",
-            format_args!(
-                "{} {}{}",
-                system.platform,
-                system.version,
-                description.unwrap_or_default()
-            ),
+            format_args!("{}{version}{}", system.platform, description.unwrap_or_default()),
         );
         if let Some(build) = &system.build {
             self.field("Build", clean(build));

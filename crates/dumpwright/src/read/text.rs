@@ -6,6 +6,10 @@ use super::string::{eight_bit, utf16};
 use dumpwright_format::minidump::StreamType;
 use zerocopy::little_endian::U32;
 
+/// Strings that a stream is split into, more than any process can be given; what
+/// follows stays in the last one.
+const MAX_STRINGS: usize = 1 << 20;
+
 /// The BreakpadInfo stream: which threads had to do with the dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakpadInfo {
@@ -56,7 +60,10 @@ impl Minidump {
             if bytes.is_empty() {
                 return Vec::new();
             }
-            bytes.split(|b| *b == 0).map(|s| String::from_utf8_lossy(s).into_owned()).collect()
+            bytes
+                .splitn(MAX_STRINGS, |b| *b == 0)
+                .map(|s| String::from_utf8_lossy(s).into_owned())
+                .collect()
         }))
     }
 

@@ -25,6 +25,8 @@ mod text;
 mod threads;
 
 #[cfg(test)]
+mod robustness;
+#[cfg(test)]
 mod tests;
 
 pub use report::{Fault, Severity};
