@@ -1,3 +1,52 @@
-//! The `dumpwright` command.
+//! The `dumpwright` command: arguments → request → engine → report.
 
-fn main() {}
+mod args;
+mod cancel;
+mod demo;
+mod dump;
+mod flag_args;
+mod inspect;
+mod letters;
+mod manual;
+mod numbers;
+mod output;
+mod progress;
+mod report;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    init_logging();
+    let cli = match letters::expand(std::env::args_os()) {
+        Ok(arguments) => Cli::parse_from(arguments),
+        Err(message) => return fail(&message, ExitCode::from(2)),
+    };
+    let result = match cli.command {
+        Command::Dump(args) => dump::run(*args),
+        Command::Info(args) => inspect::info(&args),
+        Command::Verify(args) => inspect::verify(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::DemoTarget => demo::target(),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { directory } => manual::man(directory.as_deref()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => fail(&error.to_string(), error.exit_code()),
+    }
+}
+
+/// One line on standard error, whatever went wrong.
+fn fail(message: &str, code: ExitCode) -> ExitCode {
+    eprintln!("dumpwright: {}", message.replace('\n', " "));
+    code
+}
+
+/// `DUMPWRIGHT_LOG=debug` shows what the engine does.
+fn init_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DUMPWRIGHT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

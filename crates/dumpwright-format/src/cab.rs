@@ -1,4 +1,100 @@
-//! Limits of the Microsoft cabinet format (`[MS-CAB]`).
+//! The Microsoft cabinet format (`[MS-CAB]`): its structures and its limits.
+//!
+//! A cabinet is a [`Header`], one [`Folder`] for each folder, one [`FileEntry`]
+//! with its NUL-terminated name for each file, and the [`DataBlock`]s, each
+//! followed by its compressed bytes. A folder is one compressed stream.
+
+use crate::wire;
+use zerocopy::little_endian::{U16, U32};
+
+/// `CFHEADER.signature`: the bytes `MSCF`.
+pub const SIGNATURE: u32 = 0x4643_534D;
+
+/// `CFHEADER.versionMajor` and `versionMinor`, the only version there is: 1.3.
+pub const VERSION: (u8, u8) = (1, 3);
+
+/// `CFFOLDER.typeCompress`: `tcompTYPE_MSZIP`.
+pub const COMPRESSION_MSZIP: u16 = 1;
+
+/// The bytes `CK`, with which each MSZIP block starts.
+pub const MSZIP_SIGNATURE: u16 = 0x4B43;
+
+/// `CFFILE.attribs`: `_A_ARCH`, changed since the last backup.
+pub const ATTRIBUTE_ARCHIVE: u16 = 0x20;
+
+/// `CFFILE.attribs`: `_A_NAME_IS_UTF`, the name is UTF-8.
+pub const ATTRIBUTE_NAME_IS_UTF8: u16 = 0x80;
+
+wire! {
+    /// `CFHEADER` of a cabinet that stands alone and has no reserved areas.
+    pub struct Header [36] {
+        /// [`SIGNATURE`].
+        pub signature: U32,
+        /// 0.
+        pub reserved1: U32,
+        /// Bytes of the whole cabinet.
+        pub cabinet_size: U32,
+        /// 0.
+        pub reserved2: U32,
+        /// Where the first [`FileEntry`] starts.
+        pub files_offset: U32,
+        /// 0.
+        pub reserved3: U32,
+        /// 3.
+        pub version_minor: u8,
+        /// 1.
+        pub version_major: u8,
+        /// Folders.
+        pub folders: U16,
+        /// Files.
+        pub files: U16,
+        /// 0: no previous or next cabinet, no reserved areas.
+        pub flags: U16,
+        /// The same for all cabinets of a set.
+        pub set_id: U16,
+        /// Place of the cabinet in its set.
+        pub cabinet_index: U16,
+    }
+
+    /// `CFFOLDER`: a run of data blocks.
+    pub struct Folder [8] {
+        /// Where the first [`DataBlock`] starts.
+        pub data_offset: U32,
+        /// Data blocks.
+        pub blocks: U16,
+        /// [`COMPRESSION_MSZIP`].
+        pub compression: U16,
+    }
+
+    /// `CFFILE`, followed by the NUL-terminated name.
+    pub struct FileEntry [16] {
+        /// Bytes of the file.
+        pub size: U32,
+        /// Where it starts in the uncompressed folder.
+        pub folder_offset: U32,
+        /// Index of the folder.
+        pub folder: U16,
+        /// Date of the last change: 7 bits of years since 1980, 4 bits of the
+        /// month, 5 bits of the day.
+        pub date: U16,
+        /// Time of the last change: 5 bits of hours, 6 bits of minutes, 5 bits
+        /// of seconds halved.
+        pub time: U16,
+        /// `ATTRIBUTE_*`.
+        pub attributes: U16,
+    }
+
+    /// `CFDATA`, followed by the compressed bytes.
+    pub struct DataBlock [8] {
+        /// Over the rest of this structure and the bytes; 0 for none.
+        pub checksum: U32,
+        /// Compressed bytes that follow.
+        pub compressed: U16,
+        /// Bytes that come out: [`BLOCK_SIZE`] except for the last block of a
+        /// folder.
+        pub uncompressed: U16,
+    }
+}
 
 /// Uncompressed bytes in one MSZIP data block (`CFDATA`).
 pub const BLOCK_SIZE: u64 = 0x8000;
@@ -12,6 +108,10 @@ pub const FILE_SIZE_LIMIT: u64 = MAX_BLOCKS_PER_FOLDER * BLOCK_SIZE;
 
 /// Bytes in a whole cabinet (`CFHEADER.cbCabinet` is 32 bits wide).
 pub const MAX_CABINET_SIZE: u64 = 0xFFFF_FFFF;
+
+/// Bytes in a cabinet that Windows' own code takes: its offsets are signed
+/// (`CB_MAX_DISK`, fdi.h).
+pub const MAX_CABINET_SIZE_WINDOWS: u64 = 0x7FFF_FFFF;
 
 /// Files in a cabinet (`CFHEADER.cFiles` is 16 bits wide).
 pub const MAX_FILES: usize = 0xFFFF;

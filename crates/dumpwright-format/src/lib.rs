@@ -9,7 +9,7 @@
 //!   of `WriteDumpFile2`.
 //! - [`minidump`]: the user-mode minidump.
 //! - [`context`]: the processor `CONTEXT` records.
-//! - [`cab`]: the limits of a Microsoft cabinet.
+//! - [`cab`]: the Microsoft cabinet and its limits.
 
 #![forbid(unsafe_code)]
 #![no_std]

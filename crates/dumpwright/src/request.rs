@@ -166,6 +166,11 @@ impl DumpRequest {
             ));
         }
         match &self.destination {
+            Destination::Stdout if self.format_flags.contains(FormatFlags::WRITE_CAB) => {
+                Err(Error::InvalidRequest(
+                    "a CAB cannot be written to a stream, since its header tells its size; name a file, or leave WRITE_CAB out and compress the stream".into(),
+                ))
+            }
             Destination::Stdout => Ok(()),
             Destination::File(file) if file.as_os_str().is_empty() => Err(Error::EmptyFileName),
             Destination::File(file) => match (file.file_name(), file.extension()) {

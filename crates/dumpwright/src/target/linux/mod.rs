@@ -1,1 +1,199 @@
-//! To come.
+//! Live Linux processes.
+//!
+//! [`LinuxProcess::attach`] walks through these modules in order:
+//!
+//! 1. `attach`: which process is meant, and whether it can be dumped;
+//! 2. `tracer` and `stop`: an OS thread of its own stops all threads and reads
+//!    their registers (`arch`) and signals;
+//! 3. `memory` and `pagemap`: the process's memory is opened;
+//! 4. `describe`: everything that `/proc` and the memory tell is gathered;
+//! 5. `exception`: what the process stopped for, or what the request named.
+//!
+//! The process stands still until [`release`](ProcessTarget::release) or drop,
+//! and then goes on as if nothing had happened: no signal was sent to it, and
+//! one that arrived meanwhile is delivered. If the dumper is killed, the kernel
+//! does the same.
+
+mod access;
+mod arch;
+mod attach;
+mod auxv;
+mod clock;
+mod counters;
+mod cpu;
+mod debug_id;
+mod describe;
+mod elf;
+mod elf_file;
+mod exception;
+mod file_text;
+mod handles;
+mod images;
+mod initial_stack;
+mod link_map;
+mod mapped_file;
+mod maps;
+mod memory;
+mod module_file;
+mod modules;
+mod pagemap;
+mod proc_dir;
+pub mod processes;
+mod regions;
+mod root;
+mod sockets;
+mod stat;
+mod stop;
+mod streams;
+mod sys;
+mod system;
+mod task;
+mod threads;
+mod time_zone;
+mod token;
+mod tracer;
+mod unwind;
+mod version;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod testkit;
+#[cfg(test)]
+mod tests;
+
+pub use memory::LinuxMemory;
+
+use crate::error::{Error, Result};
+use crate::target::{
+    MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, ThreadSnapshot, Tid, Wants,
+};
+use attach::Identity;
+use exception::{Dispositions, Evidence, SignalInfo, ThreadSignals};
+use module_file::ModuleFiles;
+use proc_dir::ProcDir;
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+use stop::HeldThread;
+use task::TaskStatus;
+use tracer::{Held, Tracer};
+
+/// How to hold a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttachOptions {
+    /// How long to wait for all threads to stop. Threads that have not by then
+    /// (they wait for a device, or for a child after `vfork`) are dumped with
+    /// what is known of them.
+    pub stop_timeout: Duration,
+}
+
+impl Default for AttachOptions {
+    fn default() -> Self {
+        AttachOptions { stop_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// A live process that is held still.
+pub struct LinuxProcess {
+    // Fields drop in order: first let the process go.
+    tracer: Tracer,
+    snapshot: ProcessSnapshot,
+    memory: LinuxMemory,
+    modules: ModuleFiles,
+}
+
+impl LinuxProcess {
+    /// Stops a process and describes it. `pid` can also be the id of one of its
+    /// threads.
+    ///
+    /// # Errors
+    /// There is no such process; it is a zombie, a kernel thread or this
+    /// process; it may not be attached to, or another debugger has it; no thread
+    /// of it stopped; or the exception that `wants` names cannot be read.
+    /// Nothing is held then.
+    pub fn attach(pid: Pid, wants: &Wants) -> Result<LinuxProcess> {
+        Self::attach_with(pid, wants, AttachOptions::default())
+    }
+
+    /// As [`attach`](Self::attach), with options.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub fn attach_with(pid: Pid, wants: &Wants, options: AttachOptions) -> Result<LinuxProcess> {
+        let mut notes = Vec::new();
+        let identity = Identity::find(pid, &mut notes)?;
+        let pid = identity.pid;
+        let layout = arch::xstate_layout(wants);
+        let (tracer, held) = Tracer::hold(pid, options.stop_timeout, layout.clone())?;
+        identity.is_the_same()?;
+
+        let Held { threads, notes: stop_notes, .. } = held;
+        notes.extend(stop_notes);
+        let live = threads.iter().find(|t| t.stopped).ok_or(Error::ProcessEnded(pid))?.tid;
+        let proc = ProcDir { pid, live };
+        let memory = LinuxMemory::open(&proc);
+        let modules = ModuleFiles::of(proc);
+        let crash = find_crash(&proc, &threads);
+        let threads = threads.into_iter().map(thread_snapshot).collect();
+        let mut snapshot = describe::describe(&proc, threads, &memory, wants, layout, notes)?;
+        snapshot.exception = Evidence {
+            pid,
+            threads: &snapshot.threads,
+            regions: &snapshot.regions,
+            memory: &memory,
+            layout: snapshot.system.xstate.as_ref(),
+            crash,
+        }
+        .exception(&wants.exception)?;
+        tracing::debug!(%pid, threads = snapshot.threads.len(), held = ?tracer.held(), "described");
+        Ok(LinuxProcess { tracer, snapshot, memory, modules })
+    }
+}
+
+impl ProcessTarget for LinuxProcess {
+    fn snapshot(&self) -> &ProcessSnapshot {
+        &self.snapshot
+    }
+
+    fn memory(&self) -> &dyn MemorySource {
+        &self.memory
+    }
+
+    fn release(&mut self) {
+        self.memory.process_released();
+        self.tracer.release();
+    }
+
+    fn held(&self) -> Option<Duration> {
+        Some(self.tracer.held())
+    }
+
+    fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File> {
+        self.modules.open(module)
+    }
+}
+
+/// The thread that a fatal signal is about to end.
+fn find_crash(proc: &ProcDir, threads: &[HeldThread]) -> Option<(Tid, SignalInfo)> {
+    let status = TaskStatus::read(proc.path("status")).ok()?;
+    let signals: Vec<ThreadSignals> = threads
+        .iter()
+        .map(|t| ThreadSignals { tid: t.tid, current: t.signal, pending: t.pending.clone() })
+        .collect();
+    exception::find_crash(&signals, Dispositions::of(&status))
+}
+
+/// What is known of a thread before its description.
+fn thread_snapshot(thread: HeldThread) -> ThreadSnapshot {
+    ThreadSnapshot {
+        tid: thread.tid,
+        name: String::new(),
+        registers: thread.registers,
+        thread_pointer: thread.thread_pointer,
+        suspend_count: 0,
+        priority: 0,
+        info: None,
+        local_storage: Vec::new(),
+    }
+}

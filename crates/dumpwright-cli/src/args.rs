@@ -1,0 +1,216 @@
+//! The command line.
+
+use crate::flag_args::FlagArgs;
+use crate::numbers::{parse_number, parse_range, parse_size};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use dumpwright::Qualifier;
+use dumpwright::address::AddressRange;
+use std::path::PathBuf;
+
+/// Writes crash dumps (minidumps) of live processes, and reads them.
+#[derive(Debug, Parser)]
+#[command(name = "dumpwright", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed; one line on standard error says why, and nothing was left behind
+  2    the command line was wrong
+  3    `verify` found faults
+  130  interrupted; nothing was left behind
+
+DUMPWRIGHT_LOG=debug in the environment shows what the engine does.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a dump of a live process
+    Dump(Box<DumpArgs>),
+    /// Show what a minidump holds, its comment first
+    Info(InfoArgs),
+    /// Check a minidump's structure and meaning; exit 3 and a list of faults if it is bad
+    Verify(VerifyArgs),
+    /// Dump a small built-in program in three ways and show the result
+    Demo(DemoArgs),
+    /// The program that `demo` dumps
+    #[command(hide = true)]
+    DemoTarget,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write one page per command into a folder
+    Man {
+        /// The folder
+        directory: Option<PathBuf>,
+    },
+}
+
+const DOT_DUMP: &str = "\
+WinDbg's .dump letters, with - for /:
+  -m[LETTERS]  minidump (the default). Letters, in any order:
+                 a  the same as fFhut       A  the same, and go on past unreadable memory
+                 f  full memory             F  information on the whole address space
+                 h  handles                 u  unloaded modules
+                 t  thread information      i  memory that stacks point to
+                 p  process and thread data (PEB and TEBs, or what stands for them)
+                 w  private read-write pages
+                 d  writable image segments c  executable image segments
+                 r  zero what the stack trace does not need
+                 R  module names without paths
+                 y  AVX registers
+  -f[y]        full user-mode dump (DEBUG_DUMP_DEFAULT): a minidump as -ma makes it
+  -b[a]        pack the dump into a CAB; a = with images and debug files
+  -xt TID      the thread that the exception happened in
+  -xc ADDR     a ucontext_t in the target: the registers at the exception
+  -xr ADDR     a siginfo_t in the target: the exception
+  -xp ADDR     two pointers in the target: to the siginfo_t and the ucontext_t
+
+Examples:
+  dumpwright dump -p 1234 app.dmp
+  dumpwright dump -p 1234 -ma -c 'hangs after login' app.dmp
+  dumpwright dump -n nginx -a -u -mhut nginx.dmp
+  dumpwright dump -p 1234 -ma - | zstd > app.dmp.zst";
+
+/// `dumpwright dump`.
+#[derive(Args, Debug)]
+#[command(after_help = DOT_DUMP)]
+pub struct DumpArgs {
+    /// Process id
+    #[arg(short, long, value_name = "PID", required_unless_present = "name")]
+    pub pid: Option<u32>,
+    /// Name of the process, as `ps -o comm` or its executable has it
+    #[arg(short, long, value_name = "NAME", conflicts_with = "pid")]
+    pub name: Option<String>,
+    /// Dump every process of that name (needs -u)
+    #[arg(short, long, requires = "unique", conflicts_with = "pid")]
+    pub all: bool,
+    /// Overwrite an existing file
+    #[arg(short, long)]
+    pub overwrite: bool,
+    /// Append date, time and process id to the file's name
+    #[arg(short, long)]
+    pub unique: bool,
+    /// Comment to store in the dump
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub comment: Option<String>,
+    /// Letters of -m
+    #[arg(long, hide = true, num_args = 1, overrides_with = "mini", value_name = "LETTERS")]
+    pub mini: Option<String>,
+    /// Letters of -f
+    #[arg(long, hide = true, num_args = 1, value_name = "LETTERS", conflicts_with = "qualifier")]
+    pub full: Option<String>,
+    /// Letters of -b
+    #[arg(long, hide = true, num_args = 1, value_name = "LETTERS")]
+    pub cab: Option<String>,
+    /// DEBUG_DUMP_* qualifier: small, default, or its value
+    #[arg(long, value_name = "NAME", value_parser = parse_qualifier)]
+    pub qualifier: Option<Qualifier>,
+    /// DEBUG_FORMAT_* flags
+    #[command(flatten)]
+    pub flags: FlagArgs,
+    /// The thread that the exception happened in
+    #[arg(long, value_name = "TID", help_heading = "Exception", value_parser = parse_number)]
+    pub exception_thread: Option<u64>,
+    /// Address of a ucontext_t in the target
+    #[arg(long, value_name = "ADDR", help_heading = "Exception", value_parser = parse_number)]
+    pub exception_context: Option<u64>,
+    /// Address of a siginfo_t in the target
+    #[arg(long, value_name = "ADDR", help_heading = "Exception", value_parser = parse_number)]
+    pub exception_record: Option<u64>,
+    /// Address of two pointers in the target: to siginfo_t and ucontext_t
+    #[arg(long, value_name = "ADDR", help_heading = "Exception", value_parser = parse_number)]
+    pub exception_pointers: Option<u64>,
+    /// Add the Token stream: user and group ids, capabilities, seccomp, LSM label
+    #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
+    pub token: bool,
+    /// Add the ProcessVmCounters stream
+    #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
+    pub vm_counters: bool,
+    /// Add the SystemMemoryInfo stream
+    #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
+    pub system_memory: bool,
+    /// Add memory: START-END or START+LENGTH, hexadecimal with 0x; can be repeated
+    #[arg(long, value_name = "RANGE", help_heading = "Beyond DEBUG_FORMAT flags", value_parser = parse_range)]
+    pub memory: Vec<AddressRange>,
+    /// The most bytes that the file may have (K, M, G): filled by priority, and says what was left out
+    #[arg(long, value_name = "SIZE", help_heading = "Beyond DEBUG_FORMAT flags", value_parser = parse_size)]
+    pub max_size: Option<u64>,
+    /// Take memory too that the process marked MADV_DONTDUMP
+    #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
+    pub include_dontdump: bool,
+    /// End with a summary as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The file to write, extension included; - for standard output
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `dumpwright info`.
+#[derive(Args, Debug)]
+pub struct InfoArgs {
+    /// The minidump
+    pub file: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Whole lists, however long
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `dumpwright verify`.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// The minidump
+    pub file: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dumpwright demo`.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Folder for the dumps; made if it is not there
+    #[arg(default_value = "dumpwright-demo")]
+    pub directory: PathBuf,
+}
+
+fn parse_qualifier(text: &str) -> Result<Qualifier, String> {
+    let named = Qualifier::ALL.into_iter().find(|q| {
+        let name = q.name();
+        let short = name.strip_prefix("DEBUG_DUMP_").unwrap_or(name);
+        name.eq_ignore_ascii_case(text) || short.eq_ignore_ascii_case(text)
+    });
+    let valued =
+        || parse_number(text).ok().and_then(|v| Qualifier::from_value(u32::try_from(v).ok()?));
+    named.or_else(valued).ok_or_else(|| "not a DEBUG_DUMP_* name or value (small, default)".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn qualifiers_are_found_by_name_and_value() {
+        assert_eq!(parse_qualifier("small"), Ok(Qualifier::Small));
+        assert_eq!(parse_qualifier("DEBUG_DUMP_DEFAULT"), Ok(Qualifier::Default));
+        assert_eq!(parse_qualifier("1026"), Ok(Qualifier::Full));
+        assert!(parse_qualifier("big").is_err());
+    }
+}

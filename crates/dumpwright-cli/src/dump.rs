@@ -1,0 +1,210 @@
+//! `dump`: which processes, which request, and what came of it.
+
+use crate::args::DumpArgs;
+use crate::letters::mini_flags;
+use crate::output::{Failure, Outcome, json, print};
+use crate::progress::Progress;
+use crate::{cancel, report};
+use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
+use dumpwright::target::{ExceptionSource, Pid, Tid};
+use dumpwright::{Destination, DumpRequest, Extensions, FormatFlags, Qualifier, dump_process};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// `dumpwright dump`.
+pub fn run(args: DumpArgs) -> Outcome {
+    let pids = find_processes(&args)?;
+    let request = request(&args)?;
+    cancel::watch_signals();
+    let mut failures = Vec::new();
+    for pid in &pids {
+        match dump_one(*pid, &args, &request) {
+            Ok(()) => {}
+            Err(failure) if pids.len() == 1 || cancel::is_cancelled() => return Err(failure),
+            Err(failure) => failures.push(failure.to_string()),
+        }
+    }
+    if failures.is_empty() {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Err(format!(
+            "{} of {} processes were not dumped: {}",
+            failures.len(),
+            pids.len(),
+            failures.join("; ")
+        )
+        .into())
+    }
+}
+
+fn dump_one(pid: Pid, args: &DumpArgs, request: &DumpRequest) -> Result<(), Failure> {
+    let mut request = request.clone();
+    if args.unique
+        && let Destination::File(file) = &request.destination
+    {
+        request.destination = Destination::File(unique_name(file, pid, SystemTime::now()));
+    }
+    let progress = Progress::new();
+    let result = dump_process(pid, &request, &progress);
+    progress.clear();
+    let summary = result?;
+    let text = if args.json { json(&summary)? } else { report::text(&summary) };
+    // Standard output may be the dump itself.
+    if request.destination == Destination::Stdout {
+        eprint!("{text}");
+        Ok(())
+    } else {
+        print(&text)
+    }
+}
+
+fn find_processes(args: &DumpArgs) -> Outcome<Vec<Pid>> {
+    if let Some(pid) = args.pid {
+        return Ok(vec![Pid(pid)]);
+    }
+    let name = args.name.as_deref().unwrap_or_default();
+    let mut found =
+        processes_named(name).map_err(|error| format!("cannot list processes: {error}"))?;
+    found.retain(|p| p.pid.0 != std::process::id());
+    match found.as_slice() {
+        [] => Err(format!("no process is named '{name}'; see `ps -e`").into()),
+        [_] => Ok(vec![found[0].pid]),
+        _ if args.all => Ok(found.iter().map(|p| p.pid).collect()),
+        several => Err(several_found(name, several).into()),
+    }
+}
+
+fn several_found(name: &str, found: &[ProcessEntry]) -> String {
+    let pids: Vec<_> = found.iter().map(|p| p.pid.to_string()).collect();
+    format!(
+        "{} processes are named '{name}' ({}); choose one with -p, or dump all with -a -u",
+        found.len(),
+        pids.join(", ")
+    )
+}
+
+/// The request that the arguments make.
+fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
+    let mut flags = args.flags.0;
+    if let Some(letters) = &args.mini {
+        flags |= mini_flags(letters)?;
+    }
+    let mut qualifier = args.qualifier.unwrap_or(Qualifier::Small);
+    if let Some(letters) = &args.full {
+        if args.mini.is_some() {
+            return Err("-f and -m choose different types; give one".to_string().into());
+        }
+        qualifier = Qualifier::Default;
+        flags.set(
+            FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT,
+            flags.contains(FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT) || letters.contains('y'),
+        );
+    }
+    if let Some(letters) = &args.cab {
+        if flags.scans_partial_pages() {
+            return Err("SCAN_PARTIAL_PAGES and -b cannot be had together: with WRITE_CAB that bit means CAB_SECONDARY_ALL_IMAGES".to_string().into());
+        }
+        flags |= FormatFlags::WRITE_CAB;
+        if letters == "a" {
+            flags |= FormatFlags::CAB_SECONDARY_FILES;
+        }
+    }
+    if args.overwrite && flags.contains(FormatFlags::NO_OVERWRITE) {
+        return Err("-o and NO_OVERWRITE contradict each other; give one".to_string().into());
+    }
+    flags.set(FormatFlags::NO_OVERWRITE, !args.overwrite);
+    let destination = if args.file.as_os_str() == "-" {
+        Destination::Stdout
+    } else {
+        Destination::File(args.file.clone())
+    };
+    if args.unique && destination == Destination::Stdout {
+        return Err("-u makes file names and standard output has none; leave one out"
+            .to_string()
+            .into());
+    }
+    let mut request = DumpRequest::to(destination, qualifier).flags(flags).extensions(Extensions {
+        token: args.token,
+        vm_counters: args.vm_counters,
+        system_memory: args.system_memory,
+        memory: args.memory.clone(),
+        max_size: args.max_size,
+        include_dontdump: args.include_dontdump,
+        exception: exception_source(args)?,
+    });
+    request.comment.clone_from(&args.comment);
+    Ok(request)
+}
+
+fn exception_source(args: &DumpArgs) -> Outcome<ExceptionSource> {
+    let thread = args
+        .exception_thread
+        .map(|tid| {
+            u32::try_from(tid)
+                .map(Tid)
+                .map_err(|_| format!("-xt {tid}: no thread id is that large"))
+        })
+        .transpose()?;
+    Ok(ExceptionSource {
+        thread,
+        context: args.exception_context,
+        record: args.exception_record,
+        pointers: args.exception_pointers,
+    })
+}
+
+/// `app.dmp` → `app_2026-11-24_03-13-53-042_1234.dmp`: UTC, and process id.
+fn unique_name(file: &Path, pid: Pid, now: SystemTime) -> PathBuf {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (year, month, day) = civil_date(since.as_secs() / 86_400);
+    let second = since.as_secs() % 86_400;
+    let stamp = format!(
+        "_{year:04}-{month:02}-{day:02}_{:02}-{:02}-{:02}-{:03}_{pid}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        since.subsec_millis()
+    );
+    let mut name = file.file_stem().map(OsString::from).unwrap_or_default();
+    name.push(stamp);
+    if let Some(extension) = file.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    file.with_file_name(name)
+}
+
+/// Year, month and day of a day counted from 1970-01-01 (proleptic Gregorian).
+fn civil_date(days: u64) -> (u64, u64, u64) {
+    // Counted from 0000-03-01, so that a leap day ends its year.
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_unique_name_tells_when_and_of_whom() {
+        let at = UNIX_EPOCH + Duration::from_millis(1_795_489_199_042);
+        assert_eq!(
+            unique_name(Path::new("out/app.dmp"), Pid(42), at),
+            Path::new("out/app_2026-11-24_02-59-59-042_42.dmp")
+        );
+        assert_eq!(civil_date(0), (1970, 1, 1));
+        assert_eq!(civil_date(11_016), (2000, 2, 29));
+        assert_eq!(civil_date(47_541), (2100, 3, 1));
+    }
+}

@@ -1,0 +1,38 @@
+//! `info` and `verify`.
+
+use crate::args::{InfoArgs, VerifyArgs};
+use crate::output::{FAULTS, Outcome, json, print};
+use dumpwright::info::{DumpInfo, TextOptions};
+use dumpwright::read::Minidump;
+use dumpwright::verify::{Severity, verify as find_faults};
+use std::process::ExitCode;
+
+/// `dumpwright info`.
+pub fn info(args: &InfoArgs) -> Outcome {
+    let dump = Minidump::open(&args.file)?;
+    let info = DumpInfo::new(&dump)?;
+    let text = if args.json { json(&info)? } else { info.text(TextOptions { all: args.all }) };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `dumpwright verify`.
+pub fn verify(args: &VerifyArgs) -> Outcome {
+    let dump = Minidump::open(&args.file)?;
+    let faults = find_faults(&dump);
+    let errors = faults.iter().filter(|f| f.severity == Severity::Error).count();
+    let text = if args.json {
+        json(&faults)?
+    } else {
+        let mut text: String = faults.iter().map(|f| format!("{f}\n")).collect();
+        let verdict = if errors == 0 { "good" } else { "bad" };
+        text += &format!(
+            "{}: {verdict}, {errors} errors, {} warnings\n",
+            args.file.display(),
+            faults.len() - errors
+        );
+        text
+    };
+    print(&text)?;
+    Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAULTS) })
+}

@@ -1,0 +1,196 @@
+//! The walk of one dump: target → plan → layout → write → package.
+
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::observer::Observer;
+use crate::package::{
+    self, CabEntry, Need, Overwrite, PendingFile, SecondaryScope, largest_cab, safe_cab_names,
+};
+use crate::plan::{self, DumpPlan};
+use crate::request::{Destination, DumpRequest};
+use crate::summary::Summary;
+use crate::target::ProcessTarget;
+use crate::write::{self, Outcome};
+use dumpwright_format::FormatFlags;
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Where a dump goes, checked and opened before the target is held, so that a
+/// name that cannot be written costs the target nothing.
+#[derive(Debug)]
+pub struct Output {
+    kind: OutputKind,
+    started: Instant,
+}
+
+#[derive(Debug)]
+enum OutputKind {
+    File(PendingFile),
+    Stdout,
+}
+
+impl Output {
+    /// Checks the request and opens its destination.
+    ///
+    /// # Errors
+    /// Those of [`DumpRequest::validate`], [`Error::FileExists`], [`Error::Io`].
+    pub fn open(request: &DumpRequest) -> Result<Output> {
+        let started = Instant::now();
+        request.validate()?;
+        let kind = match &request.destination {
+            Destination::Stdout => OutputKind::Stdout,
+            Destination::File(file) => {
+                let overwrite = if request.format_flags.contains(FormatFlags::NO_OVERWRITE) {
+                    Overwrite::Refuse
+                } else {
+                    Overwrite::Replace
+                };
+                OutputKind::File(PendingFile::create(file, overwrite)?)
+            }
+        };
+        Ok(Output { kind, started })
+    }
+}
+
+/// Writes a dump of a live process: `WriteDumpFile2` for a process id.
+///
+/// # Errors
+/// Any [`Error`]. Nothing is left under the destination's name then, and a file
+/// that was there is as it was.
+#[cfg(target_os = "linux")]
+pub fn dump_process(
+    pid: crate::target::Pid,
+    request: &DumpRequest,
+    observer: &dyn Observer,
+) -> Result<Summary> {
+    let output = Output::open(request)?;
+    let target = crate::target::linux::LinuxProcess::attach(pid, &request.wants())?;
+    write_dump(Box::new(target), request, output, observer)
+}
+
+/// Writes a dump of a target that was opened with the request's
+/// [`wants`](DumpRequest::wants). The target is released as soon as its memory
+/// has been read, and dropped.
+///
+/// # Errors
+/// As [`dump_process`].
+pub fn write_dump(
+    mut target: Box<dyn ProcessTarget>,
+    request: &DumpRequest,
+    output: Output,
+    observer: &dyn Observer,
+) -> Result<Summary> {
+    let plan = plan::plan(target.snapshot(), target.memory(), request)?;
+    let layout = Layout::new(&plan, now())?;
+    let mut job = Job { target: &mut *target, plan: &plan, layout: &layout, observer };
+    let mut summary = match output.kind {
+        OutputKind::Stdout => {
+            let outcome = job.write(&mut io::stdout().lock())?;
+            job.summary(request, &outcome)
+        }
+        OutputKind::File(mut file) if request.format_flags.contains(FormatFlags::WRITE_CAB) => {
+            let summary = job.write_cab(request, &mut file)?;
+            file.publish()?;
+            summary
+        }
+        OutputKind::File(mut file) => {
+            file.check_space(layout.file_size())?;
+            let outcome = job.write(file.file())?;
+            file.publish()?;
+            job.summary(request, &outcome)
+        }
+    };
+    summary.held = target.held();
+    summary.total = output.started.elapsed();
+    Ok(summary)
+}
+
+/// One dump, laid out.
+struct Job<'a> {
+    target: &'a mut dyn ProcessTarget,
+    plan: &'a DumpPlan,
+    layout: &'a Layout,
+    observer: &'a dyn Observer,
+}
+
+impl Job<'_> {
+    /// Writes the dump, and lets the target go as soon as it is not needed.
+    fn write(&mut self, out: &mut dyn Write) -> Result<Outcome> {
+        let target = &*self.target;
+        let outcome = write::write_memory(
+            self.layout,
+            &self.plan.memory,
+            &target.snapshot().regions,
+            target.memory(),
+            out,
+            self.observer,
+        )?;
+        self.target.release();
+        write::finish(self.layout, self.plan, &outcome, out)?;
+        Ok(outcome)
+    }
+
+    /// Writes the dump into a temporary file without a name, and packs that.
+    fn write_cab(&mut self, request: &DumpRequest, cab: &mut PendingFile) -> Result<Summary> {
+        let Destination::File(destination) = &request.destination else {
+            return Err(Error::EmptyFileName);
+        };
+        let name = dump_name(destination);
+        let size = self.layout.file_size();
+        package::cab_check(&[(name.clone(), size)])?;
+        // The dump, and at worst a CAB that could not compress it.
+        cab.check_space(size + largest_cab([size]))?;
+        let io_error =
+            |action| move |source| Error::Io { action, file: destination.clone(), source };
+        let mut dump = cab.scratch()?;
+        let outcome = self.write(&mut dump)?;
+        dump.rewind().map_err(io_error("rewind the dump for"))?;
+
+        let mut summary = self.summary(request, &outcome);
+        let need = Need::Required;
+        let mut entries = vec![CabEntry { name, size, source: dump, modified: None, need }];
+        if let Some(scope) = secondary_scope(request.format_flags) {
+            let files = package::collect_secondary_files(&*self.target, scope, size);
+            entries.extend(files.entries.into_iter().map(CabEntry::from));
+            summary.note(files.notes);
+        }
+        summary.cab_files = safe_cab_names(entries.iter().map(|e| e.name.as_str()));
+        summary.note(package::write_cab(cab, &entries, self.observer)?);
+        summary.size = file_size(cab.file()).map_err(io_error("read the size of"))?;
+        Ok(summary)
+    }
+
+    fn summary(&self, request: &DumpRequest, outcome: &Outcome) -> Summary {
+        let snapshot = self.target.snapshot();
+        Summary::new(request, snapshot, self.plan, outcome, self.layout.file_size())
+    }
+}
+
+/// Which files go into a CAB beside the dump.
+fn secondary_scope(flags: FormatFlags) -> Option<SecondaryScope> {
+    if flags.adds_all_images() {
+        Some(SecondaryScope::AllImages)
+    } else {
+        flags.contains(FormatFlags::CAB_SECONDARY_FILES).then_some(SecondaryScope::Modules)
+    }
+}
+
+fn file_size(file: &File) -> io::Result<u64> {
+    file.metadata().map(|m| m.len())
+}
+
+/// The name of the dump inside its CAB: that of the request, with the
+/// extension of a dump.
+fn dump_name(destination: &Path) -> String {
+    let is_cab = destination.extension().is_some_and(|e| e.eq_ignore_ascii_case("cab"));
+    let named = if is_cab { destination.with_extension("dmp") } else { destination.to_owned() };
+    named.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Seconds since 1970, as the header counts them.
+fn now() -> u32 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,218 @@
+//! What is changed in the copy of the target's memory.
+//!
+//! - FILTER_MEMORY zeroes every word of every stack that a stack trace does
+//!   not need. What stays is what can be a return address, a frame pointer or
+//!   a saved stack address: words that point into a module, into other
+//!   executable memory, or into a stack. Everything below the stack pointer
+//!   is zeroed.
+//! - FILTER_PATHS, FILTER_TRIAGE and NO_OPTIONAL_DATA change the strings that
+//!   the kernel and the dynamic linker left in memory: arguments, environment,
+//!   the name of the executable, the link map's names.
+
+use super::Context;
+use super::filter_text::Privacy;
+use super::stacks::Stack;
+use crate::address::{AddressRange, RangeSet};
+use crate::target::{Access, Protection};
+use dumpwright_format::FormatFlags;
+
+/// Changes to the copy of memory, applied to each piece as it is read.
+#[derive(Clone, Debug, Default)]
+pub struct Edits {
+    /// Bytes that stand instead of the target's, by address, without overlaps.
+    replacements: Vec<(u64, Vec<u8>)>,
+    filter: Option<StackFilter>,
+}
+
+/// FILTER_MEMORY, ready to be applied.
+#[derive(Clone, Debug)]
+struct StackFilter {
+    /// Where stacks are, and in each the lowest live address.
+    stacks: Vec<(AddressRange, u64)>,
+    /// What a word must point to, to stay.
+    keep: RangeSet,
+}
+
+impl Edits {
+    /// The edits that the flags ask for.
+    pub(crate) fn new(context: &Context<'_>, privacy: &Privacy, stacks: &[Stack]) -> Self {
+        let filter = context
+            .has(FormatFlags::USER_SMALL_FILTER_MEMORY)
+            .then(|| StackFilter::new(context, stacks));
+        Edits { replacements: replacements(context, *privacy), filter }
+    }
+
+    /// Whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        self.replacements.is_empty() && self.filter.is_none()
+    }
+
+    /// Changes `bytes`, which were read at `address`. Pieces must be cut at
+    /// multiples of 8, so that no word is seen in halves.
+    pub fn apply(&self, address: u64, bytes: &mut [u8]) {
+        let piece = AddressRange::with_len(address, bytes.len() as u64);
+        let first = self
+            .replacements
+            .partition_point(|(start, new)| start + new.len() as u64 <= piece.start);
+        for (start, new) in &self.replacements[first..] {
+            let part = AddressRange::with_len(*start, new.len() as u64).intersection(piece);
+            if *start >= piece.end {
+                break;
+            }
+            let from = (part.start - start) as usize;
+            let to = (part.start - address) as usize;
+            let len = part.len() as usize;
+            bytes[to..to + len].copy_from_slice(&new[from..from + len]);
+        }
+        if let Some(filter) = &self.filter {
+            filter.apply(piece, bytes);
+        }
+    }
+}
+
+impl StackFilter {
+    fn new(context: &Context<'_>, stacks: &[Stack]) -> Self {
+        let mut extents: Vec<(AddressRange, u64)> =
+            stacks.iter().map(|s| (s.extent, s.live.start)).collect();
+        extents.sort_unstable();
+        // Two threads never share a stack, but a wrong stack pointer can make
+        // it look so: then the union is filtered, live from the lowest on.
+        extents.dedup_by(|next, previous| {
+            let overlaps = next.0.overlaps(previous.0);
+            if overlaps {
+                previous.0.end = previous.0.end.max(next.0.end);
+                previous.1 = previous.1.min(next.1);
+            }
+            overlaps
+        });
+        let code = context
+            .snapshot
+            .regions
+            .iter()
+            .filter(|r| r.protection.contains(Protection::EXECUTE) && r.access == Access::Normal)
+            .map(|r| r.range);
+        let modules = context.snapshot.modules.iter().map(crate::target::ModuleSnapshot::range);
+        let keep = code.chain(modules).chain(extents.iter().map(|(e, _)| *e)).collect();
+        StackFilter { stacks: extents, keep }
+    }
+
+    fn apply(&self, piece: AddressRange, bytes: &mut [u8]) {
+        let first = self.stacks.partition_point(|(extent, _)| extent.end <= piece.start);
+        for (extent, live) in &self.stacks[first..] {
+            if extent.start >= piece.end {
+                break;
+            }
+            let part = extent.intersection(piece);
+            let start = (part.start - piece.start) as usize;
+            let slice = &mut bytes[start..start + part.len() as usize];
+            let (words, rest) = slice.as_chunks_mut::<8>();
+            rest.fill(0);
+            for (index, word) in words.iter_mut().enumerate() {
+                let address = part.start + 8 * index as u64;
+                if address < *live || self.keep.find(u64::from_le_bytes(*word)).is_none() {
+                    *word = [0; 8];
+                }
+            }
+        }
+    }
+}
+
+/// The strings to change: arguments and environment, and names of files.
+fn replacements(context: &Context<'_>, privacy: Privacy) -> Vec<(u64, Vec<u8>)> {
+    let mut replacements = Vec::new();
+    let mut replace = |range: AddressRange, change: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let mut bytes = vec![0; range.len() as usize];
+        context.memory.read(&[range], &mut bytes, &mut Vec::new());
+        let changed = change(&bytes);
+        if changed != bytes {
+            replacements.push((range.start, changed));
+        }
+    };
+    if let Some(stack) = &context.snapshot.initial_stack {
+        // The three can touch or overlap: AT_EXECFN's string follows the
+        // environment, and a program may have moved its arguments.
+        let strings: RangeSet =
+            [stack.arguments, stack.environment, stack.exec_fn].into_iter().collect();
+        for range in strings.ranges() {
+            if privacy.drops_arguments() {
+                replace(*range, &|bytes| vec![0; bytes.len()]);
+            } else if privacy.paths {
+                replace(*range, &|bytes| shorten_strings(privacy, bytes));
+            }
+        }
+    }
+    if privacy.paths || privacy.triage {
+        for entry in context.snapshot.dso_debug.iter().flat_map(|d| &d.entries) {
+            replace(entry.name_range, &|bytes| pad(privacy.path_bytes(bytes), bytes.len()));
+        }
+    }
+    replacements.sort_unstable();
+    // Link-map names can lie in the initial stack (the executable's does).
+    replacements.dedup_by(|next, previous| next.0 < previous.0 + previous.1.len() as u64);
+    replacements
+}
+
+/// NUL-terminated strings with their paths shortened, each padded to its length.
+fn shorten_strings(privacy: Privacy, bytes: &[u8]) -> Vec<u8> {
+    bytes
+        .split_inclusive(|b| *b == 0)
+        .flat_map(|string| pad(&privacy.text_bytes(string), string.len()))
+        .collect()
+}
+
+fn pad(shortened: &[u8], len: usize) -> Vec<u8> {
+    let mut padded = shortened.to_vec();
+    padded.resize(len, 0);
+    padded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter() -> Edits {
+        Edits {
+            replacements: vec![(0x9004, b"abc".to_vec())],
+            filter: Some(StackFilter {
+                stacks: vec![(AddressRange::new(0x1000, 0x2000), 0x1010)],
+                keep: [AddressRange::new(0x1000, 0x2000), AddressRange::new(0x40_0000, 0x50_0000)]
+                    .into_iter()
+                    .collect(),
+            }),
+        }
+    }
+
+    fn words(values: &[u64]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn return_addresses_and_stack_addresses_stay_and_all_else_goes() {
+        let mut bytes =
+            words(&[0x40_1000, 0x1800, 0x40_1000, 0x1800, 7, 0x7365_6372_6574, u64::MAX]);
+        filter().apply(0x1000, &mut bytes);
+        assert_eq!(bytes, words(&[0, 0, 0x40_1000, 0x1800, 0, 0, 0]));
+    }
+
+    #[test]
+    fn memory_that_is_no_stack_is_left_alone() {
+        let mut bytes = words(&[7, 8]);
+        filter().apply(0x2000, &mut bytes);
+        assert_eq!(bytes, words(&[7, 8]));
+    }
+
+    #[test]
+    fn replacements_are_cut_at_the_ends_of_the_piece() {
+        let mut bytes = [1; 2];
+        filter().apply(0x9003, &mut bytes);
+        assert_eq!(bytes, [1, b'a']);
+        filter().apply(0x9006, &mut bytes);
+        assert_eq!(bytes, [b'c', b'a']);
+    }
+
+    #[test]
+    fn shortened_strings_keep_their_places() {
+        let paths = Privacy { paths: true, ..Privacy::default() };
+        assert_eq!(shorten_strings(paths, b"/a/bc\0X=/d/e\0"), b"bc\0\0\0\0X=e\0\0\0\0");
+    }
+}

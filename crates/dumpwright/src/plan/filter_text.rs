@@ -1,0 +1,181 @@
+//! FILTER_PATHS, FILTER_TRIAGE and NO_OPTIONAL_DATA in everything that is
+//! text: names, `/proc` streams, messages. Their effect on memory is in
+//! [`filter_memory`](super::filter_memory).
+
+use crate::target::PlatformStream;
+use dumpwright_format::FormatFlags;
+use dumpwright_format::minidump::StreamType;
+use std::borrow::Cow;
+
+/// Folders below which a path names a person, or what a person keeps there.
+const USER_FOLDERS: [&str; 8] =
+    ["/home/", "/root/", "/Users/", "/var/home/", "/run/user/", "/media/", "/mnt/", "/tmp/"];
+
+/// Lines of `/proc/PID/status` that say who runs the process.
+const IDENTITY_LINES: [&[u8]; 3] = [b"Uid:", b"Gid:", b"Groups:"];
+
+/// Which text is filtered out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Privacy {
+    /// FILTER_PATHS: names instead of paths, everywhere.
+    pub paths: bool,
+    /// FILTER_TRIAGE: nothing that identifies a person or machine.
+    pub triage: bool,
+    /// NO_OPTIONAL_DATA: no environment and no command line.
+    pub no_optional: bool,
+}
+
+impl Privacy {
+    /// What the flags ask for.
+    pub fn new(flags: FormatFlags) -> Self {
+        Privacy {
+            paths: flags.contains(FormatFlags::USER_SMALL_FILTER_PATHS),
+            triage: flags.contains(FormatFlags::USER_SMALL_FILTER_TRIAGE),
+            no_optional: flags.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA),
+        }
+    }
+
+    /// Whether environment and command line are dropped.
+    pub fn drops_arguments(self) -> bool {
+        self.triage || self.no_optional
+    }
+
+    /// One path, as far as the dump may show it.
+    pub fn path(self, path: &str) -> Cow<'_, str> {
+        let shown = self.path_bytes(path.as_bytes());
+        match std::str::from_utf8(shown) {
+            Ok(shown) => Cow::Owned(shown.to_owned()),
+            // A path is only ever cut behind an ASCII character.
+            Err(_) => Cow::Borrowed(path),
+        }
+    }
+
+    /// One path as bytes, as far as the dump may show it.
+    pub fn path_bytes(self, path: &[u8]) -> &[u8] {
+        let hide = self.paths || (self.triage && is_user_path(path));
+        if !hide {
+            return path;
+        }
+        let trimmed = path.strip_suffix(b"/").unwrap_or(path);
+        trimmed.rsplit(|b| *b == b'/').next().unwrap_or(trimmed)
+    }
+
+    /// Free text with paths in it.
+    pub fn text(self, text: &str) -> Cow<'_, str> {
+        match self.text_bytes(text.as_bytes()) {
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+
+    /// Free text with paths in it, as bytes; never longer than it was.
+    pub fn text_bytes(self, text: &[u8]) -> Cow<'_, [u8]> {
+        if !(self.paths || self.triage) || !text.contains(&b'/') {
+            return Cow::Borrowed(text);
+        }
+        let mut out = Vec::with_capacity(text.len());
+        for piece in text.chunk_by(|a, b| is_separator(*a) == is_separator(*b)) {
+            out.extend_from_slice(if is_separator(piece[0]) {
+                piece
+            } else {
+                self.path_bytes(piece)
+            });
+        }
+        Cow::Owned(out)
+    }
+
+    /// A platform's own stream, as far as the dump may hold it; `None` if not
+    /// at all.
+    pub fn platform_stream(self, stream: &PlatformStream) -> Option<Vec<u8>> {
+        let bytes = stream.bytes.as_slice();
+        let kept = match stream.stream_type {
+            StreamType::LINUX_ENVIRON | StreamType::LINUX_CMD_LINE if self.drops_arguments() => {
+                return None;
+            }
+            StreamType::LINUX_ENVIRON | StreamType::LINUX_CMD_LINE => {
+                self.text_bytes(bytes).into_owned()
+            }
+            StreamType::LINUX_MAPS => self.maps(bytes),
+            StreamType::LINUX_PROC_STATUS if self.triage => without_lines(bytes, &IDENTITY_LINES),
+            _ => bytes.to_vec(),
+        };
+        Some(kept)
+    }
+
+    /// `/proc/PID/maps`: the sixth column is a path and may hold spaces.
+    fn maps(self, maps: &[u8]) -> Vec<u8> {
+        if !(self.paths || self.triage) {
+            return maps.to_vec();
+        }
+        let mut out = Vec::with_capacity(maps.len());
+        for line in maps.split_inclusive(|b| *b == b'\n') {
+            match line.iter().position(|b| *b == b'/') {
+                Some(path) => {
+                    out.extend_from_slice(&line[..path]);
+                    out.extend_from_slice(self.path_bytes(&line[path..]));
+                }
+                None => out.extend_from_slice(line),
+            }
+        }
+        out
+    }
+}
+
+fn is_user_path(path: &[u8]) -> bool {
+    USER_FOLDERS.iter().any(|folder| path.starts_with(folder.as_bytes()))
+}
+
+/// Characters that end a path inside other text.
+fn is_separator(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || b"\0=:,;'\"`()[]{}<>|&".contains(&byte)
+}
+
+fn without_lines(text: &[u8], prefixes: &[&[u8]]) -> Vec<u8> {
+    text.split_inclusive(|b| *b == b'\n')
+        .filter(|line| !prefixes.iter().any(|p| line.starts_with(p)))
+        .flatten()
+        .copied()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATHS: Privacy = Privacy { paths: true, triage: false, no_optional: false };
+    const TRIAGE: Privacy = Privacy { paths: false, triage: true, no_optional: false };
+
+    fn stream(stream_type: StreamType, bytes: &[u8]) -> PlatformStream {
+        PlatformStream { stream_type, bytes: bytes.to_vec() }
+    }
+
+    #[test]
+    fn filter_paths_leaves_names_only() {
+        assert_eq!(PATHS.path("/usr/lib/libc.so.6"), "libc.so.6");
+        assert_eq!(PATHS.path("/usr/lib/"), "lib");
+        assert_eq!(PATHS.path("[vdso]"), "[vdso]");
+        assert_eq!(PATHS.path("/opt/größe/naïve"), "naïve");
+        let text = b"/bin/x\0--config=/etc/a/b.toml\0PATH=/usr/bin:/bin\0";
+        assert_eq!(*PATHS.text_bytes(text), *b"x\0--config=b.toml\0PATH=bin:bin\0");
+        assert_eq!(Privacy::default().path("/a/b"), "/a/b");
+    }
+
+    #[test]
+    fn filter_triage_hides_home_folders_but_not_system_paths() {
+        assert_eq!(TRIAGE.path("/home/ann/app"), "app");
+        assert_eq!(TRIAGE.path("/usr/lib/libc.so.6"), "/usr/lib/libc.so.6");
+        assert!(TRIAGE.platform_stream(&stream(StreamType::LINUX_ENVIRON, b"A=1\0")).is_none());
+        let status = stream(StreamType::LINUX_PROC_STATUS, b"Name:\tx\nUid:\t1000\nVmRSS:\t4\n");
+        assert_eq!(&*TRIAGE.platform_stream(&status).unwrap(), b"Name:\tx\nVmRSS:\t4\n");
+    }
+
+    #[test]
+    fn maps_keep_their_columns_and_lose_their_folders() {
+        let maps = b"1000-2000 r-xp 00000000 fe:00 1234    /usr/my lib/a b.so (deleted)\n3000-4000 rw-p 00000000 00:00 0 \n";
+        let kept = PATHS.platform_stream(&stream(StreamType::LINUX_MAPS, maps)).unwrap();
+        assert_eq!(
+            std::str::from_utf8(&kept).unwrap(),
+            "1000-2000 r-xp 00000000 fe:00 1234    a b.so (deleted)\n3000-4000 rw-p 00000000 00:00 0 \n"
+        );
+    }
+}

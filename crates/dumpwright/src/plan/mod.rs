@@ -1,0 +1,321 @@
+//! From qualifier and flags to what goes into a dump: the streams, and the
+//! ranges of memory.
+//!
+//! Pure: a plan is made of a [`ProcessSnapshot`] and a [`MemorySource`], and
+//! never asks what kind of target they come from. One file per family:
+//!
+//! - [`stacks`]: thread stacks and the code around instruction pointers
+//! - [`indirect`]: INDIRECT_MEMORY
+//! - [`images`]: DATA_SEGMENTS, CODE_SEGMENTS, MODULE_HEADERS
+//! - [`whole`]: FULL_MEMORY and PRIVATE_READ_WRITE_MEMORY
+//! - [`selection`]: puts ranges together, by priority under a size budget
+//! - [`filter_memory`]: FILTER_MEMORY, and edits of memory in general
+//! - [`filter_text`]: FILTER_PATHS, FILTER_TRIAGE, NO_OPTIONAL_DATA
+//! - [`streams`]: everything that is not memory
+
+#![forbid(unsafe_code)]
+
+pub mod assembly;
+pub mod filter_memory;
+pub mod filter_text;
+pub mod images;
+pub mod indirect;
+pub mod selection;
+pub mod stacks;
+pub mod streams;
+pub mod whole;
+
+use crate::address::{AddressRange, RangeSet};
+use crate::error::Result;
+use crate::request::DumpRequest;
+use crate::soft_error::{Hole, SoftError};
+use crate::target::{Absent, Access, Architecture, Backing, MemorySource, ProcessSnapshot, Region};
+use assembly::Assembly;
+use dumpwright_format::{FormatFlags, MinidumpType};
+use filter_memory::Edits;
+use filter_text::Privacy;
+use selection::{LeftOut, Selection};
+use std::borrow::Cow;
+
+/// Everything that goes into a dump.
+#[derive(Clone, Debug)]
+pub struct DumpPlan {
+    /// What the header's `Flags` will say: the types that were really done.
+    pub minidump_type: MinidumpType,
+    /// Streams and blobs other than memory lists and soft errors.
+    pub assembly: Assembly,
+    /// Target memory.
+    pub memory: MemoryPlan,
+    /// What could not be had, known before memory is read.
+    pub soft_errors: Vec<SoftError>,
+}
+
+/// The target memory of a dump.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryPlan {
+    /// What goes in, in order, without overlaps.
+    pub ranges: Vec<AddressRange>,
+    /// Which list describes it.
+    pub form: MemoryForm,
+    /// The parts of `ranges` that are known to be zero and are not read.
+    pub zero: RangeSet,
+    /// What is changed in the copy.
+    pub edits: Edits,
+    /// What to do about memory that cannot be read after all.
+    pub hole_policy: HolePolicy,
+    /// Whether the readable remains of bad pages are kept.
+    pub scan_partial_pages: bool,
+    /// Memory that belongs in and is known not to be readable; it has no place
+    /// in the file.
+    pub holes: Vec<Hole>,
+    /// What the size budget left out.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl MemoryPlan {
+    /// Bytes of target memory.
+    pub fn len(&self) -> u64 {
+        self.ranges.iter().map(|r| r.len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+}
+
+/// Which stream describes the memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemoryForm {
+    /// `MemoryListStream`: 32-bit RVAs.
+    #[default]
+    List,
+    /// `Memory64ListStream`: one 64-bit RVA, ranges back to back. Used for full
+    /// memory and whenever the memory would not fit under 4 GiB.
+    List64,
+}
+
+/// What to do about memory that should be readable and is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HolePolicy {
+    /// Zero-fill it, record it, go on.
+    #[default]
+    Record,
+    /// End the dump with [`Error::InaccessibleMemory`](crate::Error::InaccessibleMemory).
+    Fail,
+}
+
+/// Memory beyond this goes into a `Memory64List` even when it is not full
+/// memory, so that no RVA overflows.
+const LIST_LIMIT: u64 = 0xF000_0000;
+
+/// What the planners look at.
+pub(crate) struct Context<'a> {
+    pub snapshot: &'a ProcessSnapshot,
+    pub memory: &'a dyn MemorySource,
+    /// Content flags, with what NO_OPTIONAL_DATA takes out taken out.
+    pub flags: FormatFlags,
+    pub include_dontdump: bool,
+}
+
+impl Context<'_> {
+    pub fn has(&self, flag: FormatFlags) -> bool {
+        self.flags.contains(flag)
+    }
+
+    /// Whether memory of a region may go into the dump.
+    pub fn may_dump(&self, region: &Region) -> bool {
+        match region.access {
+            Access::Normal => true,
+            Access::DontDump => self.include_dontdump,
+            Access::Forbidden => false,
+        }
+    }
+
+    /// Whether a region may go in and the process itself can read it.
+    pub fn may_read(&self, region: &Region) -> bool {
+        self.may_dump(region) && region.protection.contains(crate::target::Protection::READ)
+    }
+
+    /// The region that holds `address`.
+    pub fn region_at(&self, address: u64) -> Option<&Region> {
+        let regions = &self.snapshot.regions;
+        let next = regions.partition_point(|r| r.range.end <= address);
+        regions.get(next).filter(|r| r.range.contains(address))
+    }
+
+    /// The regions that share an address with `range`, in order.
+    pub fn regions_in(&self, range: AddressRange) -> impl Iterator<Item = &Region> {
+        let regions = &self.snapshot.regions;
+        let first = regions.partition_point(|r| r.range.end <= range.start);
+        regions[first..].iter().take_while(move |r| r.range.start < range.end)
+    }
+
+    /// The parts of `range` that the dump may hold: of readable regions, and
+    /// backed by something.
+    pub fn readable_parts(&self, range: AddressRange) -> Vec<AddressRange> {
+        self.regions_in(range)
+            .filter(|r| self.may_read(r))
+            .map(|r| AddressRange::new(r.range.start, r.backed_end).intersection(range))
+            .filter(|r| !r.is_empty())
+            .collect()
+    }
+}
+
+/// Makes the plan for a request.
+///
+/// # Errors
+/// [`Error::InaccessibleMemory`](crate::Error::InaccessibleMemory) for full
+/// memory that cannot be read and must be;
+/// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for a size budget
+/// that not even the streams fit in.
+pub fn plan(
+    snapshot: &ProcessSnapshot,
+    memory: &dyn MemorySource,
+    request: &DumpRequest,
+) -> Result<DumpPlan> {
+    let asked = request.content_flags();
+    let privacy = Privacy::new(asked);
+    let context = Context {
+        snapshot,
+        memory,
+        flags: without_optional_data(asked),
+        include_dontdump: request.extensions.include_dontdump,
+    };
+    let mut soft_errors = snapshot.soft_errors.clone();
+    let mut minidump_type = done_type(&context, request, &mut soft_errors);
+
+    let stacks = stacks::find(&context, &mut soft_errors);
+    let mut selection = Selection::default();
+    stacks::select(&context, &stacks, &mut selection);
+    for range in &request.extensions.memory {
+        selection.request(&context, *range, &mut soft_errors);
+    }
+    indirect::select(&context, &stacks, &mut selection);
+    images::select(&context, &mut selection);
+    whole::select_thread_data(&context, &mut selection);
+    let mut holes = Vec::new();
+    whole::select(&context, &mut selection, &mut holes)?;
+
+    // What the budget leaves for memory depends on the size of everything
+    // else, and threads describe what the budget left of their stacks: so the
+    // streams are assembled once without memory, for their size.
+    let budget = match request.extensions.max_size {
+        None => None,
+        Some(max) => {
+            let bare = streams::assemble(&context, request, &privacy, &stacks, &RangeSet::new());
+            Some(crate::layout::memory_budget(&bare, &soft_errors, max)?)
+        }
+    };
+    let (set, left_out) = selection.resolve(budget);
+    if !left_out.is_empty() {
+        minidump_type.remove(MinidumpType::WITH_FULL_MEMORY);
+    }
+    let assembly = streams::assemble(&context, request, &privacy, &stacks, &set);
+
+    let form = if minidump_type.contains(MinidumpType::WITH_FULL_MEMORY) || set.len() > LIST_LIMIT {
+        MemoryForm::List64
+    } else {
+        MemoryForm::List
+    };
+    let hole_policy = if context.has(FormatFlags::USER_SMALL_FULL_MEMORY)
+        && !context.has(FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM)
+    {
+        HolePolicy::Fail
+    } else {
+        HolePolicy::Record
+    };
+    for error in &mut soft_errors {
+        if let Cow::Owned(message) = privacy.text(&error.message) {
+            error.message = message;
+        }
+        if let Cow::Owned(subject) = privacy.text(&error.subject) {
+            error.subject = subject;
+        }
+    }
+    Ok(DumpPlan {
+        minidump_type,
+        assembly,
+        memory: MemoryPlan {
+            zero: zero_parts(&context, &set),
+            edits: Edits::new(&context, &privacy, &stacks),
+            ranges: set.ranges().to_vec(),
+            form,
+            hole_policy,
+            scan_partial_pages: request.format_flags.scans_partial_pages(),
+            holes,
+            left_out,
+        },
+        soft_errors,
+    })
+}
+
+/// NO_OPTIONAL_DATA takes out what these four would add.
+fn without_optional_data(flags: FormatFlags) -> FormatFlags {
+    if flags.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA) {
+        flags
+            - (FormatFlags::USER_SMALL_FULL_MEMORY
+                | FormatFlags::USER_SMALL_INDIRECT_MEMORY
+                | FormatFlags::USER_SMALL_PROCESS_THREAD_DATA
+                | FormatFlags::USER_SMALL_PRIVATE_READ_WRITE_MEMORY)
+    } else {
+        flags
+    }
+}
+
+/// The `MINIDUMP_TYPE` that will have been done: what was asked for, less what
+/// the target does not have, which is noted.
+fn done_type(
+    context: &Context<'_>,
+    request: &DumpRequest,
+    soft_errors: &mut Vec<SoftError>,
+) -> MinidumpType {
+    let mut done = context.flags.minidump_type();
+    let mut lacks = |flag, subject: &str, message: &str| {
+        if done.contains(flag) {
+            done.remove(flag);
+            soft_errors.push(SoftError::new(subject, message));
+        }
+    };
+    lacks(MinidumpType::WITH_IPT_TRACE, "IPT_TRACE", "no Intel Processor Trace runs in the target");
+    lacks(
+        MinidumpType::WITH_FULL_AUXILIARY_STATE,
+        "FULL_AUXILIARY_STATE",
+        "the target has no auxiliary state providers",
+    );
+    if context.snapshot.system.xstate.is_none() {
+        let message = match context.snapshot.system.architecture {
+            Architecture::Amd64 => "the processor or its kernel has no extended state",
+            Architecture::Arm64 => "the processor's context has no extended state",
+        };
+        lacks(MinidumpType::WITH_AVX_XSTATE_CONTEXT, "ADD_AVX_XSTATE_CONTEXT", message);
+    }
+    // The bit with two names means this without WRITE_CAB only, and the
+    // qualifier never adds it.
+    done.set(
+        MinidumpType::SCAN_INACCESSIBLE_PARTIAL_PAGES,
+        request.format_flags.scans_partial_pages(),
+    );
+    done.set(MinidumpType::WITH_TOKEN_INFORMATION, context.snapshot.token.is_some());
+    done
+}
+
+/// The parts of the selected memory that were never populated and therefore
+/// read as zero: written without asking, and so populating, the target.
+fn zero_parts(context: &Context<'_>, set: &RangeSet) -> RangeSet {
+    let mut zero = Vec::new();
+    for range in set.ranges() {
+        for region in context.regions_in(*range) {
+            if region.absent != Absent::Zero || region.backing == Backing::File {
+                continue;
+            }
+            let part = region.range.intersection(*range);
+            let populated: RangeSet = context.memory.populated(part).into_iter().collect();
+            zero.extend(populated.missing_from(part));
+        }
+    }
+    zero.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

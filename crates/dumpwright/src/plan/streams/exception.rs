@@ -1,0 +1,27 @@
+//! Exception.
+
+use crate::plan::assembly::{Assembly, FixupKind, Section};
+use crate::target::ProcessSnapshot;
+use dumpwright_format::minidump::{EXCEPTION_MAXIMUM_PARAMETERS, ExceptionStream, StreamType};
+use std::mem::offset_of;
+use zerocopy::FromZeros;
+
+pub(super) fn exception(snapshot: &ProcessSnapshot, out: &mut Assembly) {
+    let Some(exception) = &snapshot.exception else { return };
+    let context = out.blob(Section::from_bytes(exception.registers.context.clone()));
+    let mut stream = ExceptionStream::new_zeroed();
+    stream.thread_id = exception.tid.0.into();
+    let record = &mut stream.exception_record;
+    record.exception_code = exception.code.into();
+    record.exception_flags = exception.flags.into();
+    record.exception_address = exception.address.into();
+    let parameters = exception.parameters.len().min(EXCEPTION_MAXIMUM_PARAMETERS);
+    record.number_parameters = (parameters as u32).into();
+    for (field, value) in record.exception_information.iter_mut().zip(&exception.parameters) {
+        *field = (*value).into();
+    }
+    let mut section = Section::new();
+    section.put(&stream);
+    section.fix(offset_of!(ExceptionStream, thread_context), FixupKind::Location(context));
+    out.stream(StreamType::EXCEPTION, section);
+}

@@ -1,0 +1,40 @@
+//! The streams that only Linux dumps have.
+
+use crate::plan::assembly::{Assembly, FixupKind, Section};
+use crate::plan::filter_text::Privacy;
+use crate::target::ProcessSnapshot;
+use dumpwright_format::minidump::StreamType;
+use dumpwright_format::minidump::linux::{DsoDebug64, LinkMap64};
+use std::mem::offset_of;
+
+pub(super) fn platform_streams(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut Assembly) {
+    for stream in &snapshot.platform_streams {
+        if let Some(bytes) = privacy.platform_stream(stream) {
+            out.stream(stream.stream_type, Section::from_bytes(bytes));
+        }
+    }
+}
+
+pub(super) fn dso_debug(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut Assembly) {
+    let Some(debug) = &snapshot.dso_debug else { return };
+    let mut map = Section::new();
+    for entry in &debug.entries {
+        let name = out.string(&privacy.path(&entry.name));
+        let at =
+            map.put(&LinkMap64 { addr: entry.addr.into(), name: 0.into(), ld: entry.ld.into() });
+        map.fix(at + offset_of!(LinkMap64, name), FixupKind::Rva(name));
+    }
+    let map = out.blob(map);
+    let mut section = Section::new();
+    section.put(&DsoDebug64 {
+        version: debug.version.into(),
+        map: 0.into(),
+        dso_count: (debug.entries.len() as u32).into(),
+        brk: debug.brk.into(),
+        ldbase: debug.ldbase.into(),
+        dynamic: debug.dynamic.into(),
+    });
+    section.fix(offset_of!(DsoDebug64, map), FixupKind::Rva(map));
+    section.put(debug.dynamic_bytes.as_slice());
+    out.stream(StreamType::LINUX_DSO_DEBUG, section);
+}

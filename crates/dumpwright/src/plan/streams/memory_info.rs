@@ -1,0 +1,92 @@
+//! MemoryInfoList: the whole address space, free ranges too.
+
+use crate::address::AddressRange;
+use crate::plan::assembly::{Assembly, Section};
+use crate::target::{Backing, ProcessSnapshot, Protection, Region};
+use dumpwright_format::minidump::{
+    MEM_COMMIT, MEM_FREE, MEM_IMAGE, MEM_MAPPED, MEM_PRIVATE, MEM_RESERVE, MemoryInfo,
+    MemoryInfoList, PageProtection, StreamType,
+};
+use std::mem::size_of;
+
+pub(super) fn memory_info_list(snapshot: &ProcessSnapshot, out: &mut Assembly) {
+    let mut entries = Vec::with_capacity(snapshot.regions.len() * 2);
+    let mut at = 0;
+    for region in &snapshot.regions {
+        if region.range.start > at {
+            entries.push(free(AddressRange::new(at, region.range.start)));
+        }
+        entries.push(mapped(region));
+        at = region.range.end;
+    }
+    if at < snapshot.address_space_end {
+        entries.push(free(AddressRange::new(at, snapshot.address_space_end)));
+    }
+    let mut section = Section::new();
+    section.put(&MemoryInfoList {
+        size_of_header: (size_of::<MemoryInfoList>() as u32).into(),
+        size_of_entry: (size_of::<MemoryInfo>() as u32).into(),
+        number_of_entries: (entries.len() as u64).into(),
+    });
+    section.put(entries.as_slice());
+    out.stream(StreamType::MEMORY_INFO_LIST, section);
+}
+
+/// As `VirtualQuery` describes a free range: no allocation, no access.
+fn free(range: AddressRange) -> MemoryInfo {
+    MemoryInfo {
+        base_address: range.start.into(),
+        allocation_base: 0.into(),
+        allocation_protect: 0.into(),
+        alignment1: 0.into(),
+        region_size: range.len().into(),
+        state: MEM_FREE.into(),
+        protect: PageProtection::NO_ACCESS.bits().into(),
+        memory_type: 0.into(),
+        alignment2: 0.into(),
+    }
+}
+
+fn mapped(region: &Region) -> MemoryInfo {
+    let reserved = region.protection.is_empty();
+    let protect = protection(region);
+    let image = matches!(region.backing, Backing::Image(_));
+    MemoryInfo {
+        base_address: region.range.start.into(),
+        allocation_base: region.allocation_base.into(),
+        // Linux does not remember the first protection of a mapping. An
+        // image's is what Windows says for one; others have their own.
+        allocation_protect: if image { PageProtection::EXECUTE_WRITE_COPY } else { protect }
+            .bits()
+            .into(),
+        alignment1: 0.into(),
+        region_size: region.range.len().into(),
+        state: if reserved { MEM_RESERVE } else { MEM_COMMIT }.into(),
+        protect: if reserved { 0 } else { protect.bits() }.into(),
+        memory_type: match region.backing {
+            Backing::Image(_) => MEM_IMAGE,
+            Backing::File => MEM_MAPPED,
+            Backing::Anonymous if region.shared => MEM_MAPPED,
+            Backing::Anonymous => MEM_PRIVATE,
+        }
+        .into(),
+        alignment2: 0.into(),
+    }
+}
+
+/// The `PAGE_*` value of a region: a private writable mapping of a file is
+/// copied on write.
+fn protection(region: &Region) -> PageProtection {
+    let has = |p| region.protection.contains(p);
+    let copies = !region.shared && region.backing != Backing::Anonymous;
+    match (has(Protection::READ), has(Protection::WRITE), has(Protection::EXECUTE)) {
+        (_, true, false) if copies => PageProtection::WRITE_COPY,
+        (_, true, true) if copies => PageProtection::EXECUTE_WRITE_COPY,
+        (_, true, false) => PageProtection::READ_WRITE,
+        (_, true, true) => PageProtection::EXECUTE_READ_WRITE,
+        (true, false, false) => PageProtection::READ_ONLY,
+        (true, false, true) => PageProtection::EXECUTE_READ,
+        (false, false, true) => PageProtection::EXECUTE,
+        (false, false, false) => PageProtection::NO_ACCESS,
+    }
+}

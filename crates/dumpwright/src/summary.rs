@@ -1,0 +1,157 @@
+//! What a dump turned out to be: for the user who asked, as text or JSON.
+
+use crate::plan::DumpPlan;
+use crate::plan::selection::LeftOut;
+use crate::request::{Destination, DumpRequest};
+use crate::soft_error::{Hole, SoftError};
+use crate::target::{Pid, ProcessSnapshot};
+use crate::write::Outcome;
+use dumpwright_format::Qualifier;
+use serde::{Serialize, Serializer};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The end of a successful dump. Its JSON form has these names; addresses are
+/// hexadecimal strings, times milliseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The file, or `None` for standard output.
+    pub file: Option<PathBuf>,
+    /// What was written, in words.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// `DEBUG_DUMP_*` name.
+    pub qualifier: &'static str,
+    /// `DEBUG_FORMAT_*` names without prefix, those that the qualifier implies
+    /// included.
+    pub format_flags: Vec<&'static str>,
+    /// The header's `Flags`.
+    pub minidump_type: u64,
+    /// The names of its bits.
+    pub minidump_type_names: Vec<&'static str>,
+    /// Process id in the dumper's namespace.
+    pub pid: Pid,
+    /// Process ids from the dumper's namespace inward.
+    pub namespace_pids: Vec<u32>,
+    /// Short name of the process.
+    pub process: String,
+    /// Bytes of the file (of the CAB, if it is one).
+    pub size: u64,
+    /// Bytes of the dump.
+    pub dump_size: u64,
+    /// Names in the CAB.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cab_files: Vec<String>,
+    /// Threads in the dump.
+    pub threads: usize,
+    /// Modules in the dump.
+    pub modules: usize,
+    /// Handles in the dump.
+    pub handles: usize,
+    /// Bytes of target memory.
+    pub memory_bytes: u64,
+    /// Ranges of target memory.
+    pub memory_ranges: usize,
+    /// Memory that belongs in the dump and could not be read.
+    pub holes: Vec<HoleReport>,
+    /// Bytes of holes beyond those listed.
+    pub unlisted_hole_bytes: u64,
+    /// What a size budget left out.
+    pub left_out: Vec<LeftOut>,
+    /// How many soft errors there were.
+    pub soft_errors: usize,
+    /// The soft errors.
+    pub soft_error_list: Vec<SoftError>,
+    /// How long the target stood still.
+    #[serde(rename = "held_ms", serialize_with = "millis_option")]
+    pub held: Option<Duration>,
+    /// How long everything took.
+    #[serde(rename = "total_ms", serialize_with = "millis")]
+    pub total: Duration,
+}
+
+/// A hole, for people and programs.
+#[derive(Clone, Debug, Serialize)]
+pub struct HoleReport {
+    /// First address.
+    pub start: String,
+    /// First address past the end.
+    pub end: String,
+    /// Why it could not be read.
+    pub reason: String,
+}
+
+fn millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64() * 1000.0)
+}
+
+fn millis_option<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => millis(duration, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+impl Summary {
+    /// The summary of a dump before it is packaged: `size` is the dump's own.
+    pub(crate) fn new(
+        request: &DumpRequest,
+        snapshot: &ProcessSnapshot,
+        plan: &DumpPlan,
+        outcome: &Outcome,
+        size: u64,
+    ) -> Summary {
+        let holes = plan.memory.holes.iter().chain(&outcome.holes).map(HoleReport::new).collect();
+        Summary {
+            file: match &request.destination {
+                Destination::File(file) => Some(file.clone()),
+                Destination::Stdout => None,
+            },
+            kind: match request.qualifier {
+                Qualifier::Default => "full user-mode dump (minidump with full memory)",
+                _ => "minidump",
+            },
+            qualifier: request.qualifier.name(),
+            format_flags: request.content_flags().names().collect(),
+            minidump_type: plan.minidump_type.bits(),
+            minidump_type_names: plan.minidump_type.iter_names().map(|(name, _)| name).collect(),
+            pid: snapshot.process.pid,
+            namespace_pids: snapshot.process.namespace_pids.clone(),
+            process: snapshot.process.name.clone(),
+            size,
+            dump_size: size,
+            cab_files: Vec::new(),
+            threads: snapshot.threads.len(),
+            modules: snapshot.modules.len(),
+            handles: snapshot.handles.len(),
+            memory_bytes: plan.memory.len(),
+            memory_ranges: plan.memory.ranges.len(),
+            holes,
+            unlisted_hole_bytes: outcome.unlisted_hole_bytes,
+            left_out: plan.memory.left_out.clone(),
+            soft_errors: plan.soft_errors.len(),
+            soft_error_list: plan.soft_errors.clone(),
+            held: None,
+            total: Duration::ZERO,
+        }
+    }
+
+    /// Adds what went wrong after the dump itself was written.
+    pub(crate) fn note(&mut self, notes: Vec<SoftError>) {
+        self.soft_errors += notes.len();
+        self.soft_error_list.extend(notes);
+    }
+}
+
+impl HoleReport {
+    fn new(hole: &Hole) -> Self {
+        HoleReport {
+            start: format!("{:#x}", hole.range.start),
+            end: format!("{:#x}", hole.range.end),
+            reason: hole.reason.to_string(),
+        }
+    }
+}

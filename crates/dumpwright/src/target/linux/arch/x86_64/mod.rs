@@ -1,0 +1,135 @@
+//! Registers of x86-64 threads as `CONTEXT`.
+
+mod ucontext;
+mod xstate;
+
+pub(in crate::target::linux) use ucontext::context_registers;
+pub(in crate::target::linux) use xstate::xstate_layout;
+
+use crate::target::linux::sys;
+use crate::target::{Registers, Tid, XstateLayout};
+use dumpwright_format::context::amd64::{
+    CONTEXT_CONTROL, CONTEXT_DEBUG_REGISTERS, CONTEXT_FLOATING_POINT, CONTEXT_INTEGER,
+    CONTEXT_SEGMENTS, ContextAmd64,
+};
+use std::io;
+use zerocopy::{FromZeros, IntoBytes};
+
+/// Offset of MXCSR in an FXSAVE area (Intel SDM volume 1, table 10-2).
+const FXSAVE_MXCSR: usize = 24;
+
+/// CS of 32-bit code (`__USER32_CS`), whose thread pointer is GS and not FS.
+const USER32_CS: u64 = 0x23;
+
+/// Registers and thread pointer (FS base) of a stopped thread, with extended
+/// state behind them where a layout is given.
+///
+/// # Errors
+/// The thread is gone, or not stopped by the calling OS thread.
+pub(in crate::target::linux) fn thread_registers(
+    tid: Tid,
+    layout: Option<&XstateLayout>,
+) -> io::Result<(Registers, u64)> {
+    let user = sys::general_registers(tid)?;
+    let mut context = general_context(&user);
+    // The general registers are what a thread is kept for; where a sandboxed
+    // kernel lacks one of the other sets, its flag is left out.
+    if let Ok(fxsave) = sys::fxsave_area(tid) {
+        set_float_save(&mut context, &fxsave);
+        add_flags(&mut context, CONTEXT_FLOATING_POINT);
+    }
+    if set_debug_registers(&mut context, tid).is_ok() {
+        add_flags(&mut context, CONTEXT_DEBUG_REGISTERS);
+    }
+    let area = layout.and_then(|layout| {
+        let mut area = vec![0; xstate::area_size(layout)];
+        let len = sys::register_set(tid, sys::NT_X86_XSTATE, &mut area).ok()?;
+        area.truncate(len);
+        Some((layout, area))
+    });
+    let extended = area.as_ref().map(|(layout, area)| (*layout, area.as_slice()));
+    let registers = registers(&context, extended);
+    let thread_pointer = if user.cs == USER32_CS { user.gs_base } else { user.fs_base };
+    Ok((registers, thread_pointer))
+}
+
+/// A context of which only instruction and stack pointer are known.
+pub(in crate::target::linux) fn sparse_registers(ip: u64, sp: u64) -> Registers {
+    let mut context = ContextAmd64::new_zeroed();
+    context.context_flags = CONTEXT_CONTROL.into();
+    context.rip = ip.into();
+    context.rsp = sp.into();
+    let mut registers = registers(&context, None);
+    registers.general = vec![sp];
+    registers
+}
+
+fn add_flags(context: &mut ContextAmd64, flags: u32) {
+    context.context_flags = (context.context_flags.get() | flags).into();
+}
+
+fn set_debug_registers(context: &mut ContextAmd64, tid: Tid) -> io::Result<()> {
+    context.dr0 = sys::debug_register(tid, 0)?.into();
+    context.dr1 = sys::debug_register(tid, 1)?.into();
+    context.dr2 = sys::debug_register(tid, 2)?.into();
+    context.dr3 = sys::debug_register(tid, 3)?.into();
+    context.dr6 = sys::debug_register(tid, 6)?.into();
+    context.dr7 = sys::debug_register(tid, 7)?.into();
+    Ok(())
+}
+
+fn general_context(user: &libc::user_regs_struct) -> ContextAmd64 {
+    let mut c = ContextAmd64::new_zeroed();
+    c.context_flags = (CONTEXT_CONTROL | CONTEXT_INTEGER | CONTEXT_SEGMENTS).into();
+    c.seg_cs = (user.cs as u16).into();
+    c.seg_ds = (user.ds as u16).into();
+    c.seg_es = (user.es as u16).into();
+    c.seg_fs = (user.fs as u16).into();
+    c.seg_gs = (user.gs as u16).into();
+    c.seg_ss = (user.ss as u16).into();
+    c.e_flags = (user.eflags as u32).into();
+    c.rax = user.rax.into();
+    c.rcx = user.rcx.into();
+    c.rdx = user.rdx.into();
+    c.rbx = user.rbx.into();
+    c.rsp = user.rsp.into();
+    c.rbp = user.rbp.into();
+    c.rsi = user.rsi.into();
+    c.rdi = user.rdi.into();
+    c.r8 = user.r8.into();
+    c.r9 = user.r9.into();
+    c.r10 = user.r10.into();
+    c.r11 = user.r11.into();
+    c.r12 = user.r12.into();
+    c.r13 = user.r13.into();
+    c.r14 = user.r14.into();
+    c.r15 = user.r15.into();
+    c.rip = user.rip.into();
+    c
+}
+
+fn set_float_save(context: &mut ContextAmd64, fxsave: &[u8; 512]) {
+    context.flt_save = *fxsave;
+    let mut mx_csr = [0; 4];
+    mx_csr.copy_from_slice(&fxsave[FXSAVE_MXCSR..FXSAVE_MXCSR + 4]);
+    context.mx_csr = u32::from_le_bytes(mx_csr).into();
+}
+
+/// The wire bytes of a context, with extended state behind it where a layout
+/// and an XSAVE area are given.
+fn registers(context: &ContextAmd64, extended: Option<(&XstateLayout, &[u8])>) -> Registers {
+    let c = context;
+    let general = [
+        c.rax, c.rcx, c.rdx, c.rbx, c.rsp, c.rbp, c.rsi, c.rdi, c.r8, c.r9, c.r10, c.r11, c.r12,
+        c.r13, c.r14, c.r15,
+    ];
+    Registers {
+        context: match extended {
+            None => context.as_bytes().to_vec(),
+            Some((layout, area)) => xstate::extend(context, layout, area),
+        },
+        instruction_pointer: c.rip.get(),
+        stack_pointer: c.rsp.get(),
+        general: general.iter().map(|r| r.get()).collect(),
+    }
+}

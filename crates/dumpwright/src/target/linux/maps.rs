@@ -1,0 +1,305 @@
+//! The mappings of a process, as `/proc/<pid>/smaps` or `maps` lists them.
+//!
+//! One read of `smaps` gives both the `maps` lines, byte for byte, and the
+//! `VmFlags` that say which mappings must not be read. Names are bytes: a path
+//! is whatever the target's file system holds.
+
+use super::proc_dir::ProcDir;
+use crate::address::AddressRange;
+use crate::error::{Error, Result};
+use crate::soft_error::SoftError;
+use crate::target::Protection;
+use bitflags::bitflags;
+
+bitflags! {
+    /// The `VmFlags` of a mapping that matter here (proc(5)).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(super) struct VmFlags: u8 {
+        /// `io`: memory-mapped I/O.
+        const IO = 1;
+        /// `pf`: page frames without `struct page`.
+        const PFN = 2;
+        /// `dd`: stays out of core dumps.
+        const DONT_DUMP = 4;
+        /// `um`, `uw` or `ui`: a userfaultfd watches it.
+        const USER_FAULT = 8;
+    }
+}
+
+/// One mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mapping {
+    /// Its addresses.
+    pub range: AddressRange,
+    /// Its protection.
+    pub protection: Protection,
+    /// Whether it is `MAP_SHARED`.
+    pub shared: bool,
+    /// Offset in its file.
+    pub offset: u64,
+    /// Major and minor number of its file's device.
+    pub device: (u32, u32),
+    /// Inode of its file.
+    pub inode: u64,
+    /// Path or label, unescaped, as the kernel says it (with ` (deleted)`).
+    pub name: Vec<u8>,
+    /// Its flags, where the kernel tells them.
+    pub flags: Option<VmFlags>,
+}
+
+impl Mapping {
+    /// Whether it maps a file, or an object that the kernel keeps as one. The
+    /// first System V shared memory segment has inode 0, but a device.
+    pub fn is_file(&self) -> bool {
+        self.inode != 0 || self.device != (0, 0)
+    }
+
+    /// Whether both map the same file.
+    pub fn same_file(&self, other: &Mapping) -> bool {
+        self.is_file() && self.inode == other.inode && self.device == other.device
+    }
+
+    /// Where in its file the byte at `address` is.
+    pub fn offset_of(&self, address: u64) -> u64 {
+        self.offset.wrapping_add(address.wrapping_sub(self.range.start))
+    }
+
+    /// Whether it has `flag`, as far as is known.
+    pub fn has(&self, flag: VmFlags) -> bool {
+        self.flags.is_some_and(|flags| flags.intersects(flag))
+    }
+}
+
+/// The mappings in order, and where they came from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Maps {
+    /// In order of address, without overlaps.
+    pub mappings: Vec<Mapping>,
+    /// The text of `/proc/<pid>/maps`.
+    pub text: Vec<u8>,
+}
+
+impl Maps {
+    /// Reads the mappings of a process.
+    ///
+    /// # Errors
+    /// [`Error::Target`] if there is neither `smaps` nor `maps`,
+    /// [`Error::ProcessEnded`] if they are empty.
+    pub fn read(proc: &ProcDir, notes: &mut Vec<SoftError>) -> Result<Maps> {
+        let text = match proc.read("smaps") {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!(
+                    "cannot be read ({error}); mappings of devices were told by their names alone"
+                );
+                notes.push(SoftError::new("/proc smaps", message));
+                proc.read("maps").map_err(|source| Error::Target {
+                    pid: proc.pid,
+                    what: proc.path("maps").display().to_string(),
+                    source,
+                })?
+            }
+        };
+        let (mut maps, bad) = Maps::parse(&text);
+        maps.name_as_target(proc);
+        if bad > 0 {
+            let message = format!("{bad} lines were not understood and left out");
+            notes.push(SoftError::new("/proc maps", message));
+        }
+        // A process without memory has ended, or is doing so.
+        if maps.mappings.is_empty() { Err(Error::ProcessEnded(proc.pid)) } else { Ok(maps) }
+    }
+
+    /// Makes the paths those that the target sees. The text stays as it is.
+    pub fn name_as_target(&mut self, proc: &ProcDir) {
+        let prefix = proc.root_prefix();
+        for mapping in self.mappings.iter_mut().filter(|m| m.is_file()) {
+            let stripped = prefix.strip(&mapping.name);
+            if stripped.len() < mapping.name.len() {
+                mapping.name = stripped.to_vec();
+            }
+        }
+    }
+
+    /// Parses `smaps` or `maps`; also counts lines that make no sense.
+    pub fn parse(text: &[u8]) -> (Maps, usize) {
+        let mut maps = Maps::default();
+        let mut bad = 0;
+        // `VmFlags` lines belong to the mapping last seen, if it was taken.
+        let mut taken = false;
+        for line in text.split_inclusive(|b| *b == b'\n') {
+            match line.first() {
+                Some(b'0'..=b'9' | b'a'..=b'f') => {
+                    let last = maps.mappings.last().map_or(0, |m| m.range.end);
+                    let mapping = parse_line(line).filter(|m| m.range.start >= last);
+                    maps.text.extend_from_slice(line);
+                    taken = mapping.is_some();
+                    bad += usize::from(!taken);
+                    maps.mappings.extend(mapping);
+                }
+                Some(b'V') if taken => {
+                    if let (Some(flags), Some(mapping)) =
+                        (line.strip_prefix(b"VmFlags:"), maps.mappings.last_mut())
+                    {
+                        mapping.flags = Some(parse_flags(flags));
+                    }
+                }
+                _ => {}
+            }
+        }
+        (maps, bad)
+    }
+
+    /// The mapping that holds `address`.
+    pub fn at(&self, address: u64) -> Option<&Mapping> {
+        let next = self.mappings.partition_point(|m| m.range.end <= address);
+        self.mappings.get(next).filter(|m| m.range.contains(address))
+    }
+}
+
+/// Parses `start-end rwxp offset major:minor inode   name`.
+fn parse_line(line: &[u8]) -> Option<Mapping> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let (start, rest) = hex(line)?;
+    let (end, rest) = hex(rest.strip_prefix(b"-")?)?;
+    let (permissions, rest) = rest.strip_prefix(b" ")?.split_at_checked(4)?;
+    let (offset, rest) = hex(rest.strip_prefix(b" ")?)?;
+    let (major, rest) = hex(rest.strip_prefix(b" ")?)?;
+    let (minor, rest) = hex(rest.strip_prefix(b":")?)?;
+    let rest = rest.strip_prefix(b" ")?;
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let inode = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;
+    // The kernel pads the columns with blanks; a name itself begins with `/`,
+    // `[` or a letter.
+    let name = &rest[digits..];
+    let blanks = name.iter().take_while(|b| **b == b' ').count();
+    if start >= end {
+        return None;
+    }
+    let set = |at: usize, byte, flag| {
+        if permissions[at] == byte { flag } else { Protection::empty() }
+    };
+    Some(Mapping {
+        range: AddressRange::new(start, end),
+        protection: set(0, b'r', Protection::READ)
+            | set(1, b'w', Protection::WRITE)
+            | set(2, b'x', Protection::EXECUTE),
+        shared: permissions[3] == b's',
+        offset,
+        device: (major as u32, minor as u32),
+        inode,
+        name: unescape(&name[blanks..]),
+        flags: None,
+    })
+}
+
+/// A hexadecimal number and what follows it; `None` without digits or with
+/// more than 64 bits.
+fn hex(text: &[u8]) -> Option<(u64, &[u8])> {
+    let digits = text.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+    let number = std::str::from_utf8(&text[..digits]).ok()?;
+    Some((u64::from_str_radix(number, 16).ok()?, &text[digits..]))
+}
+
+/// Undoes the one escape of these files: a newline in a path is `\012`.
+fn unescape(name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((first, tail)) = rest.split_first() {
+        if let Some(after) = rest.strip_prefix(b"\\012") {
+            out.push(b'\n');
+            rest = after;
+        } else {
+            out.push(*first);
+            rest = tail;
+        }
+    }
+    out
+}
+
+fn parse_flags(text: &[u8]) -> VmFlags {
+    text.split(u8::is_ascii_whitespace).fold(VmFlags::empty(), |flags, word| {
+        flags
+            | match word {
+                b"io" => VmFlags::IO,
+                b"pf" => VmFlags::PFN,
+                b"dd" => VmFlags::DONT_DUMP,
+                b"um" | b"uw" | b"ui" => VmFlags::USER_FAULT,
+                _ => VmFlags::empty(),
+            }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LINE: &[u8] =
+        b"7f00000000-7f00002000 r-xp 00001000 08:01 1234                       /a b\\012c (deleted)\n";
+
+    #[test]
+    fn a_line_gives_all_its_columns_and_the_name_as_bytes() {
+        let (maps, bad) = Maps::parse(LINE);
+        assert_eq!(bad, 0);
+        let m = &maps.mappings[0];
+        assert_eq!(m.range, AddressRange::new(0x7f_0000_0000, 0x7f_0000_2000));
+        assert_eq!(m.protection, Protection::READ | Protection::EXECUTE);
+        assert!(!m.shared);
+        assert_eq!((m.offset, m.device, m.inode), (0x1000, (8, 1), 1234));
+        assert_eq!(m.name, b"/a b\nc (deleted)");
+        assert_eq!(m.flags, None);
+    }
+
+    #[test]
+    fn smaps_details_give_flags_and_leave_no_trace_in_the_text() {
+        let mut text = LINE.to_vec();
+        text.extend_from_slice(b"Size: 8 kB\nAnonymous: 0 kB\nVmFlags: rd io pf dd \n");
+        text.extend_from_slice(b"7f00003000-7f00004000 rw-p 00000000 00:00 0 \n");
+        let (maps, bad) = Maps::parse(&text);
+        assert_eq!(bad, 0);
+        let flags = VmFlags::IO | VmFlags::PFN | VmFlags::DONT_DUMP;
+        assert_eq!(maps.mappings[0].flags, Some(flags));
+        assert_eq!(maps.mappings[1].flags, None);
+        let plain = [LINE, b"7f00003000-7f00004000 rw-p 00000000 00:00 0 \n".as_slice()].concat();
+        assert_eq!(maps.text, plain);
+    }
+
+    #[test]
+    fn a_line_out_of_order_is_left_out_with_its_flags() {
+        let mut text = LINE.to_vec();
+        text.extend_from_slice(b"1000-2000 rw-p 00000000 00:00 0 \nVmFlags: io\n");
+        let (maps, bad) = Maps::parse(&text);
+        assert_eq!((maps.mappings.len(), bad), (1, 1));
+        assert_eq!(maps.mappings[0].flags, None);
+    }
+
+    #[test]
+    fn the_text_is_that_of_the_kernels_own_maps() {
+        let child = crate::target::linux::testkit::Child::sleeping();
+        let maps = Maps::read(&child.proc_dir(), &mut Vec::new()).unwrap();
+        let plain = child.proc_dir().read("maps").unwrap();
+        assert_eq!(String::from_utf8_lossy(&maps.text), String::from_utf8_lossy(&plain));
+        assert!(maps.mappings.iter().all(|m| m.flags.is_some()));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_text_the_mappings_are_ordered(
+            lines in prop::collection::vec(
+                prop_oneof![
+                    prop::collection::vec(any::<u8>(), 0..60),
+                    "[0-9a-f]{0,20}-[0-9a-f]{0,20} [rwxps-]{0,5} [0-9a-f]{0,9} 0:0 [0-9]{0,22} .{0,9}"
+                        .prop_map(String::into_bytes),
+                ],
+                0..20,
+            )
+        ) {
+            let (maps, _) = Maps::parse(&lines.join(&b'\n'));
+            for pair in maps.mappings.windows(2) {
+                prop_assert!(pair[0].range.end <= pair[1].range.start);
+            }
+            prop_assert!(maps.mappings.iter().all(|m| !m.range.is_empty()));
+        }
+    }
+}

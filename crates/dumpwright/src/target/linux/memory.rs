@@ -1,0 +1,292 @@
+//! Reading the memory of a live process.
+//!
+//! `process_vm_readv` copies up to 1,024 ranges a call at the speed of memory,
+//! but sandboxes forbid it (EPERM, or ENOSYS), and it stops at the first page
+//! that it cannot get. `/proc/<tid>/mem` then still has that page in some cases
+//! (a page without read permission, a kernel that allows only the file), so
+//! each page that failed is tried there before it becomes a hole. Both calls
+//! tell how far they came, so no search is needed: reading goes on behind
+//! exactly the page that failed.
+//!
+//! The `mem` and `pagemap` files are opened once, while the process is held:
+//! they stay bound to its memory whatever becomes of its id. Once the process
+//! is released only they are used.
+
+use super::pagemap::Pagemap;
+use super::proc_dir::ProcDir;
+use super::sys::{self, MAX_PIECES, RemotePiece};
+use crate::address::AddressRange;
+use crate::soft_error::{Hole, HoleReason};
+use crate::target::{MemorySource, Tid};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The most bytes of one system call; the kernel's own limit is just under 2 GiB.
+const MAX_CALL: usize = 1 << 30;
+/// Ranges up to which the small table on the stack does.
+const FEW: usize = 8;
+
+/// The memory of a live Linux process.
+#[derive(Debug)]
+pub struct LinuxMemory {
+    live: Tid,
+    page_size: u64,
+    mem: io::Result<File>,
+    pagemap: Pagemap,
+    /// Whether `process_vm_readv` is of no use: forbidden, or not safe any more.
+    file_only: AtomicBool,
+}
+
+impl LinuxMemory {
+    /// The memory of the process that `proc.live` is a thread of.
+    pub(super) fn open(proc: &ProcDir) -> Self {
+        let page_size = rustix::param::page_size() as u64;
+        LinuxMemory {
+            live: proc.live,
+            page_size,
+            mem: File::open(proc.path("mem")),
+            pagemap: Pagemap::open(proc, page_size),
+            file_only: AtomicBool::new(false),
+        }
+    }
+
+    /// Bytes of a page.
+    pub fn page_size(&self) -> u64 {
+        self.page_size
+    }
+
+    /// Tells that the process runs again and its id may come to name another.
+    pub(super) fn process_released(&self) {
+        self.file_only.store(true, Ordering::Relaxed);
+    }
+
+    /// Copies what it can from where `cursor` stands, by one system call.
+    fn read_some(
+        &self,
+        cursor: &Cursor<'_>,
+        pieces: &mut [RemotePiece],
+        out: &mut [u8],
+    ) -> io::Result<usize> {
+        if !self.file_only.load(Ordering::Relaxed) {
+            let (count, len) = cursor.pieces(pieces);
+            match sys::read_memory(self.live, &pieces[..count], &mut out[..len]) {
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
+                    self.file_only.store(true, Ordering::Relaxed);
+                }
+                result => return result,
+            }
+        }
+        let piece = cursor.rest();
+        let len = (piece.len() as usize).min(MAX_CALL);
+        self.read_file(piece.start, &mut out[..len])
+    }
+
+    /// Copies what it can through the `mem` file.
+    fn read_file(&self, address: u64, out: &mut [u8]) -> io::Result<usize> {
+        match &self.mem {
+            Ok(mem) => mem.read_at(out, address),
+            Err(error) => Err(duplicate(error)),
+        }
+    }
+
+    /// Copies the rest of the page at the start of `part`, which failed; if it
+    /// cannot be had in any way, fills it with zeroes and says why.
+    fn read_page(&self, part: AddressRange, out: &mut [u8], why: i32) -> Result<usize, i32> {
+        match self.read_file(part.start, out) {
+            Ok(len) if len > 0 => Ok(len),
+            result => {
+                out.fill(0);
+                // What the first method said, unless that one was not allowed.
+                let errno = result.err().and_then(|e| e.raw_os_error()).unwrap_or(libc::EIO);
+                Err(if why == 0 { errno } else { why })
+            }
+        }
+    }
+}
+
+impl MemorySource for LinuxMemory {
+    fn read(&self, ranges: &[AddressRange], buf: &mut [u8], holes: &mut Vec<Hole>) {
+        debug_assert_eq!(ranges.iter().map(|r| r.len()).sum::<u64>(), buf.len() as u64);
+        let mut few = [RemotePiece::EMPTY; FEW];
+        let mut many;
+        let pieces = if ranges.len() <= FEW {
+            &mut few[..]
+        } else {
+            many = [RemotePiece::EMPTY; MAX_PIECES];
+            &mut many[..]
+        };
+        let mut cursor = Cursor::new(ranges);
+        let mut done = 0;
+        while done < buf.len() && !cursor.is_at_end() {
+            let out = &mut buf[done..];
+            let errno = match self.read_some(&cursor, pieces, out) {
+                Ok(copied) if copied > 0 => {
+                    done += copied;
+                    cursor.advance(copied as u64);
+                    continue;
+                }
+                // Past the end of memory a file has no bytes and no error.
+                Ok(_) => libc::EIO,
+                Err(error) => error.raw_os_error().unwrap_or(libc::EIO),
+            };
+            let part = cursor.rest_of_page(self.page_size);
+            let len = part.len() as usize;
+            let copied = match self.read_page(part, &mut out[..len], errno) {
+                Ok(copied) => copied,
+                Err(errno) => {
+                    add_hole(holes, part, HoleReason::Errno(errno));
+                    len
+                }
+            };
+            done += copied;
+            cursor.advance(copied as u64);
+        }
+    }
+
+    fn populated(&self, range: AddressRange) -> Vec<AddressRange> {
+        self.pagemap.populated(range)
+    }
+}
+
+/// `io::Error` cannot be cloned; its number can.
+fn duplicate(error: &io::Error) -> io::Error {
+    io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// Adds a hole, as part of the last one where it goes on there.
+fn add_hole(holes: &mut Vec<Hole>, range: AddressRange, reason: HoleReason) {
+    match holes.last_mut() {
+        Some(last) if last.range.end == range.start && last.reason == reason => {
+            last.range.end = range.end;
+        }
+        _ => holes.push(Hole { range, reason }),
+    }
+}
+
+/// A place in a list of ranges that are read back to back.
+struct Cursor<'a> {
+    /// The range that it stands in and those behind it.
+    ranges: &'a [AddressRange],
+    /// Bytes of the first range that are behind it.
+    offset: u64,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(ranges: &'a [AddressRange]) -> Self {
+        let mut cursor = Cursor { ranges, offset: 0 };
+        cursor.advance(0);
+        cursor
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// What is left of the range that it stands in.
+    fn rest(&self) -> AddressRange {
+        let first = self.ranges[0];
+        AddressRange::new(first.start + self.offset, first.end)
+    }
+
+    /// What is left of the range, up to the end of the page.
+    fn rest_of_page(&self, page_size: u64) -> AddressRange {
+        let rest = self.rest();
+        let page_end = (rest.start & !(page_size - 1)).saturating_add(page_size);
+        AddressRange::new(rest.start, rest.end.min(page_end))
+    }
+
+    /// Fills `pieces` with what comes next; answers how many and their bytes.
+    fn pieces(&self, pieces: &mut [RemotePiece]) -> (usize, usize) {
+        let mut total = 0;
+        let mut count = 0;
+        let mut offset = self.offset;
+        for (piece, range) in pieces.iter_mut().zip(self.ranges) {
+            let start = range.start + offset;
+            offset = 0;
+            let len = usize::try_from(range.end - start).map_or(MAX_CALL, |len| len.min(MAX_CALL));
+            let len = len.min(MAX_CALL - total);
+            *piece = RemotePiece::new(start, len);
+            count += 1;
+            total += len;
+            if total == MAX_CALL {
+                break;
+            }
+        }
+        (count, total)
+    }
+
+    fn advance(&mut self, mut by: u64) {
+        while let Some(first) = self.ranges.first() {
+            let left = first.len() - self.offset;
+            if by < left {
+                self.offset += by;
+                return;
+            }
+            by -= left;
+            self.offset = 0;
+            self.ranges = &self.ranges[1..];
+        }
+    }
+}
+
+#[cfg(test)]
+impl LinuxMemory {
+    /// What [`populated`](MemorySource::populated) finds by scan and by entries.
+    pub(super) fn populated_both_ways(
+        &self,
+        range: AddressRange,
+    ) -> [Option<crate::address::RangeSet>; 2] {
+        self.pagemap.both_ways(range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranges(list: &[(u64, u64)]) -> Vec<AddressRange> {
+        list.iter().map(|(s, e)| AddressRange::new(*s, *e)).collect()
+    }
+
+    #[test]
+    fn a_cursor_walks_over_empty_ranges_and_ends() {
+        let ranges = ranges(&[(5, 5), (10, 14), (20, 20), (30, 31)]);
+        let mut cursor = Cursor::new(&ranges);
+        assert_eq!(cursor.rest(), AddressRange::new(10, 14));
+        cursor.advance(3);
+        assert_eq!(cursor.rest(), AddressRange::new(13, 14));
+        cursor.advance(1);
+        assert_eq!(cursor.rest(), AddressRange::new(30, 31));
+        cursor.advance(1);
+        assert!(cursor.is_at_end());
+    }
+
+    #[test]
+    fn a_call_never_asks_for_more_than_the_kernel_copies() {
+        let ranges = ranges(&[(0, MAX_CALL as u64 - 5), (1 << 40, 1 << 41), (1 << 50, 1 << 51)]);
+        let mut pieces = [RemotePiece::EMPTY; 4];
+        assert_eq!(Cursor::new(&ranges).pieces(&mut pieces), (2, MAX_CALL));
+    }
+
+    #[test]
+    fn holes_that_touch_become_one_and_others_stay_apart() {
+        let mut holes = Vec::new();
+        add_hole(&mut holes, AddressRange::new(0, 10), HoleReason::Errno(5));
+        add_hole(&mut holes, AddressRange::new(10, 20), HoleReason::Errno(5));
+        add_hole(&mut holes, AddressRange::new(20, 30), HoleReason::Errno(14));
+        add_hole(&mut holes, AddressRange::new(40, 50), HoleReason::Errno(14));
+        let found: Vec<_> = holes.iter().map(|h| (h.range.start, h.range.end)).collect();
+        assert_eq!(found, [(0, 20), (20, 30), (40, 50)]);
+    }
+
+    #[test]
+    fn a_page_part_ends_with_its_page_or_its_range() {
+        let ranges = ranges(&[(0x1010, 0x5000)]);
+        let mut cursor = Cursor::new(&ranges);
+        assert_eq!(cursor.rest_of_page(0x1000), AddressRange::new(0x1010, 0x2000));
+        cursor.advance(0x3FE0);
+        assert_eq!(cursor.rest_of_page(0x1000), AddressRange::new(0x4FF0, 0x5000));
+    }
+}

@@ -1,0 +1,141 @@
+//! The modules of a process: every ELF image that is loaded, with name, build
+//! id, version and segments.
+//!
+//! A module without a build id is never dropped: its id becomes Breakpad's
+//! stand-in, a hash of the start of `.text`, or [`DebugId::None`].
+
+use super::elf::Image;
+use super::elf_file::ElfFile;
+use super::images::{Found, Origin};
+use super::mapped_file::{self, MappedFiles};
+use super::maps::{Mapping, Maps};
+use super::proc_dir::ProcDir;
+use super::{debug_id, unwind, version};
+use crate::address::AddressRange;
+use crate::target::{DebugId, MemorySource, ModuleSnapshot, Segment};
+use std::cell::LazyCell;
+use std::fs::File;
+use std::io;
+
+/// The name under which the field's readers know the vDSO.
+pub(super) const VDSO_NAME: &str = "linux-gate.so";
+
+/// Describes modules.
+pub(super) struct ModuleDescriber<'a> {
+    /// Mapped files of the process.
+    pub files: &'a MappedFiles<'a>,
+    /// Its memory.
+    pub memory: &'a dyn MemorySource,
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// Whether header and unwind-table ranges are asked for.
+    pub headers: bool,
+}
+
+impl ModuleDescriber<'_> {
+    /// Describes one image.
+    pub fn describe(&self, found: &Found) -> ModuleSnapshot {
+        let image = &found.image;
+        let range = image.range(self.page_size);
+        let file = LazyCell::new(|| match found.origin {
+            Origin::File(mapping) => ElfFile::new(self.files.open(mapping).ok()?, mapping.offset),
+            Origin::Vdso | Origin::Named(_) => None,
+        });
+        let soname = image.soname(self.memory);
+        let (path, version) = self.name(found, soname.as_deref());
+        ModuleSnapshot {
+            base: range.start,
+            size: range.len(),
+            path,
+            debug_id: debug_id::find(self.memory, image, || file.as_ref()),
+            version,
+            time_date_stamp: 0,
+            check_sum: 0,
+            segments: segments(image, self.page_size),
+            headers: match found.origin {
+                _ if !self.headers => Vec::new(),
+                // The vDSO is in no file: all of it goes along.
+                Origin::Vdso => vec![range],
+                _ => unwind::header_ranges(self.memory, image, file.as_ref(), self.page_size),
+            },
+        }
+    }
+
+    /// Path and version of a module.
+    fn name(&self, found: &Found, soname: Option<&[u8]>) -> (String, Option<[u16; 4]>) {
+        let mapping = match &found.origin {
+            Origin::File(mapping) => mapping,
+            Origin::Vdso => return (VDSO_NAME.to_owned(), None),
+            Origin::Named(name) => return (name.clone(), version::in_name(name.as_bytes())),
+        };
+        let mapped = self.files.path(mapping);
+        let file_name = mapped.rsplit(|b| *b == b'/').next().unwrap_or_default();
+        let version = [Some(file_name), soname]
+            .into_iter()
+            .flatten()
+            .filter_map(version::in_name)
+            // `libfoo.so.1.2.3` says more than its SONAME `libfoo.so.1`.
+            .max_by_key(|v| v.iter().rposition(|part| *part != 0));
+        let path = soname
+            .filter(|soname| *soname != file_name && !soname.contains(&b'/'))
+            .and_then(|soname| self.soname_path(mapping, &mapped, soname))
+            .unwrap_or_else(|| mapped.clone());
+        (String::from_utf8_lossy(&path).into_owned(), version)
+    }
+
+    /// Breakpad's convention for a module whose SONAME is not its file name:
+    /// inside an archive it is `archive/soname`; else its SONAME in the same
+    /// folder, where that is (a link to) the same file.
+    fn soname_path(&self, mapping: &Mapping, mapped: &[u8], soname: &[u8]) -> Option<Vec<u8>> {
+        if mapping.offset != 0 {
+            return Some([mapped, b"/", soname].concat());
+        }
+        let folder = mapped.len() - mapped.rsplit(|b| *b == b'/').next()?.len();
+        let path = [&mapped[..folder], soname].concat();
+        self.files.is_mapped_file(mapping, &path).then_some(path)
+    }
+}
+
+/// Load segments in whole pages. Where two share a page, it is the later one's,
+/// as when the kernel maps one over the other.
+fn segments(image: &Image, page_size: u64) -> Vec<Segment> {
+    let mut segments: Vec<Segment> = image
+        .loads
+        .iter()
+        .map(|load| Segment { range: load.pages(page_size), protection: load.protection })
+        .collect();
+    segments.sort_by_key(|s| s.range.start);
+    for i in 1..segments.len() {
+        let next = segments[i].range.start;
+        let range = &mut segments[i - 1].range;
+        *range = AddressRange::new(range.start, range.end.min(next));
+    }
+    segments.retain(|s| !s.range.is_empty());
+    segments
+}
+
+/// Opens the file that a module of a live process was mapped from, deleted or
+/// in another mount namespace or not.
+///
+/// # Errors
+/// The process is gone or has unloaded the module, the module has no file, or
+/// the file cannot be reached any more.
+pub(super) fn open_file(proc: &ProcDir, module: &ModuleSnapshot) -> io::Result<File> {
+    let (mut maps, _) = Maps::parse(&proc.read("maps")?);
+    maps.name_as_target(proc);
+    let starts = module.segments.iter().map(|s| s.range.start);
+    let mapping = std::iter::once(module.base)
+        .chain(starts)
+        .filter_map(|address| maps.at(address))
+        .find(|mapping| mapping.is_file());
+    let Some(mapping) = mapping else {
+        let message = format!("'{}' is not mapped from a file (any more)", module.path);
+        return Err(io::Error::new(io::ErrorKind::NotFound, message));
+    };
+    mapped_file::open(proc, mapping)
+}
+
+/// Whether anything identifies a module, for a note.
+pub(super) fn is_identified(module: &ModuleSnapshot) -> bool {
+    module.debug_id != DebugId::None
+}

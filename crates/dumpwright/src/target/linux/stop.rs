@@ -1,0 +1,466 @@
+//! Stopping every thread of a process, looking at each, and letting them go.
+//!
+//! All of it runs on one OS thread (see [`tracer`](super::tracer)), because the
+//! kernel takes ptrace requests only from the thread that attached.
+//!
+//! - `PTRACE_SEIZE` and `PTRACE_INTERRUPT` send no signal: the target sees
+//!   nothing but the time that passed, and a target that was stopped by SIGSTOP
+//!   is still stopped afterwards. (System calls that signal(7) lists under
+//!   "interruption by stop signals", such as `epoll_wait`, can return `EINTR`,
+//!   as after any stop.)
+//! - Stops are looked at without consuming the event (see
+//!   [`sys::observe`]). A signal that a thread had stopped for is handed back
+//!   when it is detached; if this process dies first, the kernel does it.
+//! - All waits share one deadline. A thread that does not stop by then (state D)
+//!   is left to the kernel, which detaches it when the tracing thread ends.
+
+use super::arch;
+use super::exception::SignalInfo;
+use super::sys::{self, Observed};
+use super::task::{self, TaskStat, TaskStatus};
+use crate::error::{Error, Result};
+use crate::soft_error::SoftError;
+use crate::target::{Pid, Registers, Tid, XstateLayout};
+use std::collections::HashSet;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// What a thread stopped for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Our interrupt, or a group-stop: nothing to give back.
+    Interrupted,
+    /// A signal that was about to be delivered.
+    Signal(i32),
+}
+
+impl Stop {
+    /// From a wait status: the signal in the low byte, an event above.
+    fn from_status(status: i32) -> Self {
+        if status >> 8 == sys::PTRACE_EVENT_STOP {
+            Stop::Interrupted
+        } else {
+            Stop::Signal(status & 0x7F)
+        }
+    }
+}
+
+/// A thread that stands still.
+#[derive(Clone, Debug)]
+pub(super) struct HeldThread {
+    /// Its id.
+    pub(super) tid: Tid,
+    /// Its registers.
+    pub(super) registers: Registers,
+    /// FS base or `TPIDR_EL0`.
+    pub(super) thread_pointer: u64,
+    /// The signal that it is stopped for.
+    pub(super) signal: Option<SignalInfo>,
+    /// Signals that wait for this thread.
+    pub(super) pending: Vec<SignalInfo>,
+    /// Whether it is stopped, and not merely blocked in the kernel with only
+    /// instruction and stack pointer known.
+    pub(super) stopped: bool,
+}
+
+/// Why a thread could not be attached to.
+enum Refusal {
+    /// It ended.
+    Gone,
+    /// The kernel runs it.
+    Worker,
+    /// Another debugger has it.
+    Traced(Pid),
+    /// Not allowed, or another error.
+    Denied(io::Error),
+}
+
+struct Tracee {
+    tid: Tid,
+    stop: Option<Stop>,
+}
+
+/// The threads of a process that the calling OS thread has attached to.
+pub(super) struct Stopper {
+    pid: Pid,
+    timeout: Duration,
+    tracees: Vec<Tracee>,
+    seen: HashSet<Tid>,
+    notes: Vec<SoftError>,
+    refused: Option<Refusal>,
+    /// When the first thread was interrupted.
+    since: Option<Instant>,
+}
+
+impl Stopper {
+    /// Nothing attached yet.
+    pub(super) fn new(pid: Pid, timeout: Duration) -> Self {
+        Stopper {
+            pid,
+            timeout,
+            tracees: Vec::new(),
+            seen: HashSet::new(),
+            notes: Vec::new(),
+            refused: None,
+            since: None,
+        }
+    }
+
+    /// When the process began to stand still.
+    pub(super) fn since(&self) -> Instant {
+        self.since.unwrap_or_else(Instant::now)
+    }
+
+    /// What could not be had, once.
+    pub(super) fn take_notes(&mut self) -> Vec<SoftError> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Attaches to all threads and stops them. A thread that was created in the
+    /// meantime is found by the next listing, so it lists until nothing is new.
+    ///
+    /// # Errors
+    /// The process ended, may not be attached to, or no thread of it stopped.
+    pub(super) fn stop(&mut self) -> Result<()> {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            let new = self.new_threads()?;
+            if new.is_empty() {
+                break;
+            }
+            if self.since.is_some() && Instant::now() >= deadline {
+                for tid in new {
+                    self.note(tid, "was created too late to be stopped; it was left out");
+                }
+                break;
+            }
+            self.seize(&new);
+            self.interrupt();
+            self.wait(deadline);
+        }
+        if self.tracees.iter().any(|t| t.stop.is_some()) { Ok(()) } else { Err(self.failure()) }
+    }
+
+    /// Lists the threads that were not seen before.
+    fn new_threads(&mut self) -> Result<Vec<Tid>> {
+        let mut listed = task::list(self.pid).map_err(|_| Error::ProcessEnded(self.pid))?;
+        listed.retain(|tid| self.seen.insert(*tid));
+        Ok(listed)
+    }
+
+    /// Attaches to all, without stopping any.
+    fn seize(&mut self, tids: &[Tid]) {
+        for &tid in tids {
+            match sys::seize(tid) {
+                Ok(()) => self.tracees.push(Tracee { tid, stop: None }),
+                Err(error) => self.refuse(tid, error),
+            }
+        }
+    }
+
+    /// Asks all that run to stop, as close together as can be.
+    fn interrupt(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+        for tracee in self.tracees.iter().filter(|t| t.stop.is_none()) {
+            // Fails only for a thread that is gone, which waiting finds out.
+            let _ = sys::interrupt(tracee.tid);
+        }
+    }
+
+    fn refuse(&mut self, tid: Tid, error: io::Error) {
+        let refusal = classify(self.pid, tid, error);
+        let message = match &refusal {
+            Refusal::Gone => "has exited; it has no registers or stack any more".to_owned(),
+            Refusal::Worker => {
+                "is a worker of the kernel inside the process; it has no user registers".to_owned()
+            }
+            Refusal::Traced(tracer) => {
+                format!("is traced by process {tracer}; it was not stopped and is left out")
+            }
+            Refusal::Denied(error) => {
+                format!("could not be attached to ({error}); it was not stopped and is left out")
+            }
+        };
+        self.note(tid, message);
+        // The first reason that is about more than one thread explains a failure.
+        if !matches!(self.refused, Some(Refusal::Traced(_) | Refusal::Denied(_))) {
+            self.refused = Some(refusal);
+        }
+    }
+
+    /// Waits until all have stopped or ended, or the deadline has passed.
+    fn wait(&mut self, deadline: Instant) {
+        const SHORTEST: Duration = Duration::from_micros(20);
+        const LONGEST: Duration = Duration::from_millis(1);
+        let mut pause = SHORTEST;
+        while self.look_at_running() && Instant::now() < deadline {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    /// Looks at the threads that still run; answers whether any still does.
+    fn look_at_running(&mut self) -> bool {
+        let mut gone = Vec::new();
+        let mut running = false;
+        for tracee in self.tracees.iter_mut().filter(|t| t.stop.is_none()) {
+            match stop_of(tracee.tid) {
+                Ok(stop) => {
+                    running |= stop.is_none();
+                    tracee.stop = stop;
+                }
+                Err(Vanished) => gone.push(tracee.tid),
+            }
+        }
+        for tid in gone {
+            self.drop_vanished(tid);
+        }
+        running
+    }
+
+    fn drop_vanished(&mut self, tid: Tid) {
+        self.tracees.retain(|t| t.tid != tid);
+        self.note(tid, "ended while the process was being stopped; it was left out");
+    }
+
+    /// Why nothing stopped.
+    fn failure(&self) -> Error {
+        let pid = self.pid;
+        if !self.tracees.is_empty() {
+            let state = TaskStat::read(pid, self.tracees[0].tid).map_or('?', |s| s.state);
+            return Error::CannotStop { pid, seconds: self.timeout.as_secs(), state };
+        }
+        match &self.refused {
+            Some(Refusal::Traced(tracer)) => Error::AlreadyTraced { pid, tracer: *tracer },
+            Some(Refusal::Denied(error)) => {
+                Error::AccessDenied { pid, reason: super::access::explain(pid, error) }
+            }
+            Some(Refusal::Worker) => Error::KernelThread(pid),
+            Some(Refusal::Gone) | None => Error::ProcessEnded(pid),
+        }
+    }
+
+    /// Reads the registers and signals of every thread that stands still.
+    pub(super) fn inspect(&mut self, layout: Option<&XstateLayout>) -> Vec<HeldThread> {
+        let mut held = Vec::with_capacity(self.tracees.len());
+        let mut notes = Vec::new();
+        for tracee in &self.tracees {
+            match inspect(self.pid, tracee, self.timeout, layout) {
+                Ok((thread, None)) => held.push(thread),
+                Ok((thread, Some(note))) => {
+                    held.push(thread);
+                    notes.push(SoftError::new(subject(tracee.tid), note));
+                }
+                Err(note) => notes.push(SoftError::new(subject(tracee.tid), note)),
+            }
+        }
+        self.notes.append(&mut notes);
+        held
+    }
+
+    /// Lets all threads go on, with the signals that they had stopped for.
+    pub(super) fn detach(&mut self) {
+        for tracee in std::mem::take(&mut self.tracees) {
+            let stop = match tracee.stop {
+                Some(stop) => Some(stop),
+                // It may have stopped since; if not, the kernel detaches it when
+                // this OS thread ends.
+                None => stop_of(tracee.tid).ok().flatten(),
+            };
+            let signal = match stop {
+                Some(Stop::Signal(signal)) => signal,
+                Some(Stop::Interrupted) => 0,
+                None => continue,
+            };
+            // Fails only if the thread was killed meanwhile.
+            let _ = sys::detach(tracee.tid, signal);
+        }
+    }
+
+    fn note(&mut self, tid: Tid, message: impl Into<String>) {
+        self.notes.push(SoftError::new(subject(tid), message));
+    }
+}
+
+impl Drop for Stopper {
+    fn drop(&mut self) {
+        self.detach();
+    }
+}
+
+fn subject(tid: Tid) -> String {
+    format!("thread {tid}")
+}
+
+fn classify(pid: Pid, tid: Tid, error: io::Error) -> Refusal {
+    if error.raw_os_error() == Some(libc::ESRCH) {
+        return Refusal::Gone;
+    }
+    // The kernel answers EPERM to all of these.
+    match TaskStat::read(pid, tid) {
+        None => return Refusal::Gone,
+        Some(stat) if stat.has_ended() => return Refusal::Gone,
+        Some(stat) if stat.is_user_worker() => return Refusal::Worker,
+        Some(_) => {}
+    }
+    TaskStatus::read(format!("/proc/{pid}/task/{tid}/status"))
+        .ok()
+        .and_then(|status| status.number("TracerPid"))
+        .filter(|tracer| *tracer != 0)
+        .map_or(Refusal::Denied(error), |tracer| Refusal::Traced(Pid(tracer)))
+}
+
+/// The thread ended, or is not traced any more.
+struct Vanished;
+
+/// Whether and for what a thread has stopped.
+fn stop_of(tid: Tid) -> Result<Option<Stop>, Vanished> {
+    match sys::observe(tid) {
+        Observed::Stopped(status) => Ok(Some(Stop::from_status(status))),
+        Observed::Gone => Err(Vanished),
+        // Another thread of this process may have taken the event with a
+        // `waitpid(-1)`. Then only the thread itself tells that it stands still.
+        Observed::Nothing => Ok(sys::signal_info(tid).ok().map(|info| {
+            let info = SignalInfo::parse(&info);
+            let event = (sys::PTRACE_EVENT_STOP << 8) | info.signal;
+            if info.code == event { Stop::Interrupted } else { Stop::Signal(info.signal) }
+        })),
+    }
+}
+
+/// Looks at one thread; answers what is known, with a note where that is not
+/// all, or why nothing is known.
+fn inspect(
+    pid: Pid,
+    tracee: &Tracee,
+    timeout: Duration,
+    layout: Option<&XstateLayout>,
+) -> Result<(HeldThread, Option<String>), String> {
+    let tid = tracee.tid;
+    let Some(stop) = tracee.stop else {
+        return blocked_thread(pid, tid, timeout);
+    };
+    let (registers, thread_pointer) = arch::thread_registers(tid, layout)
+        .map_err(|error| format!("its registers cannot be read ({error}); it was left out"))?;
+    let signal = match stop {
+        Stop::Signal(_) => sys::signal_info(tid).ok().map(|info| SignalInfo::parse(&info)),
+        Stop::Interrupted => None,
+    };
+    let pending = pending_signals(tid);
+    Ok((HeldThread { tid, registers, thread_pointer, signal, pending, stopped: true }, None))
+}
+
+/// A thread that does not stop is usually blocked in the kernel, which then
+/// tells where: enough for its stack.
+fn blocked_thread(
+    pid: Pid,
+    tid: Tid,
+    timeout: Duration,
+) -> Result<(HeldThread, Option<String>), String> {
+    let state = TaskStat::read(pid, tid).map_or('?', |stat| stat.state);
+    let what = format!("did not stop within {timeout:?} (state {state})");
+    let Some((ip, sp)) = task::blocked_at(pid, tid) else {
+        return Err(format!("{what}; it was left out"));
+    };
+    let thread = HeldThread {
+        tid,
+        registers: arch::sparse_registers(ip, sp),
+        thread_pointer: 0,
+        signal: None,
+        pending: Vec::new(),
+        stopped: false,
+    };
+    Ok((thread, Some(format!("{what}; only its instruction and stack pointer are known"))))
+}
+
+fn pending_signals(tid: Tid) -> Vec<SignalInfo> {
+    // A synchronous signal is queued before all others, so the first few do.
+    let mut infos = [[0; sys::SIGINFO_SIZE]; 8];
+    let found = sys::pending_signals(tid, &mut infos).unwrap_or(0);
+    infos[..found.min(infos.len())].iter().map(SignalInfo::parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::linux::exception::{Dispositions, ThreadSignals, find_crash};
+    use crate::target::linux::fixture::{Fixture, wait_until};
+    use std::os::unix::process::ExitStatusExt;
+
+    /// Runs `body` on an OS thread of its own, as a tracer does.
+    fn on_a_thread(body: impl FnOnce() + Send) {
+        std::thread::scope(|scope| {
+            scope.spawn(body);
+        });
+    }
+
+    fn state(pid: Pid) -> Option<char> {
+        TaskStat::read(pid, Tid(pid.0)).map(|stat| stat.state)
+    }
+
+    #[test]
+    fn a_thread_about_to_crash_shows_its_signal_and_still_dies_of_it() {
+        let mut fixture = Fixture::c(
+            r#"#include <stdio.h>
+            int main(void) {
+                puts("ready"); fflush(stdout);
+                getchar();
+                *(volatile int *)0x1234 = 1;
+                return 0;
+            }"#,
+        );
+        assert_eq!(fixture.line(), "ready");
+        let pid = fixture.pid();
+        let status = TaskStatus::read(format!("/proc/{pid}/status")).unwrap();
+        let say = fixture.voice();
+        on_a_thread(|| {
+            let mut stopper = Stopper::new(pid, Duration::from_secs(5));
+            let tids = stopper.new_threads().unwrap();
+            stopper.seize(&tids);
+            say.say("crash");
+            wait_until("the fault", || state(pid) == Some('t'));
+            stopper.interrupt();
+            stopper.wait(Instant::now() + Duration::from_secs(5));
+            let held = stopper.inspect(None);
+            let signals = [ThreadSignals {
+                tid: held[0].tid,
+                current: held[0].signal,
+                pending: held[0].pending.clone(),
+            }];
+            let (tid, signal) = find_crash(&signals, Dispositions::of(&status)).unwrap();
+            assert_eq!((tid, signal.signal, signal.code), (Tid(pid.0), libc::SIGSEGV, 1));
+            assert_eq!(signal.place(0), 0x1234);
+            stopper.detach();
+        });
+        assert_eq!(fixture.wait().signal(), Some(libc::SIGSEGV));
+    }
+
+    #[test]
+    fn a_dumper_that_is_killed_loses_no_signal_of_its_target() {
+        let mut fixture = Fixture::c(
+            r#"#include <signal.h>
+            #include <stdio.h>
+            #include <unistd.h>
+            static void handler(int n) { (void)n; write(1, "usr1\n", 5); }
+            int main(void) {
+                signal(SIGUSR1, handler);
+                puts("ready"); fflush(stdout);
+                for (;;) pause();
+            }"#,
+        );
+        assert_eq!(fixture.line(), "ready");
+        let pid = fixture.pid();
+        on_a_thread(|| {
+            let mut stopper = Stopper::new(pid, Duration::from_secs(5));
+            let tids = stopper.new_threads().unwrap();
+            stopper.seize(&tids);
+            fixture.kill(libc::SIGUSR1);
+            wait_until("the signal stop", || state(pid) == Some('t'));
+            assert!(!stopper.look_at_running());
+            assert_eq!(stopper.tracees[0].stop, Some(Stop::Signal(libc::SIGUSR1)));
+            // What happens when the process dies: nobody detaches.
+            stopper.tracees.clear();
+        });
+        assert_eq!(fixture.line(), "usr1");
+    }
+}

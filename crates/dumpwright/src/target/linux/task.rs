@@ -1,0 +1,143 @@
+//! What `/proc` says of single threads: whether they live, who they belong to.
+//! Only what attaching needs to know; the rest of a thread's description is
+//! made from the held process.
+
+use crate::target::{Pid, Tid};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// The ids of a process's threads, its main thread first where it is listed.
+pub(super) fn list(pid: Pid) -> io::Result<Vec<Tid>> {
+    let mut tids = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // The process may end while its directory is read.
+        let name = entry?.file_name();
+        tids.extend(name.to_str().and_then(|name| name.parse().ok()).map(Tid));
+    }
+    tids.sort_unstable_by_key(|tid| (tid.0 != pid.0, tid.0));
+    Ok(tids)
+}
+
+/// The fields of a `stat` file that attaching needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TaskStat {
+    /// State letter: `R`, `S`, `D`, `T`, `t`, `Z`, `X`, …
+    pub(super) state: char,
+    /// Parent of the process.
+    pub(super) parent: Pid,
+    /// `PF_*` flags.
+    flags: u32,
+    /// Start time in clock ticks; tells a process from a later one of the same id.
+    pub(super) start_time: u64,
+}
+
+impl TaskStat {
+    /// Of a thread of a process.
+    pub(super) fn read(pid: Pid, tid: Tid) -> Option<Self> {
+        let text = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+        Self::parse(&String::from_utf8_lossy(&text))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        // The name in parentheses can hold anything, parentheses too.
+        let (_, rest) = text.rsplit_once(')')?;
+        let mut fields = rest.split_ascii_whitespace();
+        // Counted from field 3 of proc(5).
+        Some(TaskStat {
+            state: fields.next()?.chars().next()?,
+            parent: Pid(fields.next()?.parse().ok()?),
+            flags: fields.nth(4)?.parse().ok()?,
+            start_time: fields.nth(12)?.parse().ok()?,
+        })
+    }
+
+    /// Whether it has ended and waits to be reaped.
+    pub(super) fn has_ended(self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+
+    /// Whether it is a thread of the kernel (`PF_KTHREAD`).
+    pub(super) fn is_kernel_thread(self) -> bool {
+        const PF_KTHREAD: u32 = 0x0020_0000;
+        self.flags & PF_KTHREAD != 0
+    }
+
+    /// Whether it is a worker that the kernel runs inside a user process
+    /// (`PF_IO_WORKER`, `PF_USER_WORKER`: io_uring, vhost). Such threads have no
+    /// user registers, and ptrace refuses them.
+    pub(super) fn is_user_worker(self) -> bool {
+        const PF_IO_WORKER: u32 = 0x10;
+        const PF_USER_WORKER: u32 = 0x4000;
+        self.flags & (PF_IO_WORKER | PF_USER_WORKER) != 0
+    }
+}
+
+/// The text of a `status` file.
+pub(super) struct TaskStatus(String);
+
+impl TaskStatus {
+    /// Reads one.
+    pub(super) fn read(path: impl AsRef<Path>) -> io::Result<Self> {
+        Ok(TaskStatus(String::from_utf8_lossy(&fs::read(path)?).into_owned()))
+    }
+
+    /// The text behind `key:`.
+    pub(super) fn field(&self, key: &str) -> Option<&str> {
+        self.0.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
+    }
+
+    /// The first number behind `key:`.
+    pub(super) fn number(&self, key: &str) -> Option<u32> {
+        self.field(key)?.split_ascii_whitespace().next()?.parse().ok()
+    }
+
+    /// The hexadecimal mask behind `key:`.
+    pub(super) fn mask(&self, key: &str) -> Option<u64> {
+        u64::from_str_radix(self.field(key)?, 16).ok()
+    }
+}
+
+/// Instruction and stack pointer of a thread that is blocked in a system call,
+/// from its `syscall` file; `None` for one that runs.
+pub(super) fn blocked_at(pid: Pid, tid: Tid) -> Option<(u64, u64)> {
+    parse_blocked_at(&fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
+}
+
+/// `number arguments… sp pc`, or `running`, or `-1 sp pc` outside a call.
+fn parse_blocked_at(text: &str) -> Option<(u64, u64)> {
+    let mut fields = text.split_ascii_whitespace().rev();
+    let mut hex = || u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok();
+    let (ip, sp) = (hex()?, hex()?);
+    (sp != 0).then_some((ip, sp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_full_of_parentheses_does_not_shift_the_fields() {
+        let text = "42 (a) R (b) 1) D 7 1 1 0 -1 4194624 0 0 0 0 0 0 0 0 20 0 1 0 98765 0 0";
+        let stat = TaskStat::parse(text).unwrap();
+        assert_eq!((stat.state, stat.parent, stat.start_time), ('D', Pid(7), 98765));
+        assert!(!stat.is_kernel_thread() && !stat.is_user_worker() && !stat.has_ended());
+    }
+
+    #[test]
+    fn a_blocked_thread_tells_where_it_is_and_a_running_one_does_not() {
+        let blocked = "230 0x1 0x0 0x7f 0x0 0x0 0x0 0x7ffc1000 0x7f0042\n";
+        assert_eq!(parse_blocked_at(blocked), Some((0x7f_0042, 0x7ffc_1000)));
+        assert_eq!(parse_blocked_at("running\n"), None);
+        assert_eq!(parse_blocked_at("-1 0x7ffc1000 0x7f0042\n"), Some((0x7f_0042, 0x7ffc_1000)));
+        assert_eq!(parse_blocked_at("0\n"), None);
+    }
+
+    #[test]
+    fn the_main_thread_is_listed_first() {
+        let pid = Pid(std::process::id());
+        let other = std::thread::spawn(move || list(pid).unwrap()).join().unwrap();
+        assert_eq!(other[0], Tid(pid.0));
+        assert!(other.len() > 1);
+    }
+}

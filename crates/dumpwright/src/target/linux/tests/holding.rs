@@ -1,0 +1,368 @@
+//! A held process stands still, and goes on as if nothing had happened.
+
+use crate::target::linux::fixture::{Fixture, wait_until};
+use crate::target::linux::{AttachOptions, LinuxProcess};
+use crate::target::{DebugId, ModuleSnapshot, ProcessTarget, Wants};
+use std::io::Read;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Threads that count as fast as they can, and threads that sleep.
+const MANY_THREADS: &str = r#"
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static volatile unsigned long counters[4];
+static void *count(void *n) { for (;;) counters[(long)n]++; }
+static void *sleeper(void *n) { for (;;) pause(); }
+int main(void) {
+    pthread_t t;
+    for (long i = 0; i < 4; i++) pthread_create(&t, 0, count, (void *)i);
+    for (long i = 0; i < 60; i++) pthread_create(&t, 0, sleeper, 0);
+    printf("%p\n", counters); fflush(stdout);
+    for (;;) pause();
+}"#;
+
+#[test]
+fn all_threads_stop_and_all_go_on() {
+    let mut fixture = Fixture::c(MANY_THREADS);
+    let counters = fixture.numbers()[0];
+    let mut held = fixture.hold();
+    assert_eq!(fixture.states(), "t".repeat(65));
+    assert_eq!(held.snapshot().threads.len(), 65);
+    assert_eq!(held.snapshot().threads[0].tid.0, fixture.pid().0, "the main thread comes first");
+    assert_eq!(held.snapshot().soft_errors, []);
+    let read = |held: &LinuxProcess| {
+        [0, 8, 16, 24].map(|at| held.memory().read_u64(counters + at).unwrap())
+    };
+    let before = read(&held);
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(read(&held), before, "nothing moves while the process is held");
+    assert!(held.held().unwrap() >= Duration::from_millis(50));
+
+    held.release();
+    let stood = held.held().unwrap();
+    assert!(!fixture.states().contains('t'), "{}", fixture.states());
+    assert_eq!(fixture.tracer(), 0);
+    wait_until("progress", || read(&held).iter().zip(before).all(|(now, then)| *now > then));
+    held.release();
+    assert_eq!(held.held().unwrap(), stood, "a second release does nothing");
+}
+
+#[test]
+fn dropping_releases() {
+    let mut fixture = Fixture::c(MANY_THREADS);
+    fixture.line();
+    drop(fixture.hold());
+    assert_eq!(fixture.tracer(), 0);
+    assert!(!fixture.states().contains('t'));
+}
+
+#[test]
+fn a_process_that_was_stopped_stays_stopped() {
+    let mut fixture = Fixture::c(MANY_THREADS);
+    fixture.line();
+    fixture.kill(libc::SIGSTOP);
+    wait_until("the group-stop", || fixture.states() == "T".repeat(65));
+    for _ in 0..3 {
+        let mut held = fixture.hold();
+        assert_eq!(fixture.states(), "t".repeat(65));
+        held.release();
+        wait_until("the group-stop's return", || fixture.states() == "T".repeat(65));
+        assert_eq!(fixture.tracer(), 0);
+    }
+    fixture.kill(libc::SIGCONT);
+    wait_until("going on", || !fixture.states().contains('T'));
+}
+
+#[test]
+fn sigcont_that_arrives_meanwhile_is_heeded_afterwards() {
+    let mut fixture = Fixture::c(MANY_THREADS);
+    fixture.line();
+    fixture.kill(libc::SIGSTOP);
+    wait_until("the group-stop", || fixture.states() == "T".repeat(65));
+    let mut held = fixture.hold();
+    fixture.kill(libc::SIGCONT);
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(fixture.states(), "t".repeat(65), "it is still held");
+    held.release();
+    wait_until("going on", || !fixture.states().contains(['T', 't']));
+}
+
+#[test]
+fn sigstop_that_arrives_meanwhile_is_heeded_afterwards() {
+    let mut fixture = Fixture::c(MANY_THREADS);
+    fixture.line();
+    let mut held = fixture.hold();
+    fixture.kill(libc::SIGSTOP);
+    held.release();
+    wait_until("the group-stop", || fixture.states() == "T".repeat(65));
+}
+
+#[test]
+fn a_signal_that_arrives_meanwhile_is_delivered_once() {
+    let mut fixture = Fixture::c(
+        r#"
+        #include <signal.h>
+        #include <stdio.h>
+        #include <unistd.h>
+        static volatile int count;
+        static void handler(int n) { count++; }
+        int main(void) {
+            signal(SIGUSR1, handler);
+            puts("ready"); fflush(stdout);
+            getchar();
+            printf("%x\n", count); fflush(stdout);
+            for (;;) pause();
+        }"#,
+    );
+    fixture.line();
+    let mut held = fixture.hold();
+    fixture.kill(libc::SIGUSR1);
+    std::thread::sleep(Duration::from_millis(20));
+    held.release();
+    drop(held);
+    drop(fixture.hold());
+    fixture.voice().say("");
+    assert_eq!(fixture.numbers(), [1]);
+}
+
+/// Queued signals, numbered in order, some thousand a second, while the process
+/// is held and released 60 times: each arrives, once, in order.
+#[test]
+fn no_signal_of_a_storm_is_lost_or_doubled() {
+    let mut fixture = Fixture::c(
+        r#"
+        #include <errno.h>
+        #include <signal.h>
+        #include <stdio.h>
+        #include <sys/prctl.h>
+        #include <sys/wait.h>
+        #include <unistd.h>
+        static volatile int next, wrong;
+        static void handler(int n, siginfo_t *info, void *c) {
+            if (info->si_value.sival_int != next) wrong++;
+            next = info->si_value.sival_int + 1;
+        }
+        int main(void) {
+            struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART };
+            sigaction(SIGRTMIN, &action, 0);
+            pid_t target = getpid(), sender = fork();
+            if (sender == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                int i = 0;
+                for (char c; read(0, &c, 1) == 0 || c != '\n';) ;
+                for (; i < 4000; i++) {
+                    while (sigqueue(target, SIGRTMIN, (union sigval){ .sival_int = i })) usleep(100);
+                    usleep(150);
+                }
+                _exit(0);
+            }
+            puts("ready"); fflush(stdout);
+            while (waitpid(sender, 0, 0) < 0) ;
+            while (next < 4000) usleep(1000);
+            printf("%x %x\n", next, wrong); fflush(stdout);
+            for (;;) pause();
+        }"#,
+    );
+    fixture.line();
+    fixture.voice().say("go");
+    for _ in 0..60 {
+        let mut held = fixture.hold();
+        std::thread::sleep(Duration::from_millis(3));
+        held.release();
+        std::thread::sleep(Duration::from_millis(3));
+    }
+    assert_eq!(fixture.numbers(), [4000, 0]);
+}
+
+#[test]
+fn a_process_whose_main_thread_has_exited_is_held_by_the_others() {
+    let mut fixture = Fixture::c(
+        r#"
+        #include <pthread.h>
+        #include <stdio.h>
+        #include <unistd.h>
+        static long value = 0x5ca1ab1e;
+        static void *work(void *n) {
+            usleep(50000);
+            printf("%p\n", &value); fflush(stdout);
+            for (;;) pause();
+        }
+        int main(void) {
+            pthread_t t;
+            pthread_create(&t, 0, work, 0);
+            pthread_exit(0);
+        }"#,
+    );
+    let address = fixture.numbers()[0];
+    wait_until("the main thread's end", || fixture.states().starts_with('Z'));
+    let held = fixture.hold();
+    let snapshot = held.snapshot();
+    assert_eq!(snapshot.threads.len(), 1);
+    assert_ne!(snapshot.threads[0].tid.0, fixture.pid().0);
+    assert_eq!(held.memory().read_u64(address), Some(0x5ca1_ab1e));
+    let note = snapshot.soft_errors.iter().find(|e| e.message.contains("has exited")).unwrap();
+    assert_eq!(note.subject, format!("thread {}", fixture.pid()));
+}
+
+#[test]
+fn threads_that_come_and_go_never_hang_or_fail_a_capture() {
+    let mut fixture = Fixture::c(
+        r#"
+        #include <pthread.h>
+        #include <stdio.h>
+        #include <unistd.h>
+        static void *brief(void *n) { return 0; }
+        static void *spawn(void *n) {
+            for (;;) {
+                pthread_t t[8];
+                for (int i = 0; i < 8; i++) pthread_create(&t[i], 0, brief, 0);
+                for (int i = 0; i < 8; i++) pthread_join(t[i], 0);
+            }
+        }
+        int main(void) {
+            pthread_t t;
+            for (int i = 0; i < 4; i++) pthread_create(&t, 0, spawn, 0);
+            puts("ready"); fflush(stdout);
+            for (;;) pause();
+        }"#,
+    );
+    fixture.line();
+    for _ in 0..30 {
+        let mut held = fixture.hold();
+        // A thread that ended while being traced stays as a zombie meanwhile.
+        let states = fixture.states();
+        assert!(states.chars().all(|s| "tZX".contains(s)), "{states}");
+        assert!(held.snapshot().threads.len() >= 5);
+        held.release();
+        assert_eq!(fixture.tracer(), 0);
+    }
+}
+
+/// A parent in `vfork` cannot be stopped until the child execs or exits.
+#[test]
+fn a_thread_that_will_not_stop_keeps_its_stack_and_delays_no_longer_than_the_deadline() {
+    let mut fixture = Fixture::c(
+        r#"
+        #include <pthread.h>
+        #include <stdio.h>
+        #include <sys/prctl.h>
+        #include <unistd.h>
+        static void *stuck(void *n) {
+            if (vfork() == 0) { prctl(PR_SET_PDEATHSIG, SIGKILL); for (;;) pause(); }
+            return 0;
+        }
+        int main(void) {
+            pthread_t t;
+            pthread_create(&t, 0, stuck, 0);
+            puts("ready"); fflush(stdout);
+            for (;;) pause();
+        }"#
+        .replace("#include <stdio.h>", "#include <signal.h>\n#include <stdio.h>")
+        .as_str(),
+    );
+    fixture.line();
+    wait_until("the vfork", || fixture.states().contains('D'));
+    let began = Instant::now();
+    let options = AttachOptions { stop_timeout: Duration::from_millis(300) };
+    let mut held = LinuxProcess::attach_with(fixture.pid(), &Wants::default(), options).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(3));
+    let snapshot = held.snapshot();
+    assert_eq!(snapshot.threads.len(), 2);
+    let note = &snapshot.soft_errors[0];
+    assert_eq!(note.subject, format!("thread {}", snapshot.threads[1].tid));
+    assert!(note.message.contains("did not stop within 300ms (state D)"), "{}", note.message);
+    let sp = snapshot.threads[1].registers.stack_pointer;
+    assert!(snapshot.regions.iter().any(|r| r.range.contains(sp)), "{sp:#x}");
+    held.release();
+    drop(held);
+    // The kernel detached the thread that never stopped.
+    wait_until("the detaching", || {
+        crate::target::linux::task::list(fixture.pid()).unwrap().iter().all(|tid| {
+            let path = format!("/proc/{}/task/{tid}/status", fixture.pid());
+            crate::target::linux::task::TaskStatus::read(path).unwrap().number("TracerPid")
+                == Some(0)
+        })
+    });
+    assert!(fixture.states().contains('D'));
+}
+
+/// A host program that waits for its children takes the stops away.
+#[test]
+fn a_host_that_reaps_children_does_not_disturb() {
+    let mut fixture = Fixture::c(MANY_THREADS);
+    fixture.line();
+    let pid = fixture.pid();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let options = libc::WNOHANG | libc::WUNTRACED | libc::__WALL;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                for tid in crate::target::linux::task::list(pid).unwrap() {
+                    // SAFETY: no status is asked for, so no memory is written.
+                    unsafe { libc::waitpid(tid.0 as i32, std::ptr::null_mut(), options) };
+                }
+            }
+        });
+        for _ in 0..20 {
+            let mut held = fixture.hold();
+            assert_eq!(held.snapshot().threads.len(), 65);
+            held.release();
+            assert_eq!(fixture.tracer(), 0);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn the_status_of_a_child_stays_for_its_parent() {
+    let mut fixture = Fixture::c(MANY_THREADS);
+    fixture.line();
+    let held = fixture.hold();
+    fixture.kill(libc::SIGKILL);
+    wait_until("its end", || fixture.states().starts_with('Z'));
+    drop(held);
+    let status = fixture.wait();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGKILL));
+}
+
+#[test]
+fn module_files_are_those_that_are_mapped_even_if_replaced_or_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("program");
+    std::fs::copy("/bin/cat", &program).unwrap();
+    let original = std::fs::read(&program).unwrap();
+    let fixture = Fixture::start(&mut Command::new(&program));
+    wait_until("the program", || fixture.states() == "S");
+    let held = fixture.hold();
+    let name = program.to_str().unwrap();
+    let base = held.snapshot().regions.iter().find(|r| r.name == name).unwrap().range.start;
+    let module = ModuleSnapshot {
+        base,
+        size: 1,
+        path: name.to_owned(),
+        debug_id: DebugId::None,
+        version: None,
+        time_date_stamp: 0,
+        check_sum: 0,
+        segments: Vec::new(),
+        headers: Vec::new(),
+    };
+    let contents = || {
+        let mut bytes = Vec::new();
+        held.open_module(&module).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    assert!(contents() == original);
+    assert!(held.modules.opens_by_path(base));
+    let other = dir.path().join("other");
+    std::fs::copy("/bin/ls", &other).unwrap();
+    std::fs::rename(&other, &program).unwrap();
+    assert!(contents() == original, "the mapped file, not the one in its place");
+    assert!(!held.modules.opens_by_path(base), "another file is not taken for the mapped one");
+    std::fs::remove_file(&program).unwrap();
+    assert!(contents() == original, "a deleted file");
+    let nowhere = ModuleSnapshot { base: 1, ..module.clone() };
+    assert!(held.open_module(&nowhere).is_err());
+}

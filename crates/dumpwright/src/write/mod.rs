@@ -1,0 +1,235 @@
+//! Writes a laid-out dump, strictly from front to back, to any [`Write`].
+//!
+//! Memory goes through a fixed number of buffers, so what the writer needs
+//! does not grow with the target: one thread reads the target while this one
+//! writes what was read before.
+
+#![forbid(unsafe_code)]
+
+mod batch;
+pub mod soft_errors;
+
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::observer::{Observer, Phase};
+use crate::plan::{DumpPlan, HolePolicy, MemoryPlan};
+use crate::soft_error::Hole;
+use crate::target::{MemorySource, Region};
+use batch::{BATCH_SIZE, Batch, Batches};
+use soft_errors::Holes;
+use std::io::Write;
+use std::sync::mpsc;
+use std::thread;
+
+/// Buffers that circulate between reader and writer.
+const BUFFERS: usize = 4;
+/// With less memory than this a second thread costs more than it saves.
+const PIPELINE_MIN: u64 = 8 << 20;
+/// The unit in which the remains of a bad page are looked for.
+const PARTIAL_UNIT: u64 = 512;
+/// Holes that are kept one by one; further ones are only counted.
+const MAX_HOLES: usize = 10_000;
+
+/// What was written.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Memory that turned out to be unreadable and is zero in the dump.
+    pub holes: Vec<Hole>,
+    /// Bytes of further holes, beyond those that are listed.
+    pub unlisted_hole_bytes: u64,
+}
+
+/// Writes the dump up to the end of its memory. The target is not needed
+/// after this; [`finish`] writes the rest.
+///
+/// # Errors
+/// [`Error::Write`], [`Error::Cancelled`], and under [`HolePolicy::Fail`]
+/// [`Error::InaccessibleMemory`].
+pub fn write_memory(
+    layout: &Layout,
+    plan: &MemoryPlan,
+    regions: &[Region],
+    source: &dyn MemorySource,
+    out: &mut dyn Write,
+    observer: &dyn Observer,
+) -> Result<Outcome> {
+    out.write_all(layout.head()).map_err(Error::Write)?;
+    let mut sink = Sink {
+        plan,
+        regions,
+        out,
+        observer,
+        done: 0,
+        total: plan.len(),
+        outcome: Outcome::default(),
+    };
+    if plan.len() < PIPELINE_MIN {
+        let mut buffer = vec![0; BATCH_SIZE.min(plan.len() as usize)];
+        for batch in Batches::new(plan) {
+            let filled = fill(&batch, plan, source, &mut buffer);
+            sink.accept(&buffer[..batch.len()], filled)?;
+        }
+        return Ok(sink.outcome);
+    }
+    thread::scope(|scope| {
+        let (full_tx, full_rx) = mpsc::sync_channel::<(Vec<u8>, usize, Vec<Hole>)>(BUFFERS);
+        let (empty_tx, empty_rx) = mpsc::channel::<Vec<u8>>();
+        for _ in 0..BUFFERS {
+            // The receiver lives as long as this scope.
+            let _ = empty_tx.send(vec![0; BATCH_SIZE]);
+        }
+        scope.spawn(move || {
+            for batch in Batches::new(plan) {
+                // An error here means that the writer has given up.
+                let Ok(mut buffer) = empty_rx.recv() else { return };
+                let holes = fill(&batch, plan, source, &mut buffer);
+                if full_tx.send((buffer, batch.len(), holes)).is_err() {
+                    return;
+                }
+            }
+        });
+        for (buffer, len, holes) in full_rx {
+            sink.accept(&buffer[..len], holes)?;
+            let _ = empty_tx.send(buffer);
+        }
+        Ok(sink.outcome)
+    })
+}
+
+/// Writes what follows the memory.
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn finish(
+    layout: &Layout,
+    plan: &DumpPlan,
+    outcome: &Outcome,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let holes = Holes { listed: &outcome.holes, unlisted_bytes: outcome.unlisted_hole_bytes };
+    out.write_all(&layout.trailer(plan, holes)).and_then(|()| out.flush()).map_err(Error::Write)
+}
+
+/// Takes filled buffers in order.
+struct Sink<'a> {
+    plan: &'a MemoryPlan,
+    regions: &'a [Region],
+    out: &'a mut dyn Write,
+    observer: &'a dyn Observer,
+    done: u64,
+    total: u64,
+    outcome: Outcome,
+}
+
+impl Sink<'_> {
+    fn accept(&mut self, bytes: &[u8], holes: Vec<Hole>) -> Result<()> {
+        if self.observer.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        if let (HolePolicy::Fail, Some(hole)) = (self.plan.hole_policy, holes.first()) {
+            return Err(self.inaccessible(hole));
+        }
+        for hole in holes {
+            self.record(hole);
+        }
+        self.out.write_all(bytes).map_err(Error::Write)?;
+        self.done += bytes.len() as u64;
+        self.observer.progress(Phase::Write, self.done, self.total);
+        Ok(())
+    }
+
+    fn record(&mut self, hole: Hole) {
+        let holes = &mut self.outcome.holes;
+        let full = holes.len() >= MAX_HOLES;
+        match holes.last_mut() {
+            Some(last) if last.range.end == hole.range.start && last.reason == hole.reason => {
+                last.range.end = hole.range.end;
+            }
+            _ if full => self.outcome.unlisted_hole_bytes += hole.range.len(),
+            _ => holes.push(hole),
+        }
+    }
+
+    fn inaccessible(&self, hole: &Hole) -> Error {
+        let region = self.regions.iter().find(|r| r.range.contains(hole.range.start));
+        Error::InaccessibleMemory {
+            range: hole.range,
+            name: region.map(|r| r.name.clone()).unwrap_or_default(),
+            reason: hole.reason,
+        }
+    }
+}
+
+/// Fills a buffer with a batch, changed as the plan says.
+fn fill(
+    batch: &Batch,
+    plan: &MemoryPlan,
+    source: &dyn MemorySource,
+    buffer: &mut [u8],
+) -> Vec<Hole> {
+    let mut holes = Vec::new();
+    let mut at = 0;
+    for run in &batch.runs {
+        let bytes = &mut buffer[at..at + run.len()];
+        at += bytes.len();
+        if run.zero {
+            bytes.fill(0);
+            continue;
+        }
+        let first_new = holes.len();
+        source.read(&run.ranges, bytes, &mut holes);
+        if plan.scan_partial_pages && holes.len() > first_new {
+            let bad = holes.split_off(first_new);
+            holes.extend(scan_partial(&bad, run, source, bytes));
+        }
+        if !plan.edits.is_empty() {
+            let mut rest = &mut *bytes;
+            for range in &run.ranges {
+                let (piece, after) = rest.split_at_mut(range.len() as usize);
+                plan.edits.apply(range.start, piece);
+                rest = after;
+            }
+        }
+    }
+    holes
+}
+
+/// Looks for readable parts of bad pages, unit by unit; returns the holes that
+/// remain.
+fn scan_partial(
+    bad: &[Hole],
+    run: &batch::Run,
+    source: &dyn MemorySource,
+    bytes: &mut [u8],
+) -> Vec<Hole> {
+    let mut remaining: Vec<Hole> = Vec::new();
+    for hole in bad {
+        let mut at = hole.range.start;
+        while at < hole.range.end {
+            let end = (at + PARTIAL_UNIT).min(hole.range.end);
+            let unit = crate::address::AddressRange::new(at, end);
+            if let Some(offset) = run.offset_of(at) {
+                source.read(
+                    &[unit],
+                    &mut bytes[offset..offset + unit.len() as usize],
+                    &mut remaining,
+                );
+            }
+            at = end;
+        }
+    }
+    merge_adjacent(remaining)
+}
+
+fn merge_adjacent(holes: Vec<Hole>) -> Vec<Hole> {
+    let mut merged: Vec<Hole> = Vec::with_capacity(holes.len());
+    for hole in holes {
+        match merged.last_mut() {
+            Some(last) if last.range.end == hole.range.start && last.reason == hole.reason => {
+                last.range.end = hole.range.end;
+            }
+            _ => merged.push(hole),
+        }
+    }
+    merged
+}
