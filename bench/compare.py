@@ -38,20 +38,23 @@ def writers(lldb):
     }
 
 
-def memory64_ranges(path):
-    """The ranges of a minidump's Memory64List, read here and not by dumpwright."""
+def memory_ranges(path):
+    """The ranges of a minidump's memory lists, read here and not by dumpwright."""
+    ranges = []
     with open(path, "rb") as f:
         signature, _, streams, directory = struct.unpack("<4sIII", f.read(16))
         if signature != b"MDMP":
             raise SystemExit(f"bench: {path} is not a minidump")
         f.seek(directory)
         for kind, _, rva in struct.iter_unpack("<III", f.read(12 * streams)):
-            if kind == 9:
-                f.seek(rva)
+            f.seek(rva)
+            if kind == 5:
+                (count,) = struct.unpack("<I", f.read(4))
+                ranges += [(start, start + size) for start, size, _ in struct.iter_unpack("<QII", f.read(16 * count))]
+            elif kind == 9:
                 count, _ = struct.unpack("<QQ", f.read(16))
-                entries = struct.iter_unpack("<QQ", f.read(16 * count))
-                return [(start, start + size) for start, size in entries]
-    raise SystemExit(f"bench: {path} has no Memory64List")
+                ranges += [(start, start + size) for start, size in struct.iter_unpack("<QQ", f.read(16 * count))]
+    return sorted(ranges)
 
 
 class Target:
@@ -101,6 +104,11 @@ def measure(command, output):
     return (result["seconds"], result["rss_kib"], written), None
 
 
+def progress(text):
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
 def compare(name, heap, threads, options, folder):
     """Runs all rounds on one target; name -> medians or an error text."""
     table = {k: v for k, v in writers(options.lldb).items()
@@ -115,23 +123,24 @@ def compare(name, heap, threads, options, folder):
         # One dump that is not timed, for the ranges that the floor copies.
         subprocess.run(writers(options.lldb)["dumpwright -ma"][1](pid, output, ranges), check=True,
                        stdout=subprocess.DEVNULL)
+        found = memory_ranges(output)
+        if sum(end - start for start, end in found) < heap << 20:
+            raise SystemExit(f"bench: the full dump of target {name} lacks its heap; nothing to compare")
         with open(ranges, "w") as f:
-            f.writelines(f"{start:x} {end:x}\n" for start, end in memory64_ranges(output))
+            f.writelines(f"{start:x} {end:x}\n" for start, end in found)
         for number in range(options.rounds):
             order = list(table)
             order = order[number % len(order):] + order[:number % len(order)]
             for writer in order:
                 if writer in errors:
                     continue
-                print(f"\r\033[K{name}, round {number + 1} of {options.rounds}: {writer}", end="", file=sys.stderr)
+                progress(f"{name}, round {number + 1} of {options.rounds}: {writer}")
                 result, error = measure(table[writer][1](pid, output, ranges), output)
                 if error:
                     errors[writer] = error
                 else:
                     results[writer].append(result)
-        print("\r\033[K", end="", file=sys.stderr)
-    remove_outputs(output)
-    os.remove(ranges)
+        progress("")
     medians = {k: tuple(statistics.median(column) for column in zip(*v)) for k, v in results.items() if v and k not in errors}
     return table, medians, errors
 
@@ -195,7 +204,10 @@ def main():
     results = {}
     for name, heap, threads in TARGETS:
         if options.target in (None, name):
-            results[name] = compare(name, heap, threads, options, options.out)
+            try:
+                results[name] = compare(name, heap, threads, options, options.out)
+            finally:
+                remove_outputs(os.path.join(options.out, name + "."))
             show(name, heap, threads, *results[name])
     print()
     met = True

@@ -10,20 +10,16 @@
 
 static sem_t started;
 
-__attribute__((noinline)) static void wait_here(int depth) {
-    volatile char frame[128];
-    frame[0] = (char)depth;
-    if (depth > 0) {
-        wait_here(depth - 1);
-        frame[1] = 1;
-        return;
-    }
+/* A few frames above the wait, as programs have. */
+__attribute__((noinline)) static int wait_here(int depth) {
+    if (depth > 0) return wait_here(depth - 1) + depth;
     sem_post(&started);
-    for (;;) pause();
+    pause();
+    return 0;
 }
 
 static void *worker(void *argument) {
-    wait_here(8);
+    for (;;) wait_here(8);
     return argument;
 }
 

@@ -4,7 +4,8 @@ use crate::support::cli::{command, dump, dumpwright, program, run};
 use crate::support::dump::Loaded;
 use crate::support::target::Target;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 /// A folder to write to that must stay empty.
@@ -74,6 +75,8 @@ fn a_process_that_is_traced_names_its_tracer() {
 fn a_process_of_another_user_says_the_way_out() {
     let target = Target::fixture("threads", &["1"]);
     let folder = tempfile::tempdir().unwrap();
+    // The folder is not what stands in the way.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
     let mut other = Command::new("setpriv");
     other
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
