@@ -6,14 +6,15 @@ use crate::error::Result;
 use crate::soft_error::SoftError;
 use crate::target::{
     Absent, Access, Architecture, Backing, FileTime, MemorySource, ProcessInfo, ProcessSnapshot,
-    Region, SystemSnapshot, ThreadSnapshot, Wants,
+    Region, SystemSnapshot, ThreadSnapshot, Wants, XstateLayout,
 };
 
 pub(super) fn describe(
     proc: &ProcDir,
     threads: Vec<ThreadSnapshot>,
     _memory: &dyn MemorySource,
-    wants: &Wants,
+    _wants: &Wants,
+    xstate: Option<XstateLayout>,
     mut notes: Vec<SoftError>,
 ) -> Result<ProcessSnapshot> {
     let maps = Maps::read(proc, &mut notes)?;
@@ -45,7 +46,7 @@ pub(super) fn describe(
             build: String::new(),
             processor_mhz: None,
             time_zone: None,
-            xstate: super::arch::xstate_layout(wants),
+            xstate,
         },
         process: ProcessInfo {
             pid: proc.pid,

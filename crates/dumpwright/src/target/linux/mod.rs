@@ -100,7 +100,7 @@ impl LinuxProcess {
         let identity = Identity::find(pid, &mut notes)?;
         let pid = identity.pid;
         let layout = arch::xstate_layout(wants);
-        let (tracer, held) = Tracer::hold(pid, options.stop_timeout, layout)?;
+        let (tracer, held) = Tracer::hold(pid, options.stop_timeout, layout.clone())?;
         identity.is_the_same()?;
 
         let Held { threads, notes: stop_notes, .. } = held;
@@ -108,10 +108,9 @@ impl LinuxProcess {
         let live = threads.iter().find(|t| t.stopped).ok_or(Error::ProcessEnded(pid))?.tid;
         let proc = ProcDir { pid, live };
         let memory = LinuxMemory::open(&proc);
-        let modules = ModuleFiles::of(proc);
         let crash = find_crash(&proc, &threads);
         let threads = threads.into_iter().map(thread_snapshot).collect();
-        let mut snapshot = describe::describe(&proc, threads, &memory, wants, notes)?;
+        let mut snapshot = describe::describe(&proc, threads, &memory, wants, layout, notes)?;
         snapshot.exception = Evidence {
             pid,
             threads: &snapshot.threads,
@@ -121,6 +120,7 @@ impl LinuxProcess {
             crash,
         }
         .exception(&wants.exception)?;
+        let modules = ModuleFiles::of(proc);
         tracing::debug!(%pid, threads = snapshot.threads.len(), held = ?tracer.held(), "described");
         Ok(LinuxProcess { tracer, snapshot, memory, modules })
     }

@@ -6,14 +6,14 @@
 
 use super::root;
 use crate::target::{Pid, Tid};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// `/proc/<tid>` of a live thread of the process: process-wide files are read
 /// through it, because those of an exited main thread are empty.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ProcDir {
     /// The process.
     pub pid: Pid,
@@ -71,6 +71,6 @@ impl ProcDir {
 /// out about a page a call whatever the buffer, so its growth is what costs.
 fn read_all(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(16 * 1024);
-    fs::File::open(path)?.read_to_end(&mut bytes)?;
+    File::open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -63,6 +63,10 @@ pub(super) struct HeldThread {
     pub(super) stopped: bool,
 }
 
+/// What is said of the kernel's threads inside a process.
+const WORKER: &str =
+    "is a worker of the kernel inside the process; it has neither user registers nor a stack";
+
 /// Why a thread could not be attached to.
 enum Refusal {
     /// It ended.
@@ -171,9 +175,7 @@ impl Stopper {
         let refusal = classify(self.pid, tid, error);
         let message = match &refusal {
             Refusal::Gone => "has exited; it has no registers or stack any more".to_owned(),
-            Refusal::Worker => {
-                "is a worker of the kernel inside the process; it has no user registers".to_owned()
-            }
+            Refusal::Worker => format!("{WORKER}; it was not stopped"),
             Refusal::Traced(tracer) => {
                 format!("is traced by process {tracer}; it was not stopped and is left out")
             }
@@ -342,6 +344,12 @@ fn inspect(
     };
     let (registers, thread_pointer) = arch::thread_registers(tid, layout)
         .map_err(|error| format!("its registers cannot be read ({error}); it was left out"))?;
+    // No user thread has a stack pointer of 0, so this costs the others nothing.
+    if registers.stack_pointer == 0
+        && TaskStat::read(pid, tid).is_some_and(TaskStat::is_user_worker)
+    {
+        return Err(WORKER.into());
+    }
     let signal = match stop {
         Stop::Signal(_) => sys::signal_info(tid).ok().map(|info| SignalInfo::parse(&info)),
         Stop::Interrupted => None,

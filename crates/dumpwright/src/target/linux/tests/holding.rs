@@ -246,6 +246,7 @@ fn a_thread_that_will_not_stop_keeps_its_stack_and_delays_no_longer_than_the_dea
     let mut fixture = Fixture::c(
         r#"
         #include <pthread.h>
+        #include <signal.h>
         #include <stdio.h>
         #include <sys/prctl.h>
         #include <unistd.h>
@@ -258,9 +259,7 @@ fn a_thread_that_will_not_stop_keeps_its_stack_and_delays_no_longer_than_the_dea
             pthread_create(&t, 0, stuck, 0);
             puts("ready"); fflush(stdout);
             for (;;) pause();
-        }"#
-        .replace("#include <stdio.h>", "#include <signal.h>\n#include <stdio.h>")
-        .as_str(),
+        }"#,
     );
     fixture.line();
     wait_until("the vfork", || fixture.states().contains('D'));
@@ -286,6 +285,33 @@ fn a_thread_that_will_not_stop_keeps_its_stack_and_delays_no_longer_than_the_dea
         })
     });
     assert!(fixture.states().contains('D'));
+}
+
+/// The worker of an io_uring lives inside the process and may go on filling its
+/// memory, so it is stopped where the kernel allows it; but it has no registers.
+#[test]
+fn a_kernel_worker_inside_the_process_is_left_out_and_forbids_nothing() {
+    let mut fixture = Fixture::c(
+        r#"
+        #include <stdio.h>
+        #include <sys/syscall.h>
+        #include <unistd.h>
+        int main(void) {
+            // struct io_uring_params; flags (third word): IORING_SETUP_SQPOLL.
+            unsigned params[30] = { 0, 0, 2 };
+            printf("%x\n", syscall(__NR_io_uring_setup, 4, params) >= 0); fflush(stdout);
+            for (;;) pause();
+        }"#,
+    );
+    if fixture.numbers() == [0] {
+        eprintln!("this kernel has no io_uring to test with");
+        return;
+    }
+    wait_until("the worker", || fixture.states().len() == 2);
+    let held = fixture.hold();
+    assert_eq!(held.snapshot().threads.len(), 1);
+    let note = &held.snapshot().soft_errors[0];
+    assert!(note.message.contains("worker of the kernel"), "{}", note.message);
 }
 
 /// A host program that waits for its children takes the stops away.

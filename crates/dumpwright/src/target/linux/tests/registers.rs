@@ -50,7 +50,7 @@ fn known_values_are_found_in_their_registers() {
     assert_eq!(thread.registers.context.len(), 1232);
     let (c, _) = context(thread);
     assert_eq!(c.context_flags.get(), CONTEXT_ALL);
-    let twelve_on = [c.r12, c.r13, c.r14, c.r15].map(|r| r.get());
+    let twelve_on = [c.r12, c.r13, c.r14, c.r15].map(zerocopy::U64::get);
     assert_eq!(twelve_on, [0x12, 0x13, 0x14, 0x15].map(|b| u64::from_ne_bytes([b; 8])));
     assert_eq!(c.flt_save[160 + 5 * 16..][..16], [[0x33; 8], [0x44; 8]].concat());
     assert_eq!(c.mx_csr.get(), 0x1F80);
