@@ -3,16 +3,16 @@
 use super::{AttachOptions, LinuxProcess};
 use crate::error::Result;
 use crate::target::{Pid, Wants};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A running program, which is killed and reaped when this is dropped.
 pub(super) struct Fixture {
     child: Child,
-    voice: std::sync::Arc<Voice>,
+    voice: Arc<Voice>,
     out: BufReader<ChildStdout>,
     /// Holds the compiled program; removed with it.
     dir: Option<TempDir>,
@@ -50,11 +50,15 @@ impl Fixture {
 
     /// Starts a program.
     pub(super) fn start(command: &mut Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        Self::try_start(command).expect("it starts")
+    }
+
+    /// Starts a program that this machine may not be able to run.
+    pub(super) fn try_start(command: &mut Command) -> io::Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let voice = Voice(Mutex::new(child.stdin.take().unwrap())).into();
         let out = BufReader::new(child.stdout.take().unwrap());
-        Fixture { child, voice, out, dir: None }
+        Ok(Fixture { child, voice, out, dir: None })
     }
 
     /// Its process id.
@@ -63,7 +67,7 @@ impl Fixture {
     }
 
     /// Its standard input.
-    pub(super) fn voice(&self) -> std::sync::Arc<Voice> {
+    pub(super) fn voice(&self) -> Arc<Voice> {
         self.voice.clone()
     }
 

@@ -19,6 +19,7 @@ mod arch;
 mod attach;
 mod describe;
 mod exception;
+mod held_thread;
 #[allow(dead_code, reason = "the rest is for the description")]
 mod maps;
 mod memory;
@@ -45,12 +46,12 @@ use crate::target::{
 };
 use attach::Identity;
 use exception::{Dispositions, Evidence, SignalInfo, ThreadSignals};
+use held_thread::HeldThread;
 use module_file::ModuleFiles;
 use proc_dir::ProcDir;
 use std::fs::File;
 use std::io;
 use std::time::Duration;
-use stop::HeldThread;
 use task::TaskStatus;
 use tracer::{Held, Tracer};
 

@@ -14,13 +14,13 @@
 //! - All waits share one deadline. A thread that does not stop by then (state D)
 //!   is left to the kernel, which detaches it when the tracing thread ends.
 
-use super::arch;
 use super::exception::SignalInfo;
+use super::held_thread::{HeldThread, WORKER, inspect};
 use super::sys::{self, Observed};
 use super::task::{self, TaskStat, TaskStatus};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
-use crate::target::{Pid, Registers, Tid, XstateLayout};
+use crate::target::{Pid, Tid, XstateLayout};
 use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
@@ -44,28 +44,6 @@ impl Stop {
         }
     }
 }
-
-/// A thread that stands still.
-#[derive(Clone, Debug)]
-pub(super) struct HeldThread {
-    /// Its id.
-    pub(super) tid: Tid,
-    /// Its registers.
-    pub(super) registers: Registers,
-    /// FS base or `TPIDR_EL0`.
-    pub(super) thread_pointer: u64,
-    /// The signal that it is stopped for.
-    pub(super) signal: Option<SignalInfo>,
-    /// Signals that wait for this thread.
-    pub(super) pending: Vec<SignalInfo>,
-    /// Whether it is stopped, and not merely blocked in the kernel with only
-    /// instruction and stack pointer known.
-    pub(super) stopped: bool,
-}
-
-/// What is said of the kernel's threads inside a process.
-const WORKER: &str =
-    "is a worker of the kernel inside the process; it has neither user registers nor a stack";
 
 /// Why a thread could not be attached to.
 enum Refusal {
@@ -247,7 +225,7 @@ impl Stopper {
         let mut held = Vec::with_capacity(self.tracees.len());
         let mut notes = Vec::new();
         for tracee in &self.tracees {
-            match inspect(self.pid, tracee, self.timeout, layout) {
+            match inspect(self.pid, tracee.tid, tracee.stop, self.timeout, layout) {
                 Ok((thread, None)) => held.push(thread),
                 Ok((thread, Some(note))) => {
                     held.push(thread);
@@ -330,67 +308,10 @@ fn stop_of(tid: Tid) -> Result<Option<Stop>, Vanished> {
     }
 }
 
-/// Looks at one thread; answers what is known, with a note where that is not
-/// all, or why nothing is known.
-fn inspect(
-    pid: Pid,
-    tracee: &Tracee,
-    timeout: Duration,
-    layout: Option<&XstateLayout>,
-) -> Result<(HeldThread, Option<String>), String> {
-    let tid = tracee.tid;
-    let Some(stop) = tracee.stop else {
-        return blocked_thread(pid, tid, timeout);
-    };
-    let (registers, thread_pointer) = arch::thread_registers(tid, layout)
-        .map_err(|error| format!("its registers cannot be read ({error}); it was left out"))?;
-    // No user thread has a stack pointer of 0, so this costs the others nothing.
-    if registers.stack_pointer == 0
-        && TaskStat::read(pid, tid).is_some_and(TaskStat::is_user_worker)
-    {
-        return Err(WORKER.into());
-    }
-    let signal = match stop {
-        Stop::Signal(_) => sys::signal_info(tid).ok().map(|info| SignalInfo::parse(&info)),
-        Stop::Interrupted => None,
-    };
-    let pending = pending_signals(tid);
-    Ok((HeldThread { tid, registers, thread_pointer, signal, pending, stopped: true }, None))
-}
-
-/// A thread that does not stop is usually blocked in the kernel, which then
-/// tells where: enough for its stack.
-fn blocked_thread(
-    pid: Pid,
-    tid: Tid,
-    timeout: Duration,
-) -> Result<(HeldThread, Option<String>), String> {
-    let state = TaskStat::read(pid, tid).map_or('?', |stat| stat.state);
-    let what = format!("did not stop within {timeout:?} (state {state})");
-    let Some((ip, sp)) = task::blocked_at(pid, tid) else {
-        return Err(format!("{what}; it was left out"));
-    };
-    let thread = HeldThread {
-        tid,
-        registers: arch::sparse_registers(ip, sp),
-        thread_pointer: 0,
-        signal: None,
-        pending: Vec::new(),
-        stopped: false,
-    };
-    Ok((thread, Some(format!("{what}; only its instruction and stack pointer are known"))))
-}
-
-fn pending_signals(tid: Tid) -> Vec<SignalInfo> {
-    // A synchronous signal is queued before all others, so the first few do.
-    let mut infos = [[0; sys::SIGINFO_SIZE]; 8];
-    let found = sys::pending_signals(tid, &mut infos).unwrap_or(0);
-    infos[..found.min(infos.len())].iter().map(SignalInfo::parse).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::ProcessTarget;
     use crate::target::linux::exception::{Dispositions, ThreadSignals, find_crash};
     use crate::target::linux::fixture::{Fixture, wait_until};
     use std::os::unix::process::ExitStatusExt;
@@ -441,6 +362,35 @@ mod tests {
             stopper.detach();
         });
         assert_eq!(fixture.wait().signal(), Some(libc::SIGSEGV));
+    }
+
+    #[test]
+    fn a_thread_that_another_debugger_has_is_left_out_and_named() {
+        let mut fixture = Fixture::c(
+            r#"#include <pthread.h>
+            #include <stdio.h>
+            #include <unistd.h>
+            static void *work(void *n) { for (;;) pause(); }
+            int main(void) {
+                pthread_t t;
+                pthread_create(&t, 0, work, 0);
+                puts("ready"); fflush(stdout);
+                for (;;) pause();
+            }"#,
+        );
+        assert_eq!(fixture.line(), "ready");
+        let pid = fixture.pid();
+        on_a_thread(|| {
+            let mut other_debugger = Stopper::new(pid, Duration::from_secs(5));
+            let tids = other_debugger.new_threads().unwrap();
+            other_debugger.seize(&tids[1..]);
+            let held = fixture.hold();
+            let found: Vec<_> = held.snapshot().threads.iter().map(|t| t.tid).collect();
+            assert_eq!(found, tids[..1]);
+            let note = &held.snapshot().soft_errors[0];
+            assert_eq!(note.subject, format!("thread {}", tids[1]));
+            assert!(note.message.contains("is traced by process"), "{}", note.message);
+        });
     }
 
     #[test]

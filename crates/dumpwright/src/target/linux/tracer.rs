@@ -5,7 +5,8 @@
 //! its own: it stops the process, reports what it saw, sleeps until it is told
 //! to let go, and ends, which also takes care of threads that would not stop.
 
-use super::stop::{HeldThread, Stopper};
+use super::held_thread::HeldThread;
+use super::stop::Stopper;
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::{Pid, XstateLayout};

@@ -2,9 +2,7 @@
 
 use crate::target::linux::fixture::{Fixture, wait_until};
 use crate::target::linux::{AttachOptions, LinuxProcess};
-use crate::target::{DebugId, ModuleSnapshot, ProcessTarget, Wants};
-use std::io::Read;
-use std::process::Command;
+use crate::target::{ProcessTarget, Wants};
 use std::time::{Duration, Instant};
 
 /// Threads that count as fast as they can, and threads that sleep.
@@ -174,6 +172,47 @@ fn no_signal_of_a_storm_is_lost_or_doubled() {
         std::thread::sleep(Duration::from_millis(3));
     }
     assert_eq!(fixture.numbers(), [4000, 0]);
+}
+
+/// Calls that block are restarted by the kernel as if nothing had happened.
+#[test]
+fn calls_that_block_do_not_see_that_they_were_held() {
+    let mut fixture = Fixture::c(
+        r#"
+        #include <poll.h>
+        #include <pthread.h>
+        #include <stdio.h>
+        #include <sys/select.h>
+        #include <time.h>
+        #include <unistd.h>
+        static volatile int returned;
+        static int ends[2];
+        static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+        static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+        static void *reading(void *n) { char b; read(ends[0], &b, 1); returned |= 1; return 0; }
+        static void *sleeping(void *n) { struct timespec t = { 1000 }; nanosleep(&t, 0); returned |= 2; return 0; }
+        static void *polling(void *n) { struct pollfd p = { ends[0], POLLIN }; poll(&p, 1, 1000000); returned |= 4; return 0; }
+        static void *selecting(void *n) { struct timeval t = { 1000 }; select(0, 0, 0, 0, &t); returned |= 8; return 0; }
+        static void *waiting(void *n) { pthread_mutex_lock(&m); pthread_cond_wait(&c, &m); returned |= 16; return 0; }
+        int main(void) {
+            pthread_t t;
+            pipe(ends);
+            pthread_create(&t, 0, reading, 0); pthread_create(&t, 0, sleeping, 0);
+            pthread_create(&t, 0, polling, 0); pthread_create(&t, 0, selecting, 0);
+            pthread_create(&t, 0, waiting, 0);
+            usleep(20000);
+            puts("ready"); fflush(stdout);
+            getchar();
+            printf("%x\n", returned); fflush(stdout);
+            for (;;) pause();
+        }"#,
+    );
+    fixture.line();
+    for _ in 0..50 {
+        fixture.hold().release();
+    }
+    fixture.voice().say("");
+    assert_eq!(fixture.numbers(), [0]);
 }
 
 #[test]
@@ -351,44 +390,4 @@ fn the_status_of_a_child_stays_for_its_parent() {
     drop(held);
     let status = fixture.wait();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGKILL));
-}
-
-#[test]
-fn module_files_are_those_that_are_mapped_even_if_replaced_or_deleted() {
-    let dir = tempfile::tempdir().unwrap();
-    let program = dir.path().join("program");
-    std::fs::copy("/bin/cat", &program).unwrap();
-    let original = std::fs::read(&program).unwrap();
-    let fixture = Fixture::start(&mut Command::new(&program));
-    wait_until("the program", || fixture.states() == "S");
-    let held = fixture.hold();
-    let name = program.to_str().unwrap();
-    let base = held.snapshot().regions.iter().find(|r| r.name == name).unwrap().range.start;
-    let module = ModuleSnapshot {
-        base,
-        size: 1,
-        path: name.to_owned(),
-        debug_id: DebugId::None,
-        version: None,
-        time_date_stamp: 0,
-        check_sum: 0,
-        segments: Vec::new(),
-        headers: Vec::new(),
-    };
-    let contents = || {
-        let mut bytes = Vec::new();
-        held.open_module(&module).unwrap().read_to_end(&mut bytes).unwrap();
-        bytes
-    };
-    assert!(contents() == original);
-    assert!(held.modules.opens_by_path(base));
-    let other = dir.path().join("other");
-    std::fs::copy("/bin/ls", &other).unwrap();
-    std::fs::rename(&other, &program).unwrap();
-    assert!(contents() == original, "the mapped file, not the one in its place");
-    assert!(!held.modules.opens_by_path(base), "another file is not taken for the mapped one");
-    std::fs::remove_file(&program).unwrap();
-    assert!(contents() == original, "a deleted file");
-    let nowhere = ModuleSnapshot { base: 1, ..module.clone() };
-    assert!(held.open_module(&nowhere).is_err());
 }
