@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_another_debugger_has_is_left_out_and_named() {
-        let mut fixture = Fixture::c(
+        let fixture = Fixture::c(
             r#"#include <pthread.h>
             #include <stdio.h>
             #include <unistd.h>
@@ -393,32 +393,49 @@ mod tests {
         });
     }
 
+    /// Says each signal that its handler is called for.
+    const SAYS_SIGNALS: &str = r#"#include <signal.h>
+        #include <stdio.h>
+        #include <string.h>
+        #include <unistd.h>
+        static void say(const char *text) { write(1, text, strlen(text)); }
+        static void handler(int n) { say(n == SIGUSR1 ? "usr1\n" : "usr2\n"); }
+        int main(void) {
+            signal(SIGUSR1, handler); signal(SIGUSR2, handler);
+            say("ready\n");
+            for (;;) pause();
+        }"#;
+
+    /// Lets a thread stop because SIGUSR1 is being delivered to it.
+    fn stopped_by_a_signal(fixture: &Fixture) -> Stopper {
+        let pid = fixture.pid();
+        let mut stopper = Stopper::new(pid, Duration::from_secs(5));
+        let tids = stopper.new_threads().unwrap();
+        stopper.seize(&tids);
+        fixture.kill(libc::SIGUSR1);
+        wait_until("the signal stop", || state(pid) == Some('t'));
+        stopper.interrupt();
+        assert!(!stopper.look_at_running());
+        assert_eq!(stopper.tracees[0].stop, Some(Stop::Signal(libc::SIGUSR1)));
+        stopper
+    }
+
+    #[test]
+    fn a_signal_that_was_being_delivered_is_handed_back_once() {
+        let fixture = Fixture::c(SAYS_SIGNALS);
+        assert_eq!(fixture.line(), "ready");
+        on_a_thread(|| stopped_by_a_signal(&fixture).detach());
+        assert_eq!(fixture.line(), "usr1");
+        fixture.kill(libc::SIGUSR2);
+        assert_eq!(fixture.line(), "usr2");
+    }
+
     #[test]
     fn a_dumper_that_is_killed_loses_no_signal_of_its_target() {
-        let mut fixture = Fixture::c(
-            r#"#include <signal.h>
-            #include <stdio.h>
-            #include <unistd.h>
-            static void handler(int n) { (void)n; write(1, "usr1\n", 5); }
-            int main(void) {
-                signal(SIGUSR1, handler);
-                puts("ready"); fflush(stdout);
-                for (;;) pause();
-            }"#,
-        );
+        let fixture = Fixture::c(SAYS_SIGNALS);
         assert_eq!(fixture.line(), "ready");
-        let pid = fixture.pid();
-        on_a_thread(|| {
-            let mut stopper = Stopper::new(pid, Duration::from_secs(5));
-            let tids = stopper.new_threads().unwrap();
-            stopper.seize(&tids);
-            fixture.kill(libc::SIGUSR1);
-            wait_until("the signal stop", || state(pid) == Some('t'));
-            assert!(!stopper.look_at_running());
-            assert_eq!(stopper.tracees[0].stop, Some(Stop::Signal(libc::SIGUSR1)));
-            // What happens when the process dies: nobody detaches.
-            stopper.tracees.clear();
-        });
+        // What happens when the process dies: nobody detaches.
+        on_a_thread(|| stopped_by_a_signal(&fixture).tracees.clear());
         assert_eq!(fixture.line(), "usr1");
     }
 }

@@ -23,7 +23,7 @@ int main(void) {
 
 #[test]
 fn all_threads_stop_and_all_go_on() {
-    let mut fixture = Fixture::c(MANY_THREADS);
+    let fixture = Fixture::c(MANY_THREADS);
     let counters = fixture.numbers()[0];
     let mut held = fixture.hold();
     assert_eq!(fixture.states(), "t".repeat(65));
@@ -49,7 +49,7 @@ fn all_threads_stop_and_all_go_on() {
 
 #[test]
 fn dropping_releases() {
-    let mut fixture = Fixture::c(MANY_THREADS);
+    let fixture = Fixture::c(MANY_THREADS);
     fixture.line();
     drop(fixture.hold());
     assert_eq!(fixture.tracer(), 0);
@@ -58,7 +58,7 @@ fn dropping_releases() {
 
 #[test]
 fn a_process_that_was_stopped_stays_stopped() {
-    let mut fixture = Fixture::c(MANY_THREADS);
+    let fixture = Fixture::c(MANY_THREADS);
     fixture.line();
     fixture.kill(libc::SIGSTOP);
     wait_until("the group-stop", || fixture.states() == "T".repeat(65));
@@ -75,7 +75,7 @@ fn a_process_that_was_stopped_stays_stopped() {
 
 #[test]
 fn sigcont_that_arrives_meanwhile_is_heeded_afterwards() {
-    let mut fixture = Fixture::c(MANY_THREADS);
+    let fixture = Fixture::c(MANY_THREADS);
     fixture.line();
     fixture.kill(libc::SIGSTOP);
     wait_until("the group-stop", || fixture.states() == "T".repeat(65));
@@ -89,7 +89,7 @@ fn sigcont_that_arrives_meanwhile_is_heeded_afterwards() {
 
 #[test]
 fn sigstop_that_arrives_meanwhile_is_heeded_afterwards() {
-    let mut fixture = Fixture::c(MANY_THREADS);
+    let fixture = Fixture::c(MANY_THREADS);
     fixture.line();
     let mut held = fixture.hold();
     fixture.kill(libc::SIGSTOP);
@@ -99,7 +99,7 @@ fn sigstop_that_arrives_meanwhile_is_heeded_afterwards() {
 
 #[test]
 fn a_signal_that_arrives_meanwhile_is_delivered_once() {
-    let mut fixture = Fixture::c(
+    let fixture = Fixture::c(
         r#"
         #include <signal.h>
         #include <stdio.h>
@@ -129,7 +129,7 @@ fn a_signal_that_arrives_meanwhile_is_delivered_once() {
 /// is held and released 60 times: each arrives, once, in order.
 #[test]
 fn no_signal_of_a_storm_is_lost_or_doubled() {
-    let mut fixture = Fixture::c(
+    let fixture = Fixture::c(
         r#"
         #include <errno.h>
         #include <signal.h>
@@ -177,7 +177,7 @@ fn no_signal_of_a_storm_is_lost_or_doubled() {
 /// Calls that block are restarted by the kernel as if nothing had happened.
 #[test]
 fn calls_that_block_do_not_see_that_they_were_held() {
-    let mut fixture = Fixture::c(
+    let fixture = Fixture::c(
         r#"
         #include <poll.h>
         #include <pthread.h>
@@ -217,7 +217,7 @@ fn calls_that_block_do_not_see_that_they_were_held() {
 
 #[test]
 fn a_process_whose_main_thread_has_exited_is_held_by_the_others() {
-    let mut fixture = Fixture::c(
+    let fixture = Fixture::c(
         r#"
         #include <pthread.h>
         #include <stdio.h>
@@ -247,7 +247,7 @@ fn a_process_whose_main_thread_has_exited_is_held_by_the_others() {
 
 #[test]
 fn threads_that_come_and_go_never_hang_or_fail_a_capture() {
-    let mut fixture = Fixture::c(
+    let fixture = Fixture::c(
         r#"
         #include <pthread.h>
         #include <stdio.h>
@@ -282,7 +282,7 @@ fn threads_that_come_and_go_never_hang_or_fail_a_capture() {
 /// A parent in `vfork` cannot be stopped until the child execs or exits.
 #[test]
 fn a_thread_that_will_not_stop_keeps_its_stack_and_delays_no_longer_than_the_deadline() {
-    let mut fixture = Fixture::c(
+    let fixture = Fixture::c(
         r#"
         #include <pthread.h>
         #include <signal.h>
@@ -330,7 +330,7 @@ fn a_thread_that_will_not_stop_keeps_its_stack_and_delays_no_longer_than_the_dea
 /// memory, so it is stopped where the kernel allows it; but it has no registers.
 #[test]
 fn a_kernel_worker_inside_the_process_is_left_out_and_forbids_nothing() {
-    let mut fixture = Fixture::c(
+    let fixture = Fixture::c(
         r#"
         #include <stdio.h>
         #include <sys/syscall.h>
@@ -356,7 +356,7 @@ fn a_kernel_worker_inside_the_process_is_left_out_and_forbids_nothing() {
 /// A host program that waits for its children takes the stops away.
 #[test]
 fn a_host_that_reaps_children_does_not_disturb() {
-    let mut fixture = Fixture::c(MANY_THREADS);
+    let fixture = Fixture::c(MANY_THREADS);
     fixture.line();
     let pid = fixture.pid();
     let done = std::sync::atomic::AtomicBool::new(false);

@@ -88,7 +88,7 @@ fn a_process_of_another_user_with_the_way_out() {
 
 #[test]
 fn the_id_of_a_thread_means_its_process() {
-    let mut fixture = Fixture::c(
+    let fixture = Fixture::c(
         r#"
         #include <pthread.h>
         #include <stdio.h>

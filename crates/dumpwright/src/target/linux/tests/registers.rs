@@ -42,7 +42,7 @@ fn context(thread: &ThreadSnapshot) -> (ContextAmd64, &[u8]) {
 
 #[test]
 fn known_values_are_found_in_their_registers() {
-    let mut fixture = Fixture::c(KNOWN_VALUES);
+    let fixture = Fixture::c(KNOWN_VALUES);
     let [tid, thread_pointer] = fixture.numbers()[..] else { panic!() };
     assert_eq!(fixture.line(), "spinning");
     let held = fixture.hold();
@@ -70,7 +70,7 @@ fn known_values_are_found_in_their_registers() {
 
 #[test]
 fn the_high_half_of_ymm_stands_behind_the_context() {
-    let mut fixture = Fixture::c(KNOWN_VALUES);
+    let fixture = Fixture::c(KNOWN_VALUES);
     let tid = fixture.numbers()[0];
     assert_eq!(fixture.line(), "spinning");
     let wants = Wants { extended_state: true, ..Wants::default() };
