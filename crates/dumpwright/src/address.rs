@@ -52,7 +52,7 @@ impl AddressRange {
         let mask = align - 1;
         AddressRange {
             start: self.start & !mask,
-            end: self.end.checked_add(mask).map_or(u64::MAX & !mask, |e| e & !mask),
+            end: self.end.checked_add(mask).map_or(!mask, |e| e & !mask),
         }
     }
 }

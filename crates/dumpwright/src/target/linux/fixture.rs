@@ -3,17 +3,21 @@
 use super::{AttachOptions, LinuxProcess};
 use crate::error::Result;
 use crate::target::{Pid, Wants};
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running program, which is killed and reaped when this is dropped.
 pub(super) struct Fixture {
     child: Child,
-    voice: std::sync::Arc<Voice>,
-    out: BufReader<ChildStdout>,
+    voice: Arc<Voice>,
+    lines: Mutex<Receiver<String>>,
     /// Holds the compiled program; removed with it.
     dir: Option<TempDir>,
 }
@@ -50,11 +54,20 @@ impl Fixture {
 
     /// Starts a program.
     pub(super) fn start(command: &mut Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        Self::try_start(command).expect("it starts")
+    }
+
+    /// Starts a program that this machine may not be able to run.
+    pub(super) fn try_start(command: &mut Command) -> io::Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let voice = Voice(Mutex::new(child.stdin.take().unwrap())).into();
+        // Read by a thread, so that a test whose line does not come fails.
         let out = BufReader::new(child.stdout.take().unwrap());
-        Fixture { child, voice, out, dir: None }
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = out.lines().map_while(io::Result::ok).try_for_each(|line| send.send(line));
+        });
+        Ok(Fixture { child, voice, lines: Mutex::new(lines), dir: None })
     }
 
     /// Its process id.
@@ -63,19 +76,17 @@ impl Fixture {
     }
 
     /// Its standard input.
-    pub(super) fn voice(&self) -> std::sync::Arc<Voice> {
+    pub(super) fn voice(&self) -> Arc<Voice> {
         self.voice.clone()
     }
 
     /// The next line of its output.
-    pub(super) fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+    pub(super) fn line(&self) -> String {
+        self.lines.lock().unwrap().recv_timeout(PATIENCE).expect("a line of the program")
     }
 
     /// The hexadecimal numbers of the next line of its output.
-    pub(super) fn numbers(&mut self) -> Vec<u64> {
+    pub(super) fn numbers(&self) -> Vec<u64> {
         let line = self.line();
         line.split_whitespace()
             .map(|n| u64::from_str_radix(n.trim_start_matches("0x"), 16).expect(&line))
@@ -125,9 +136,9 @@ impl Drop for Fixture {
     }
 }
 
-/// Waits until something holds; fails the test if it does not within 20 s.
+/// Waits until something holds; fails the test if it does not in time.
 pub(super) fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "{what} did not come");
         std::thread::sleep(Duration::from_millis(1));

@@ -28,6 +28,7 @@ mod elf_file;
 mod exception;
 mod file_text;
 mod handles;
+mod held_thread;
 mod images;
 mod initial_stack;
 mod link_map;
@@ -70,12 +71,12 @@ use crate::target::{
 };
 use attach::Identity;
 use exception::{Dispositions, Evidence, SignalInfo, ThreadSignals};
+use held_thread::HeldThread;
 use module_file::ModuleFiles;
 use proc_dir::ProcDir;
 use std::fs::File;
 use std::io;
 use std::time::Duration;
-use stop::HeldThread;
 use task::TaskStatus;
 use tracer::{Held, Tracer};
 
@@ -133,7 +134,6 @@ impl LinuxProcess {
         let live = threads.iter().find(|t| t.stopped).ok_or(Error::ProcessEnded(pid))?.tid;
         let proc = ProcDir { pid, live };
         let memory = LinuxMemory::open(&proc);
-        let modules = ModuleFiles::of(proc);
         let crash = find_crash(&proc, &threads);
         let threads = threads.into_iter().map(thread_snapshot).collect();
         let mut snapshot = describe::describe(&proc, threads, &memory, wants, layout, notes)?;
@@ -146,6 +146,7 @@ impl LinuxProcess {
             crash,
         }
         .exception(&wants.exception)?;
+        let modules = ModuleFiles::of(proc);
         tracing::debug!(%pid, threads = snapshot.threads.len(), held = ?tracer.held(), "described");
         Ok(LinuxProcess { tracer, snapshot, memory, modules })
     }

@@ -33,10 +33,11 @@ impl ModuleFiles {
     pub(super) fn of(proc: ProcDir) -> Self {
         let (maps, _) = Maps::parse(&proc.read("maps").unwrap_or_default());
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(proc.path("root"), flags, Mode::empty()).ok();
         ModuleFiles {
             proc,
             mappings: maps.mappings.into_iter().filter(Mapping::is_file).collect(),
-            root: rustix::fs::open(proc.path("root"), flags, Mode::empty()).ok(),
+            root,
         }
     }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// `/proc/<tid>` of a live thread of the process: process-wide files are read
 /// through it, because those of an exited main thread are empty.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ProcDir {
     /// The process.
     pub pid: Pid,

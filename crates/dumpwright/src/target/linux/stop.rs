@@ -14,13 +14,13 @@
 //! - All waits share one deadline. A thread that does not stop by then (state D)
 //!   is left to the kernel, which detaches it when the tracing thread ends.
 
-use super::arch;
 use super::exception::SignalInfo;
+use super::held_thread::{HeldThread, WORKER, inspect};
 use super::sys::{self, Observed};
 use super::task::{self, TaskStat, TaskStatus};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
-use crate::target::{Pid, Registers, Tid, XstateLayout};
+use crate::target::{Pid, Tid, XstateLayout};
 use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
@@ -43,24 +43,6 @@ impl Stop {
             Stop::Signal(status & 0x7F)
         }
     }
-}
-
-/// A thread that stands still.
-#[derive(Clone, Debug)]
-pub(super) struct HeldThread {
-    /// Its id.
-    pub(super) tid: Tid,
-    /// Its registers.
-    pub(super) registers: Registers,
-    /// FS base or `TPIDR_EL0`.
-    pub(super) thread_pointer: u64,
-    /// The signal that it is stopped for.
-    pub(super) signal: Option<SignalInfo>,
-    /// Signals that wait for this thread.
-    pub(super) pending: Vec<SignalInfo>,
-    /// Whether it is stopped, and not merely blocked in the kernel with only
-    /// instruction and stack pointer known.
-    pub(super) stopped: bool,
 }
 
 /// Why a thread could not be attached to.
@@ -171,9 +153,7 @@ impl Stopper {
         let refusal = classify(self.pid, tid, error);
         let message = match &refusal {
             Refusal::Gone => "has exited; it has no registers or stack any more".to_owned(),
-            Refusal::Worker => {
-                "is a worker of the kernel inside the process; it has no user registers".to_owned()
-            }
+            Refusal::Worker => format!("{WORKER}; it was not stopped"),
             Refusal::Traced(tracer) => {
                 format!("is traced by process {tracer}; it was not stopped and is left out")
             }
@@ -245,7 +225,7 @@ impl Stopper {
         let mut held = Vec::with_capacity(self.tracees.len());
         let mut notes = Vec::new();
         for tracee in &self.tracees {
-            match inspect(self.pid, tracee, self.timeout, layout) {
+            match inspect(self.pid, tracee.tid, tracee.stop, self.timeout, layout) {
                 Ok((thread, None)) => held.push(thread),
                 Ok((thread, Some(note))) => {
                     held.push(thread);
@@ -328,61 +308,10 @@ fn stop_of(tid: Tid) -> Result<Option<Stop>, Vanished> {
     }
 }
 
-/// Looks at one thread; answers what is known, with a note where that is not
-/// all, or why nothing is known.
-fn inspect(
-    pid: Pid,
-    tracee: &Tracee,
-    timeout: Duration,
-    layout: Option<&XstateLayout>,
-) -> Result<(HeldThread, Option<String>), String> {
-    let tid = tracee.tid;
-    let Some(stop) = tracee.stop else {
-        return blocked_thread(pid, tid, timeout);
-    };
-    let (registers, thread_pointer) = arch::thread_registers(tid, layout)
-        .map_err(|error| format!("its registers cannot be read ({error}); it was left out"))?;
-    let signal = match stop {
-        Stop::Signal(_) => sys::signal_info(tid).ok().map(|info| SignalInfo::parse(&info)),
-        Stop::Interrupted => None,
-    };
-    let pending = pending_signals(tid);
-    Ok((HeldThread { tid, registers, thread_pointer, signal, pending, stopped: true }, None))
-}
-
-/// A thread that does not stop is usually blocked in the kernel, which then
-/// tells where: enough for its stack.
-fn blocked_thread(
-    pid: Pid,
-    tid: Tid,
-    timeout: Duration,
-) -> Result<(HeldThread, Option<String>), String> {
-    let state = TaskStat::read(pid, tid).map_or('?', |stat| stat.state);
-    let what = format!("did not stop within {timeout:?} (state {state})");
-    let Some((ip, sp)) = task::blocked_at(pid, tid) else {
-        return Err(format!("{what}; it was left out"));
-    };
-    let thread = HeldThread {
-        tid,
-        registers: arch::sparse_registers(ip, sp),
-        thread_pointer: 0,
-        signal: None,
-        pending: Vec::new(),
-        stopped: false,
-    };
-    Ok((thread, Some(format!("{what}; only its instruction and stack pointer are known"))))
-}
-
-fn pending_signals(tid: Tid) -> Vec<SignalInfo> {
-    // A synchronous signal is queued before all others, so the first few do.
-    let mut infos = [[0; sys::SIGINFO_SIZE]; 8];
-    let found = sys::pending_signals(tid, &mut infos).unwrap_or(0);
-    infos[..found.min(infos.len())].iter().map(SignalInfo::parse).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::ProcessTarget;
     use crate::target::linux::exception::{Dispositions, ThreadSignals, find_crash};
     use crate::target::linux::fixture::{Fixture, wait_until};
     use std::os::unix::process::ExitStatusExt;
@@ -436,14 +365,15 @@ mod tests {
     }
 
     #[test]
-    fn a_dumper_that_is_killed_loses_no_signal_of_its_target() {
-        let mut fixture = Fixture::c(
-            r#"#include <signal.h>
+    fn a_thread_that_another_debugger_has_is_left_out_and_named() {
+        let fixture = Fixture::c(
+            r#"#include <pthread.h>
             #include <stdio.h>
             #include <unistd.h>
-            static void handler(int n) { (void)n; write(1, "usr1\n", 5); }
+            static void *work(void *n) { for (;;) pause(); }
             int main(void) {
-                signal(SIGUSR1, handler);
+                pthread_t t;
+                pthread_create(&t, 0, work, 0);
                 puts("ready"); fflush(stdout);
                 for (;;) pause();
             }"#,
@@ -451,16 +381,61 @@ mod tests {
         assert_eq!(fixture.line(), "ready");
         let pid = fixture.pid();
         on_a_thread(|| {
-            let mut stopper = Stopper::new(pid, Duration::from_secs(5));
-            let tids = stopper.new_threads().unwrap();
-            stopper.seize(&tids);
-            fixture.kill(libc::SIGUSR1);
-            wait_until("the signal stop", || state(pid) == Some('t'));
-            assert!(!stopper.look_at_running());
-            assert_eq!(stopper.tracees[0].stop, Some(Stop::Signal(libc::SIGUSR1)));
-            // What happens when the process dies: nobody detaches.
-            stopper.tracees.clear();
+            let mut other_debugger = Stopper::new(pid, Duration::from_secs(5));
+            let tids = other_debugger.new_threads().unwrap();
+            other_debugger.seize(&tids[1..]);
+            let held = fixture.hold();
+            let found: Vec<_> = held.snapshot().threads.iter().map(|t| t.tid).collect();
+            assert_eq!(found, tids[..1]);
+            let note = &held.snapshot().soft_errors[0];
+            assert_eq!(note.subject, format!("thread {}", tids[1]));
+            assert!(note.message.contains("is traced by process"), "{}", note.message);
         });
+    }
+
+    /// Says each signal that its handler is called for.
+    const SAYS_SIGNALS: &str = r#"#include <signal.h>
+        #include <stdio.h>
+        #include <string.h>
+        #include <unistd.h>
+        static void say(const char *text) { write(1, text, strlen(text)); }
+        static void handler(int n) { say(n == SIGUSR1 ? "usr1\n" : "usr2\n"); }
+        int main(void) {
+            signal(SIGUSR1, handler); signal(SIGUSR2, handler);
+            say("ready\n");
+            for (;;) pause();
+        }"#;
+
+    /// Lets a thread stop because SIGUSR1 is being delivered to it.
+    fn stopped_by_a_signal(fixture: &Fixture) -> Stopper {
+        let pid = fixture.pid();
+        let mut stopper = Stopper::new(pid, Duration::from_secs(5));
+        let tids = stopper.new_threads().unwrap();
+        stopper.seize(&tids);
+        fixture.kill(libc::SIGUSR1);
+        wait_until("the signal stop", || state(pid) == Some('t'));
+        stopper.interrupt();
+        assert!(!stopper.look_at_running());
+        assert_eq!(stopper.tracees[0].stop, Some(Stop::Signal(libc::SIGUSR1)));
+        stopper
+    }
+
+    #[test]
+    fn a_signal_that_was_being_delivered_is_handed_back_once() {
+        let fixture = Fixture::c(SAYS_SIGNALS);
+        assert_eq!(fixture.line(), "ready");
+        on_a_thread(|| stopped_by_a_signal(&fixture).detach());
+        assert_eq!(fixture.line(), "usr1");
+        fixture.kill(libc::SIGUSR2);
+        assert_eq!(fixture.line(), "usr2");
+    }
+
+    #[test]
+    fn a_dumper_that_is_killed_loses_no_signal_of_its_target() {
+        let fixture = Fixture::c(SAYS_SIGNALS);
+        assert_eq!(fixture.line(), "ready");
+        // What happens when the process dies: nobody detaches.
+        on_a_thread(|| stopped_by_a_signal(&fixture).tracees.clear());
         assert_eq!(fixture.line(), "usr1");
     }
 }

@@ -65,7 +65,7 @@ impl TaskStat {
 
     /// Whether it is a worker that the kernel runs inside a user process
     /// (`PF_IO_WORKER`, `PF_USER_WORKER`: io_uring, vhost). Such threads have no
-    /// user registers, and ptrace refuses them.
+    /// user registers, and some kernels refuse to trace them.
     pub(super) fn is_user_worker(self) -> bool {
         const PF_IO_WORKER: u32 = 0x10;
         const PF_USER_WORKER: u32 = 0x4000;

@@ -5,7 +5,8 @@
 //! its own: it stops the process, reports what it saw, sleeps until it is told
 //! to let go, and ends, which also takes care of threads that would not stop.
 
-use super::stop::{HeldThread, Stopper};
+use super::held_thread::HeldThread;
+use super::stop::Stopper;
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::{Pid, XstateLayout};
@@ -45,18 +46,18 @@ impl Tracer {
         layout: Option<XstateLayout>,
     ) -> Result<(Tracer, Held)> {
         let failed = |source| Error::Target { pid, what: "its threads".into(), source };
-        let (hold, released) = mpsc::channel();
-        let (report, reported) = mpsc::channel();
+        let (hold, until_released) = mpsc::channel();
+        let (report, outcome) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("dumpwright-trace".into())
-            .spawn(move || trace(pid, timeout, layout.as_ref(), &report, &released))
+            .spawn(move || trace(pid, timeout, layout.as_ref(), &report, &until_released))
             .map_err(failed)?;
-        let held = reported
+        let threads = outcome
             .recv()
             .map_err(|_| failed(io::Error::other("the tracing thread ended unexpectedly")))??;
-        let since = held.since;
+        let since = threads.since;
         let tracer = Tracer { since, held: None, hold: Some(hold), thread: Some(thread) };
-        Ok((tracer, held))
+        Ok((tracer, threads))
     }
 
     /// Lets the process go on; does nothing the second time.
@@ -87,7 +88,7 @@ fn trace(
     timeout: Duration,
     layout: Option<&XstateLayout>,
     report: &Sender<Result<Held>>,
-    released: &Receiver<()>,
+    until_released: &Receiver<()>,
 ) {
     let mut stopper = Stopper::new(pid, timeout);
     let outcome = stopper.stop().map(|()| Held {
@@ -101,7 +102,7 @@ fn trace(
     }
     if report.send(outcome).is_ok() {
         // Ends with an error, which is the word, when the sender is dropped.
-        let _ = released.recv();
+        let _ = until_released.recv();
     }
     stopper.detach();
 }

@@ -56,7 +56,7 @@ struct Parked {
 }
 
 fn parked() -> Parked {
-    let mut fixture = Fixture::c(PARKED);
+    let fixture = Fixture::c(PARKED);
     let [tid, record, context, pointers, null_pointers, ip] = fixture.numbers()[..] else {
         panic!()
     };

@@ -43,7 +43,7 @@ fn read(held: &LinuxProcess, ranges: &[AddressRange]) -> (Vec<u8>, Vec<Hole>) {
 
 #[test]
 fn exactly_the_pages_that_cannot_be_read_are_holes_by_either_method() {
-    let mut fixture = Fixture::c(PATCHWORK);
+    let fixture = Fixture::c(PATCHWORK);
     let [base, page] = fixture.numbers()[..] else { panic!() };
     let held = fixture.hold();
     let mut expected = pattern(64 * page as usize);
@@ -64,7 +64,7 @@ fn exactly_the_pages_that_cannot_be_read_are_holes_by_either_method() {
 
 #[test]
 fn odd_pieces_around_bad_pages_come_out_right_by_either_method() {
-    let mut fixture = Fixture::c(PATCHWORK);
+    let fixture = Fixture::c(PATCHWORK);
     let [base, page] = fixture.numbers()[..] else { panic!() };
     let held = fixture.hold();
     let mut expected_all = pattern(64 * page as usize);
@@ -111,7 +111,7 @@ fn odd_pieces_around_bad_pages_come_out_right_by_either_method() {
 
 #[test]
 fn nothing_is_read_where_nothing_is() {
-    let mut fixture = Fixture::c(PATCHWORK);
+    let fixture = Fixture::c(PATCHWORK);
     fixture.line();
     let held = fixture.hold();
     for start in [0, 0x10, 1 << 60, u64::MAX - 0x2000] {
@@ -166,7 +166,7 @@ fn resident(fixture: &Fixture) -> u32 {
 
 #[test]
 fn untouched_reserve_costs_nothing_and_touched_pages_are_found() {
-    let mut fixture = Fixture::c(RESERVE);
+    let fixture = Fixture::c(RESERVE);
     let [base, page, guard, guarded] = fixture.numbers()[..] else { panic!() };
     let held = fixture.hold();
     let before = resident(&fixture);
@@ -196,7 +196,7 @@ fn untouched_reserve_costs_nothing_and_touched_pages_are_found() {
 
 #[test]
 fn both_ways_to_ask_the_page_tables_agree() {
-    let mut fixture = Fixture::c(PATCHWORK);
+    let fixture = Fixture::c(PATCHWORK);
     fixture.line();
     let held = fixture.hold();
     let mut populated = 0;

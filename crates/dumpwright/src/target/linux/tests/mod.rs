@@ -3,5 +3,6 @@
 mod exceptions;
 mod holding;
 mod memory;
+mod module_files;
 mod refusals;
 mod registers;

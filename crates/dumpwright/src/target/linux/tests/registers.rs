@@ -2,10 +2,11 @@
 
 #![cfg(target_arch = "x86_64")]
 
-use crate::target::linux::fixture::Fixture;
+use crate::target::linux::fixture::{Fixture, wait_until};
 use crate::target::{ProcessTarget, ThreadSnapshot, Wants};
 use dumpwright_format::context::amd64::{CONTEXT_ALL, CONTEXT_XSTATE, ContextAmd64};
 use dumpwright_format::context::xstate::{ContextEx, XSTATE_MASK_AVX, XsaveAreaHeader};
+use std::process::Command;
 use zerocopy::FromBytes;
 
 /// Known values in R12 to R15, XMM5 and YMM7, kept by a loop that touches none.
@@ -41,7 +42,7 @@ fn context(thread: &ThreadSnapshot) -> (ContextAmd64, &[u8]) {
 
 #[test]
 fn known_values_are_found_in_their_registers() {
-    let mut fixture = Fixture::c(KNOWN_VALUES);
+    let fixture = Fixture::c(KNOWN_VALUES);
     let [tid, thread_pointer] = fixture.numbers()[..] else { panic!() };
     assert_eq!(fixture.line(), "spinning");
     let held = fixture.hold();
@@ -50,7 +51,7 @@ fn known_values_are_found_in_their_registers() {
     assert_eq!(thread.registers.context.len(), 1232);
     let (c, _) = context(thread);
     assert_eq!(c.context_flags.get(), CONTEXT_ALL);
-    let twelve_on = [c.r12, c.r13, c.r14, c.r15].map(|r| r.get());
+    let twelve_on = [c.r12, c.r13, c.r14, c.r15].map(zerocopy::U64::get);
     assert_eq!(twelve_on, [0x12, 0x13, 0x14, 0x15].map(|b| u64::from_ne_bytes([b; 8])));
     assert_eq!(c.flt_save[160 + 5 * 16..][..16], [[0x33; 8], [0x44; 8]].concat());
     assert_eq!(c.mx_csr.get(), 0x1F80);
@@ -69,7 +70,7 @@ fn known_values_are_found_in_their_registers() {
 
 #[test]
 fn the_high_half_of_ymm_stands_behind_the_context() {
-    let mut fixture = Fixture::c(KNOWN_VALUES);
+    let fixture = Fixture::c(KNOWN_VALUES);
     let tid = fixture.numbers()[0];
     assert_eq!(fixture.line(), "spinning");
     let wants = Wants { extended_state: true, ..Wants::default() };
@@ -98,4 +99,35 @@ fn the_high_half_of_ymm_stands_behind_the_context() {
     let avx = layout.components.iter().find(|c| c.0 == 2).unwrap();
     let high = &xsave[avx.1 as usize - 512..][..avx.2 as usize];
     assert_eq!(high[7 * 16..][..16], [[0x33; 8], [0x44; 8]].concat());
+}
+
+/// A 32-bit thread has the registers of its 64-bit processor, seen in its own
+/// code segment.
+#[test]
+fn a_32_bit_program_is_held_like_any_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, program) = (dir.path().join("program.c"), dir.path().join("program"));
+    let code = r#"void _start(void) { asm volatile("mov $0x12345678, %esi; 1: pause; jmp 1b"); }"#;
+    std::fs::write(&source, code).unwrap();
+    let compiled = Command::new("cc")
+        .args(["-m32", "-nostdlib", "-static", "-fno-pic", "-o"])
+        .args([&program, &source])
+        .output()
+        .unwrap();
+    // ENOEXEC: a kernel without 32-bit emulation.
+    let started =
+        compiled.status.success().then(|| Fixture::try_start(&mut Command::new(&program)));
+    let Some(Ok(fixture)) = started else {
+        eprintln!("this machine does not build or run 32-bit programs");
+        return;
+    };
+    let maps = format!("/proc/{}/maps", fixture.pid());
+    wait_until("the program", || {
+        std::fs::read_to_string(&maps).is_ok_and(|maps| maps.starts_with("08048000"))
+    });
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let held = fixture.hold();
+    let (c, _) = context(&held.snapshot().threads[0]);
+    assert_eq!((c.seg_cs.get(), c.rsi.get()), (0x23, 0x1234_5678));
+    assert!(held.snapshot().regions.iter().any(|r| r.range.contains(c.rip.get())));
 }

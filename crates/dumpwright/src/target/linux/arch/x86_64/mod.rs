@@ -68,13 +68,18 @@ fn add_flags(context: &mut ContextAmd64, flags: u32) {
     context.context_flags = (context.context_flags.get() | flags).into();
 }
 
+/// Each register is a system call, and a process can have thousands of threads.
+/// So the addresses are asked for only where DR7 switches one on; without that
+/// they mean nothing and stay 0.
 fn set_debug_registers(context: &mut ContextAmd64, tid: Tid) -> io::Result<()> {
-    context.dr0 = sys::debug_register(tid, 0)?.into();
-    context.dr1 = sys::debug_register(tid, 1)?.into();
-    context.dr2 = sys::debug_register(tid, 2)?.into();
-    context.dr3 = sys::debug_register(tid, 3)?.into();
-    context.dr6 = sys::debug_register(tid, 6)?.into();
     context.dr7 = sys::debug_register(tid, 7)?.into();
+    context.dr6 = sys::debug_register(tid, 6)?.into();
+    if context.dr7.get() != 0 {
+        context.dr0 = sys::debug_register(tid, 0)?.into();
+        context.dr1 = sys::debug_register(tid, 1)?.into();
+        context.dr2 = sys::debug_register(tid, 2)?.into();
+        context.dr3 = sys::debug_register(tid, 3)?.into();
+    }
     Ok(())
 }
 
