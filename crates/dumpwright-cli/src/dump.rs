@@ -14,13 +14,13 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `dumpwright dump`.
-pub fn run(args: DumpArgs) -> Outcome {
-    let pids = find_processes(&args)?;
-    let request = request(&args)?;
+pub fn run(args: &DumpArgs) -> Outcome {
+    let pids = find_processes(args)?;
+    let request = request(args)?;
     cancel::watch_signals();
     let mut failures = Vec::new();
     for pid in &pids {
-        match dump_one(*pid, &args, &request) {
+        match dump_one(*pid, args, &request) {
             Ok(()) => {}
             Err(failure) if pids.len() == 1 || cancel::is_cancelled() => return Err(failure),
             Err(failure) => failures.push(failure.to_string()),
@@ -87,7 +87,7 @@ fn several_found(name: &str, found: &[ProcessEntry]) -> String {
 
 /// The request that the arguments make.
 fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
-    let mut flags = args.flags.0;
+    let mut flags = args.flags.flags;
     if let Some(letters) = &args.mini {
         flags |= mini_flags(letters)?;
     }
@@ -97,20 +97,17 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
             return Err("-f and -m choose different types; give one".to_string().into());
         }
         qualifier = Qualifier::Default;
-        flags.set(
-            FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT,
-            flags.contains(FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT) || letters.contains('y'),
-        );
+        if letters.contains('y') {
+            flags |= FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT;
+        }
     }
     if let Some(letters) = &args.cab {
-        if flags.scans_partial_pages() {
-            return Err("SCAN_PARTIAL_PAGES and -b cannot be had together: with WRITE_CAB that bit means CAB_SECONDARY_ALL_IMAGES".to_string().into());
-        }
         flags |= FormatFlags::WRITE_CAB;
         if letters == "a" {
             flags |= FormatFlags::CAB_SECONDARY_FILES;
         }
     }
+    args.flags.check_shared_bit(flags.contains(FormatFlags::WRITE_CAB))?;
     if args.overwrite && flags.contains(FormatFlags::NO_OVERWRITE) {
         return Err("-o and NO_OVERWRITE contradict each other; give one".to_string().into());
     }

@@ -3,9 +3,31 @@
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use dumpwright::FormatFlags;
 
-/// The format flags that the command line names, all together.
+/// The format flags that the command line names.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct FlagArgs(pub FormatFlags);
+pub struct FlagArgs {
+    /// All together.
+    pub flags: FormatFlags,
+    /// Whether `--scan-partial-pages` is there; its flag shares a bit with
+    /// CAB_SECONDARY_ALL_IMAGES.
+    scan_partial_pages: bool,
+    /// Whether `--cab-secondary-all-images` is there.
+    all_images: bool,
+}
+
+impl FlagArgs {
+    /// The bit with two names means one thing with a CAB and another without:
+    /// an option that asks for the other meaning is refused.
+    pub fn check_shared_bit(self, cab: bool) -> Result<(), String> {
+        if cab && self.scan_partial_pages {
+            return Err("--scan-partial-pages cannot be had with a CAB: its bit means CAB_SECONDARY_ALL_IMAGES there; leave one out".into());
+        }
+        if !cab && self.all_images {
+            return Err("--cab-secondary-all-images needs a CAB (-b): without one its bit means SCAN_PARTIAL_PAGES".into());
+        }
+        Ok(())
+    }
+}
 
 const RAW: &str = "format-flags";
 const HEADING: &str = "DEBUG_FORMAT flags";
@@ -117,27 +139,15 @@ impl FromArgMatches for FlagArgs {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         for flags in matches.get_many::<FormatFlags>(RAW).into_iter().flatten() {
-            self.0 |= *flags;
+            self.flags |= *flags;
         }
         for (flag, long, _) in OPTIONS {
             if matches.get_flag(long) {
-                self.0 |= flag;
+                self.flags |= flag;
             }
         }
-        // Bit 0x1000_0000 has two names; each option keeps its own meaning.
-        let cab = self.0.contains(FormatFlags::WRITE_CAB);
-        if cab && matches.get_flag("scan-partial-pages") {
-            return Err(clap::Error::raw(
-                clap::error::ErrorKind::ArgumentConflict,
-                "--scan-partial-pages has no effect with --write-cab: the flags share a bit, which means CAB_SECONDARY_ALL_IMAGES there\n",
-            ));
-        }
-        if !cab && matches.get_flag("cab-secondary-all-images") {
-            return Err(clap::Error::raw(
-                clap::error::ErrorKind::MissingRequiredArgument,
-                "--cab-secondary-all-images needs --write-cab: the flags share a bit, which means SCAN_PARTIAL_PAGES without it\n",
-            ));
-        }
+        self.scan_partial_pages |= matches.get_flag("scan-partial-pages");
+        self.all_images |= matches.get_flag("cab-secondary-all-images");
         Ok(())
     }
 }

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Err(message) => return fail(&message, ExitCode::from(2)),
     };
     let result = match cli.command {
-        Command::Dump(args) => dump::run(*args),
+        Command::Dump(args) => dump::run(&args),
         Command::Info(args) => inspect::info(&args),
         Command::Verify(args) => inspect::verify(&args),
         Command::Demo(args) => demo::run(&args),

@@ -59,7 +59,7 @@ pub fn text(summary: &Summary) -> String {
     for note in cut(&notes) {
         line("note", note);
     }
-    line("stopped", summary.held.map_or_else(|| "never".into(), millis));
+    line("stopped", millis(summary.held));
     line("total", millis(summary.total));
     out
 }

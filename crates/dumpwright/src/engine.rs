@@ -102,7 +102,7 @@ pub fn write_dump(
             job.summary(request, &outcome)
         }
     };
-    summary.held = target.held();
+    summary.held = target.held().unwrap_or_default();
     summary.total = output.started.elapsed();
     Ok(summary)
 }

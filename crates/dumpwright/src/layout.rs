@@ -61,7 +61,7 @@ impl Layout {
         let memory_size = plan.memory.len();
         let trailer_size = soft_errors::encoded_len(&known) + HOLES_RESERVE;
         let reach = head_bound(&plan.assembly, plan.memory.ranges.len()) + memory_size;
-        let trailer_holds_known = reach + trailer_size <= u64::from(u32::MAX);
+        let trailer_holds_known = u32::try_from(reach + trailer_size).is_ok();
         let trailer_size = if trailer_holds_known { trailer_size } else { HOLES_RESERVE };
         let mut head = HeadBuilder::new(plan);
         if !trailer_holds_known {

@@ -107,10 +107,10 @@ proptest! {
             unpopulated,
             words: vec![(0x7FFF_0000_FF00, 0x60_2000)],
         };
-        let flags = FormatFlags::from_bits_truncate(bits)
+        let flags = (FormatFlags::from_bits_truncate(bits)
             - FormatFlags::USER_SMALL_FULL_AUXILIARY_STATE
             - FormatFlags::USER_SMALL_NO_IGNORE_INACCESSIBLE_MEM
-            - FormatFlags::USER_SMALL_FILTER_MEMORY
+            - FormatFlags::USER_SMALL_FILTER_MEMORY)
             | FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM;
         let mut request = DumpRequest::new("x.dmp", Qualifier::Small).flags(flags).comment("ü");
         request.extensions.max_size = max_size;

@@ -18,10 +18,10 @@ pub mod target;
 pub mod verify;
 pub mod write;
 
-#[cfg(target_os = "linux")]
-pub use engine::dump_process;
 pub use dumpwright_format as format;
 pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
+#[cfg(target_os = "linux")]
+pub use engine::dump_process;
 pub use engine::{Output, write_dump};
 pub use error::{Error, Result};
 pub use observer::{Observer, Phase};

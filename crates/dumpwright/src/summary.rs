@@ -62,9 +62,9 @@ pub struct Summary {
     pub soft_errors: usize,
     /// The soft errors.
     pub soft_error_list: Vec<SoftError>,
-    /// How long the target stood still.
-    #[serde(rename = "held_ms", serialize_with = "millis_option")]
-    pub held: Option<Duration>,
+    /// How long the target stood still; zero for one that never ran.
+    #[serde(rename = "held_ms", serialize_with = "millis")]
+    pub held: Duration,
     /// How long everything took.
     #[serde(rename = "total_ms", serialize_with = "millis")]
     pub total: Duration,
@@ -83,16 +83,6 @@ pub struct HoleReport {
 
 fn millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64() * 1000.0)
-}
-
-fn millis_option<S: Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match duration {
-        Some(duration) => millis(duration, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 impl Summary {
@@ -134,7 +124,7 @@ impl Summary {
             left_out: plan.memory.left_out.clone(),
             soft_errors: plan.soft_errors.len(),
             soft_error_list: plan.soft_errors.clone(),
-            held: None,
+            held: Duration::ZERO,
             total: Duration::ZERO,
         }
     }

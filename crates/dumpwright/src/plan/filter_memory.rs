@@ -35,11 +35,11 @@ struct StackFilter {
 
 impl Edits {
     /// The edits that the flags ask for.
-    pub(crate) fn new(context: &Context<'_>, privacy: &Privacy, stacks: &[Stack]) -> Self {
+    pub(crate) fn new(context: &Context<'_>, privacy: Privacy, stacks: &[Stack]) -> Self {
         let filter = context
             .has(FormatFlags::USER_SMALL_FILTER_MEMORY)
             .then(|| StackFilter::new(context, stacks));
-        Edits { replacements: replacements(context, *privacy), filter }
+        Edits { replacements: replacements(context, privacy), filter }
     }
 
     /// Whether nothing is changed.

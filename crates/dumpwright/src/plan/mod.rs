@@ -4,14 +4,14 @@
 //! Pure: a plan is made of a [`ProcessSnapshot`] and a [`MemorySource`], and
 //! never asks what kind of target they come from. One file per family:
 //!
-//! - [`stacks`]: thread stacks and the code around instruction pointers
-//! - [`indirect`]: INDIRECT_MEMORY
-//! - [`images`]: DATA_SEGMENTS, CODE_SEGMENTS, MODULE_HEADERS
-//! - [`whole`]: FULL_MEMORY and PRIVATE_READ_WRITE_MEMORY
-//! - [`selection`]: puts ranges together, by priority under a size budget
-//! - [`filter_memory`]: FILTER_MEMORY, and edits of memory in general
-//! - [`filter_text`]: FILTER_PATHS, FILTER_TRIAGE, NO_OPTIONAL_DATA
-//! - [`streams`]: everything that is not memory
+//! - [`stacks`] — thread stacks and the code around instruction pointers
+//! - [`indirect`] — INDIRECT_MEMORY
+//! - [`images`] — DATA_SEGMENTS, CODE_SEGMENTS, MODULE_HEADERS
+//! - [`whole`] — FULL_MEMORY and PRIVATE_READ_WRITE_MEMORY
+//! - [`selection`] — puts ranges together, by priority under a size budget
+//! - [`filter_memory`] — FILTER_MEMORY, and edits of memory in general
+//! - [`filter_text`] — FILTER_PATHS, FILTER_TRIAGE, NO_OPTIONAL_DATA
+//! - [`streams`] — everything that is not memory
 
 #![forbid(unsafe_code)]
 
@@ -203,7 +203,7 @@ pub fn plan(
     let budget = match request.extensions.max_size {
         None => None,
         Some(max) => {
-            let bare = streams::assemble(&context, request, &privacy, &stacks, &RangeSet::new());
+            let bare = streams::assemble(&context, request, privacy, &stacks, &RangeSet::new());
             Some(crate::layout::memory_budget(&bare, &soft_errors, max)?)
         }
     };
@@ -211,7 +211,7 @@ pub fn plan(
     if !left_out.is_empty() {
         minidump_type.remove(MinidumpType::WITH_FULL_MEMORY);
     }
-    let assembly = streams::assemble(&context, request, &privacy, &stacks, &set);
+    let assembly = streams::assemble(&context, request, privacy, &stacks, &set);
 
     let form = if minidump_type.contains(MinidumpType::WITH_FULL_MEMORY) || set.len() > LIST_LIMIT {
         MemoryForm::List64
@@ -238,8 +238,8 @@ pub fn plan(
         assembly,
         memory: MemoryPlan {
             zero: zero_parts(&context, &set),
-            edits: Edits::new(&context, &privacy, &stacks),
-            ranges: set.ranges().to_vec(),
+            edits: Edits::new(&context, privacy, &stacks),
+            ranges: cut_at_regions(&context, &set),
             form,
             hole_policy,
             scan_partial_pages: request.format_flags.scans_partial_pages(),
@@ -298,6 +298,15 @@ fn done_type(
     );
     done.set(MinidumpType::WITH_TOKEN_INFORMATION, context.snapshot.token.is_some());
     done
+}
+
+/// The selected memory with no range across two regions: readers (udmp-parser)
+/// look up each range's region by its start.
+fn cut_at_regions(context: &Context<'_>, set: &RangeSet) -> Vec<AddressRange> {
+    let parts = set.ranges().iter().flat_map(|range| {
+        context.regions_in(*range).map(|region| region.range.intersection(*range))
+    });
+    parts.collect()
 }
 
 /// The parts of the selected memory that were never populated and therefore

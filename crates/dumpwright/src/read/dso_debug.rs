@@ -4,9 +4,11 @@ use super::error::ReadResult;
 use super::minidump::Minidump;
 use super::wire::StreamBytes;
 use dumpwright_format::minidump::StreamType;
-use dumpwright_format::minidump::linux::{DsoDebug64, LinkMap64};
+use dumpwright_format::minidump::linux::{
+    DsoDebug64, DsoDebug64Packed, LinkMap64, LinkMap64Packed,
+};
+use zerocopy::FromBytes;
 use zerocopy::little_endian::{U32, U64};
-use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// The LinuxDsoDebug stream: the target's `r_debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,27 +48,6 @@ type DsoDebug32 = [U32; 6];
 /// `MDRawLinkMap32`, Breakpad's minidump_format.h: address, name, dynamic section.
 type LinkMap32 = [U32; 3];
 
-/// `MDRawDebug64` as Breakpad's own writer stores it: aligned as C aligns it.
-#[derive(FromBytes, KnownLayout, Immutable)]
-#[repr(C)]
-struct AlignedDsoDebug64 {
-    words: [U32; 3],
-    _padding: U32,
-    addresses: [U64; 3],
-}
-const _: () = assert!(size_of::<AlignedDsoDebug64>() == 40);
-
-/// `MDRawLinkMap64` as Breakpad's own writer stores it.
-#[derive(FromBytes, KnownLayout, Immutable)]
-#[repr(C)]
-struct AlignedLinkMap64 {
-    addr: U64,
-    name: U32,
-    _padding: U32,
-    ld: U64,
-}
-const _: () = assert!(size_of::<AlignedLinkMap64>() == 24);
-
 /// The layouts of the stream that writers use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
@@ -82,7 +63,7 @@ impl Layout {
     /// Behind the head come the 16-byte entries of a 64-bit dynamic section, so
     /// the size of the stream tells a head of 40 bytes from one of 36.
     fn of(narrow: bool, stream_size: usize) -> Layout {
-        const HEAD: usize = size_of::<AlignedDsoDebug64>();
+        const HEAD: usize = size_of::<DsoDebug64>();
         match stream_size.checked_sub(HEAD) {
             _ if narrow => Layout::Narrow,
             Some(dynamic) if dynamic % 16 == 0 => Layout::Aligned,
@@ -93,8 +74,8 @@ impl Layout {
     fn entry_size(self) -> usize {
         match self {
             Layout::Narrow => size_of::<LinkMap32>(),
-            Layout::Aligned => size_of::<AlignedLinkMap64>(),
-            Layout::Packed => size_of::<LinkMap64>(),
+            Layout::Aligned => size_of::<LinkMap64>(),
+            Layout::Packed => size_of::<LinkMap64Packed>(),
         }
     }
 
@@ -108,11 +89,12 @@ impl Layout {
                 (head([version, map, count], addresses), size_of::<DsoDebug32>())
             }
             Layout::Aligned => {
-                let d: AlignedDsoDebug64 = bytes.get(0)?;
-                (head(d.words.map(U32::get), d.addresses.map(U64::get)), size_of_val(&d))
+                let d: DsoDebug64 = bytes.get(0)?;
+                let words = [d.version, d.map, d.dso_count].map(U32::get);
+                (head(words, [d.brk, d.ldbase, d.dynamic].map(U64::get)), size_of_val(&d))
             }
             Layout::Packed => {
-                let d: DsoDebug64 = bytes.get(0)?;
+                let d: DsoDebug64Packed = bytes.get(0)?;
                 let words = [d.version, d.map, d.dso_count].map(U32::get);
                 (head(words, [d.brk, d.ldbase, d.dynamic].map(U64::get)), size_of_val(&d))
             }
@@ -127,11 +109,11 @@ impl Layout {
                 (addr.into(), name, ld.into())
             }
             Layout::Aligned => {
-                let entry = AlignedLinkMap64::read_from_bytes(entry).ok()?;
+                let entry = LinkMap64::read_from_bytes(entry).ok()?;
                 (entry.addr.get(), entry.name.get(), entry.ld.get())
             }
             Layout::Packed => {
-                let entry = LinkMap64::read_from_bytes(entry).ok()?;
+                let entry = LinkMap64Packed::read_from_bytes(entry).ok()?;
                 (entry.addr.get(), entry.name.get(), entry.ld.get())
             }
         })
@@ -185,7 +167,8 @@ mod tests {
     fn the_list_is_read_and_one_past_the_end_is_malformed() {
         let mut synth = Synth::new();
         let name = synth.string("libc.so.6");
-        let entry = LinkMap64 { addr: 1.into(), name: name.into(), ld: 2.into() };
+        let entry =
+            LinkMap64 { addr: 1.into(), name: name.into(), padding: 0.into(), ld: 2.into() };
         let mut debug = DsoDebug64::new_zeroed();
         debug.map = synth.put(entry.as_bytes()).into();
         debug.dso_count = 1.into();

@@ -52,6 +52,9 @@ pub struct Holes<'a> {
     pub unlisted_bytes: u64,
 }
 
+/// Room for the entry that sums up what is not listed.
+const SUMMARY: usize = 64;
+
 /// What is known before memory is read.
 pub(crate) fn known(plan: &DumpPlan) -> Vec<Entry> {
     let errors = plan.soft_errors.iter().cloned().map(Entry::Error);
@@ -102,8 +105,6 @@ pub(crate) fn encode(known: &[Entry], holes: Holes<'_>, size: usize) -> Vec<u8> 
     for entry in known {
         add(entry, 0);
     }
-    // Room for the entry that sums up what is not listed.
-    const SUMMARY: usize = 64;
     let fitting = holes.listed.iter().take_while(|h| add(&hole(h, true), SUMMARY)).count();
     let unlisted: u64 = holes.listed[fitting..].iter().map(|h| h.range.len()).sum();
     let bytes = unlisted + holes.unlisted_bytes;

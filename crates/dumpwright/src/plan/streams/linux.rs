@@ -20,8 +20,12 @@ pub(super) fn dso_debug(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut 
     let mut map = Section::new();
     for entry in &debug.entries {
         let name = out.string(&privacy.path(&entry.name));
-        let at =
-            map.put(&LinkMap64 { addr: entry.addr.into(), name: 0.into(), ld: entry.ld.into() });
+        let at = map.put(&LinkMap64 {
+            addr: entry.addr.into(),
+            name: 0.into(),
+            padding: 0.into(),
+            ld: entry.ld.into(),
+        });
         map.fix(at + offset_of!(LinkMap64, name), FixupKind::Rva(name));
     }
     let map = out.blob(map);
@@ -30,6 +34,7 @@ pub(super) fn dso_debug(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut 
         version: debug.version.into(),
         map: 0.into(),
         dso_count: (debug.entries.len() as u32).into(),
+        padding: 0.into(),
         brk: debug.brk.into(),
         ldbase: debug.ldbase.into(),
         dynamic: debug.dynamic.into(),

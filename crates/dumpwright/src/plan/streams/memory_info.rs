@@ -1,6 +1,10 @@
 //! MemoryInfoList: the whole address space, free ranges too.
+//!
+//! A region that is in the dump in parts has an entry for each part, so that
+//! every range of memory in the dump starts where an entry does: that is how
+//! readers of full dumps (udmp-parser) join the two.
 
-use crate::address::AddressRange;
+use crate::address::{AddressRange, RangeSet};
 use crate::plan::assembly::{Assembly, Section};
 use crate::target::{Backing, ProcessSnapshot, Protection, Region};
 use dumpwright_format::minidump::{
@@ -9,14 +13,14 @@ use dumpwright_format::minidump::{
 };
 use std::mem::size_of;
 
-pub(super) fn memory_info_list(snapshot: &ProcessSnapshot, out: &mut Assembly) {
+pub(super) fn memory_info_list(snapshot: &ProcessSnapshot, memory: &RangeSet, out: &mut Assembly) {
     let mut entries = Vec::with_capacity(snapshot.regions.len() * 2);
     let mut at = 0;
     for region in &snapshot.regions {
         if region.range.start > at {
             entries.push(free(AddressRange::new(at, region.range.start)));
         }
-        entries.push(mapped(region));
+        entries.extend(parts(region.range, memory).into_iter().map(|part| mapped(region, part)));
         at = region.range.end;
     }
     if at < snapshot.address_space_end {
@@ -47,12 +51,19 @@ fn free(range: AddressRange) -> MemoryInfo {
     }
 }
 
-fn mapped(region: &Region) -> MemoryInfo {
+/// A region's range, cut where memory in the dump starts and ends.
+fn parts(range: AddressRange, memory: &RangeSet) -> Vec<AddressRange> {
+    let mut parts: Vec<_> = memory.within(range).chain(memory.missing_from(range)).collect();
+    parts.sort_unstable();
+    parts
+}
+
+fn mapped(region: &Region, part: AddressRange) -> MemoryInfo {
     let reserved = region.protection.is_empty();
     let protect = protection(region);
     let image = matches!(region.backing, Backing::Image(_));
     MemoryInfo {
-        base_address: region.range.start.into(),
+        base_address: part.start.into(),
         allocation_base: region.allocation_base.into(),
         // Linux does not remember the first protection of a mapping. An
         // image's is what Windows says for one; others have their own.
@@ -60,7 +71,7 @@ fn mapped(region: &Region) -> MemoryInfo {
             .bits()
             .into(),
         alignment1: 0.into(),
-        region_size: region.range.len().into(),
+        region_size: part.len().into(),
         state: if reserved { MEM_RESERVE } else { MEM_COMMIT }.into(),
         protect: if reserved { 0 } else { protect.bits() }.into(),
         memory_type: match region.backing {

@@ -23,7 +23,7 @@ use dumpwright_format::minidump::StreamType;
 pub(crate) fn assemble(
     context: &Context<'_>,
     request: &DumpRequest,
-    privacy: &Privacy,
+    privacy: Privacy,
     stacks: &[Stack],
     memory: &RangeSet,
 ) -> Assembly {
@@ -34,25 +34,25 @@ pub(crate) fn assemble(
     process::misc_info(snapshot, out);
     threads::thread_list(snapshot, stacks, memory, out);
     threads::thread_names(snapshot, out);
-    modules::module_list(snapshot, *privacy, out);
+    modules::module_list(snapshot, privacy, out);
     exception::exception(snapshot, out);
     if context.has(FormatFlags::USER_SMALL_THREAD_INFO) {
         threads::thread_info_list(snapshot, out);
     }
     if context.has(FormatFlags::USER_SMALL_UNLOADED_MODULES) {
-        modules::unloaded_module_list(snapshot, *privacy, out);
+        modules::unloaded_module_list(snapshot, privacy, out);
     }
     if context.has(FormatFlags::USER_SMALL_HANDLE_DATA) {
-        handles::handle_data(snapshot, *privacy, out);
+        handles::handle_data(snapshot, privacy, out);
     }
     if context.has(FormatFlags::USER_SMALL_FULL_MEMORY_INFO) {
-        memory_info::memory_info_list(snapshot, out);
+        memory_info::memory_info_list(snapshot, memory, out);
     }
     process::token(snapshot, out);
     process::vm_counters(snapshot, out);
     system::system_memory_info(snapshot, out);
-    linux::platform_streams(snapshot, *privacy, out);
-    linux::dso_debug(snapshot, *privacy, out);
+    linux::platform_streams(snapshot, privacy, out);
+    linux::dso_debug(snapshot, privacy, out);
     if let Some(comment) = &request.comment {
         comment_streams(comment, out);
     }

@@ -119,7 +119,7 @@ mod tests {
     fn a_long_text_is_cut_before_a_surrogate_pair_and_ends_with_nul() {
         let mut field = [U16::new(0); 4];
         fill_utf16(&mut field, "ab😀");
-        assert_eq!(field.map(|u| u.get()), [u16::from(b'a'), u16::from(b'b'), 0, 0]);
+        assert_eq!(field.map(U16::get), [u16::from(b'a'), u16::from(b'b'), 0, 0]);
         fill_utf16(&mut field, "abcdef");
         assert_eq!(field[3].get(), 0);
     }

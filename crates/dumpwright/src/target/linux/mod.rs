@@ -132,7 +132,7 @@ impl LinuxProcess {
         let Held { threads, notes: stop_notes, .. } = held;
         notes.extend(stop_notes);
         let live = threads.iter().find(|t| t.stopped).ok_or(Error::ProcessEnded(pid))?.tid;
-        let proc = ProcDir { pid, live };
+        let proc = ProcDir::new(pid, live);
         let memory = LinuxMemory::open(&proc);
         let crash = find_crash(&proc, &threads);
         let threads = threads.into_iter().map(thread_snapshot).collect();

@@ -7,15 +7,12 @@
 use super::elf::Image;
 use super::elf_file::ElfFile;
 use super::images::{Found, Origin};
-use super::mapped_file::{self, MappedFiles};
-use super::maps::{Mapping, Maps};
-use super::proc_dir::ProcDir;
+use super::mapped_file::MappedFiles;
+use super::maps::Mapping;
 use super::{debug_id, unwind, version};
 use crate::address::AddressRange;
 use crate::target::{DebugId, MemorySource, ModuleSnapshot, Segment};
 use std::cell::LazyCell;
-use std::fs::File;
-use std::io;
 
 /// The name under which the field's readers know the vDSO.
 pub(super) const VDSO_NAME: &str = "linux-gate.so";
@@ -112,27 +109,6 @@ fn segments(image: &Image, page_size: u64) -> Vec<Segment> {
     }
     segments.retain(|s| !s.range.is_empty());
     segments
-}
-
-/// Opens the file that a module of a live process was mapped from, deleted or
-/// in another mount namespace or not.
-///
-/// # Errors
-/// The process is gone or has unloaded the module, the module has no file, or
-/// the file cannot be reached any more.
-pub(super) fn open_file(proc: &ProcDir, module: &ModuleSnapshot) -> io::Result<File> {
-    let (mut maps, _) = Maps::parse(&proc.read("maps")?);
-    maps.name_as_target(proc);
-    let starts = module.segments.iter().map(|s| s.range.start);
-    let mapping = std::iter::once(module.base)
-        .chain(starts)
-        .filter_map(|address| maps.at(address))
-        .find(|mapping| mapping.is_file());
-    let Some(mapping) = mapping else {
-        let message = format!("'{}' is not mapped from a file (any more)", module.path);
-        return Err(io::Error::new(io::ErrorKind::NotFound, message));
-    };
-    mapped_file::open(proc, mapping)
 }
 
 /// Whether anything identifies a module, for a note.

@@ -5,6 +5,7 @@ mod images;
 
 use super::*;
 use crate::address::AddressRange;
+use crate::target::linux::module_file::ModuleFiles;
 use crate::target::linux::testkit::{Child, compile};
 use crate::target::{Absent, Access, Backing, DebugId, Protection, Region};
 use dumpwright_format::minidump::StreamType;
@@ -370,7 +371,7 @@ fn a_process_in_a_root_of_its_own_is_described_as_it_sees_itself() {
     assert_eq!(snapshot.modules[0].path, "/inner");
     assert!(snapshot.system.description.ends_with("; Inner Linux 7"));
     assert!(stream(&snapshot, StreamType::LINUX_LSB_RELEASE).starts_with(b"PRETTY_NAME"));
-    assert!(modules::open_file(&child.proc_dir(), &snapshot.modules[0]).is_ok());
+    assert!(ModuleFiles::of(child.proc_dir()).open(&snapshot.modules[0]).is_ok());
     let environ = stream(&snapshot, StreamType::LINUX_ENVIRON);
     assert!(environ.split(|b| *b == 0).any(|entry| entry == b"A=b"));
 }
