@@ -58,7 +58,6 @@ def main():
     comment = dump.comment_w.data.rstrip("\0") if dump.comment_w else None
     threads = listed(dump.threads, "threads")
     print(json.dumps({
-        "flags": int(dump.header.Flags),
         "streams": [d.StreamType.name for d in dump.directories],
         "threads": sorted(t.ThreadId for t in threads),
         "contexts": sorted(filter(None, map(context, threads))),

@@ -5,6 +5,7 @@ use crate::support::dump::Loaded;
 use crate::support::target::Target;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
@@ -55,16 +56,15 @@ fn a_process_that_is_traced_names_its_tracer() {
     let Some(gdb) = crate::support::tools::command("gdb") else { return };
     let target = Target::fixture("threads", &["1"]);
     let mut tracer = Command::new(gdb)
-        .args(["-nx", "-q", "-p", &target.pid().to_string()])
+        .args(["-nx", "-batch", "-p", &target.pid().to_string()])
+        .args(["-ex", r"echo ATTACHED\n", "-ex", "shell read line"])
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let status = format!("/proc/{}/status", target.pid());
-    target.wait_for("is traced", |_| {
-        !fs::read_to_string(&status).unwrap().contains("TracerPid:\t0\n")
-    });
+    let said = BufReader::new(tracer.stdout.take().unwrap());
+    assert!(said.lines().any(|line| line.unwrap() == "ATTACHED"), "gdb did not attach");
     let text = refuse(&["-p", &target.pid().to_string(), "-m"]);
     assert!(text.contains(&tracer.id().to_string()), "{text}");
     drop(tracer.stdin.take());

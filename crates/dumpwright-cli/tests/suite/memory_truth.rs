@@ -138,17 +138,22 @@ fn pages_that_were_never_touched_cost_nothing() {
 }
 
 #[test]
-fn dumping_populates_nothing_in_the_target() {
+fn dumping_populates_no_anonymous_memory_in_the_target() {
     let target = Target::fixture("memory", &["{}"]);
+    // Reading a file's page in changes nothing for the process; a page of
+    // anonymous memory that nobody touched would cost it memory.
     let resident = |target: &Target| {
         let frozen = Frozen::new(target);
-        frozen.mappings().iter().map(|m| m.populated_kib).sum::<u64>()
+        let mappings = frozen.mappings();
+        let anonymous = mappings.iter().filter(|m| !m.name.contains('/'));
+        anonymous.map(|m| m.populated_kib).sum::<u64>()
     };
     let before = resident(&target);
     dump(&target, &["-ma"]);
     dump(&target, &["-mwdcpi"]);
     let after = resident(&target);
-    assert!(after <= before + 64, "{before} KiB were populated before, {after} KiB after");
+    // [vdso] may be read in.
+    assert!(after <= before + 8, "{before} KiB were populated before, {after} KiB after");
 }
 
 #[test]

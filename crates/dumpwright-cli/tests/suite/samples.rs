@@ -33,7 +33,8 @@ fn is_malformed(file: &std::path::Path) -> bool {
 fn info_describes_every_good_sample_as_the_minidump_crate_does() {
     for file in samples().iter().filter(|f| !is_malformed(f)) {
         let loaded = Loaded::read(file);
-        let run = dumpwright([OsStr::new("info"), file.as_os_str()]).ok();
+        let all = [OsStr::new("info"), OsStr::new("--all"), file.as_os_str()];
+        let run = dumpwright(all).ok();
         let text = run.text();
         for (name, _) in loaded.modules() {
             let name = name.rsplit(['/', '\\']).next().unwrap().to_owned();

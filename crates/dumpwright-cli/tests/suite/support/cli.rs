@@ -105,7 +105,7 @@ impl Written {
 
     /// Whether a soft error of the summary or the dump speaks of `text`.
     pub fn mentions(&self, text: &str) -> bool {
-        let summary = self.summary["soft_errors"].to_string();
+        let summary = self.summary["soft_error_list"].to_string();
         let stream = self.load().soft_errors();
         let text = text.to_lowercase();
         summary.to_lowercase().contains(&text) || stream.to_lowercase().contains(&text)

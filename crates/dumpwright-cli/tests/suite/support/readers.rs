@@ -42,15 +42,27 @@ fn python(script: &str, file: &Path, samples: &[(u64, u64)]) -> Option<Value> {
 /// The backtraces of all threads by LLDB from a dump.
 #[track_caller]
 pub fn lldb_traces(file: &Path) -> Option<Traces> {
+    lldb(&["-o", &format!("target create -c {}", file.display())], &[])
+}
+
+/// The backtraces of all threads by LLDB from the process itself.
+#[track_caller]
+pub fn lldb_traces_of_process(pid: u32) -> Option<Traces> {
+    lldb(&["-p", &pid.to_string()], &["-o", "detach"])
+}
+
+#[track_caller]
+fn lldb(open: &[&str], close: &[&str]) -> Option<Traces> {
     let lldb = command("lldb-19")?;
     let output = run(Command::new(lldb)
         .args(["--no-lldbinit", "-b"])
+        .args(open)
         .args(["-o", r#"settings set frame-format "FRAME ${frame.pc} ${function.name}\n""#])
-        .args(["-o", &format!("target create -c {}", file.display())])
-        .args(["-o", "thread list", "-o", "bt all"]));
+        .args(["-o", "thread list", "-o", "bt all"])
+        .args(close));
     let text = String::from_utf8_lossy(&output.stdout);
     let traces = parse_lldb(&text);
-    assert!(!traces.is_empty(), "LLDB shows no thread of {}:\n{text}", file.display());
+    assert!(!traces.is_empty(), "LLDB shows no thread by {open:?}:\n{text}");
     Some(traces)
 }
 
@@ -59,6 +71,7 @@ fn parse_lldb(text: &str) -> Traces {
     let mut ids = BTreeMap::new();
     let mut traces = Traces::new();
     let mut current = None;
+    let mut inlined_at = None;
     for line in text.lines() {
         let line = line.trim_start_matches(['*', ' ']);
         if let Some(rest) = line.strip_prefix("thread #") {
@@ -71,9 +84,13 @@ fn parse_lldb(text: &str) -> Traces {
             }
         } else if let (Some(rest), Some(tid)) = (line.strip_prefix("FRAME "), current) {
             let (pc, name) = rest.split_once(' ').unwrap_or((rest, ""));
+            // The innermost of a run of inlined functions has the frame's own
+            // address; the function that is really called comes last.
+            let pc = u64::from_str_radix(pc.trim_start_matches("0x"), 16).unwrap();
+            let pc = *inlined_at.get_or_insert(pc);
             if !name.contains("[inlined]") {
-                let pc = u64::from_str_radix(pc.trim_start_matches("0x"), 16).unwrap();
                 traces.entry(tid).or_default().push((pc, name.to_owned()));
+                inlined_at = None;
             }
         }
     }
@@ -111,28 +128,26 @@ fn gdb_thread(thread: &Value) -> (u32, Vec<Frame>) {
     (thread["tid"].as_u64().unwrap() as u32, frames)
 }
 
-/// Asserts that a dump's frames are the process's, thread by thread.
-///
-/// Frames are equal when they have the same address; or, since the debuggers
-/// place the caller of an inlined function differently, the same function by
-/// one of its names.
+/// Asserts that a dump's frames are the process's, thread by thread: the same
+/// addresses. (Names differ between debuggers where one address has several.)
 #[track_caller]
 pub fn assert_same_frames(dump: &Traces, process: &Traces) {
     let tids = |t: &Traces| t.keys().copied().collect::<Vec<_>>();
     assert_eq!(tids(dump), tids(process), "threads");
     for (tid, frames) in process {
         let seen = &dump[tid];
-        let equal = seen.len() == frames.len()
-            && seen
-                .iter()
-                .zip(frames)
-                .all(|(a, b)| a.0 == b.0 || plain_name(&a.1) == plain_name(&b.1));
-        assert!(equal, "frames of thread {tid}\n from the dump: {seen:x?}\n by GDB: {frames:x?}");
+        let equal = seen.iter().map(|f| f.0).eq(frames.iter().map(|f| f.0));
+        assert!(
+            equal,
+            "frames of thread {tid}\n of the dump: {seen:x?}\n of the process: {frames:x?}"
+        );
     }
 }
 
-/// A C library function has several names for one address.
-fn plain_name(name: &str) -> &str {
-    let name = name.split(['(', '@']).next().unwrap_or(name);
-    name.trim_start_matches('_').trim_start_matches("GI_").trim_start_matches('_')
+/// Cuts each trace to the length that it has in `other`.
+pub fn cut_to(mut traces: Traces, other: &Traces) -> Traces {
+    for (tid, frames) in &mut traces {
+        frames.truncate(other.get(tid).map_or(0, Vec::len));
+    }
+    traces
 }
