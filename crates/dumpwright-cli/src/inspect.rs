@@ -24,14 +24,12 @@ pub fn verify(args: &VerifyArgs) -> Outcome {
     let text = if args.json {
         json(&faults)?
     } else {
-        let mut text: String = faults.iter().map(|f| format!("{f}\n")).collect();
+        let mut lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         let verdict = if errors == 0 { "good" } else { "bad" };
-        text += &format!(
-            "{}: {verdict}, {errors} errors, {} warnings\n",
-            args.file.display(),
-            faults.len() - errors
-        );
-        text
+        let warnings = faults.len() - errors;
+        let file = args.file.display();
+        lines.push(format!("{file}: {verdict}, {errors} errors, {warnings} warnings\n"));
+        lines.join("\n")
     };
     print(&text)?;
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAULTS) })

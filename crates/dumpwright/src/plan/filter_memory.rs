@@ -92,7 +92,11 @@ impl StackFilter {
             .filter(|r| r.protection.contains(Protection::EXECUTE) && r.access == Access::Normal)
             .map(|r| r.range);
         let modules = context.snapshot.modules.iter().map(crate::target::ModuleSnapshot::range);
-        let keep = code.chain(modules).chain(extents.iter().map(|(e, _)| *e)).collect();
+        // A call that never returns can be the last instruction of its range;
+        // its return address is then the first one past the end.
+        let return_addresses =
+            code.chain(modules).map(|range| AddressRange::new(range.start, range.end + 1));
+        let keep = return_addresses.chain(extents.iter().map(|(e, _)| *e)).collect();
         StackFilter { stacks: extents, keep }
     }
 

@@ -211,6 +211,7 @@ pub fn plan(
     if !left_out.is_empty() {
         minidump_type.remove(MinidumpType::WITH_FULL_MEMORY);
     }
+    soft_errors.extend(left_out.iter().map(LeftOut::note));
     let assembly = streams::assemble(&context, request, privacy, &stacks, &set);
 
     let form = if minidump_type.contains(MinidumpType::WITH_FULL_MEMORY) || set.len() > LIST_LIMIT {

@@ -70,6 +70,16 @@ pub struct LeftOut {
     pub bytes: u64,
 }
 
+impl LeftOut {
+    /// As the dump records it.
+    pub(crate) fn note(&self) -> SoftError {
+        SoftError::new(
+            "size budget",
+            format!("{} bytes of {} were left out", self.bytes, self.reason),
+        )
+    }
+}
+
 /// Bytes that a range costs besides its contents: its descriptor.
 const DESCRIPTOR: u64 = 16;
 

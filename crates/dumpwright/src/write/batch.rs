@@ -141,7 +141,7 @@ mod tests {
                 prop_assert_eq!(batch.len(), batch.runs.iter().map(Run::len).sum::<usize>());
                 for run in &batch.runs {
                     for part in &run.ranges {
-                        let overlap: u64 = zero.within(*part).map(|r| r.len()).sum();
+                        let overlap: u64 = zero.within(*part).map(AddressRange::len).sum();
                         prop_assert_eq!(overlap, if run.zero { part.len() } else { 0 });
                         seen.push(*part);
                     }

@@ -5,7 +5,6 @@
 //! ```json
 //! {"subject": "thread 17", "message": "it ended before it could be stopped"}
 //! {"hole": {"start": "0x1000", "end": "0x2000", "reason": "Bad address (os error 14)", "in_file": true}}
-//! {"left_out": {"reason": "other memory", "bytes": 4096}}
 //! {"unlisted_holes": {"bytes": 4096}}
 //! {"holes_at_end_of_file": {"offset": "0x0000000123456000", "size": 4096}}
 //! ```
@@ -14,7 +13,6 @@
 //! are zero) or was left out of it.
 
 use crate::plan::DumpPlan;
-use crate::plan::selection::LeftOut;
 use crate::soft_error::{Hole, SoftError};
 use serde::Serialize;
 
@@ -27,10 +25,6 @@ pub(crate) enum Entry {
         end: String,
         reason: String,
         in_file: bool,
-    },
-    LeftOut {
-        reason: String,
-        bytes: u64,
     },
     UnlistedHoles {
         bytes: u64,
@@ -59,11 +53,7 @@ const SUMMARY: usize = 64;
 pub(crate) fn known(plan: &DumpPlan) -> Vec<Entry> {
     let errors = plan.soft_errors.iter().cloned().map(Entry::Error);
     let holes = plan.memory.holes.iter().map(|h| hole(h, false));
-    let left_out = plan.memory.left_out.iter().map(|LeftOut { reason, bytes }| Entry::LeftOut {
-        reason: reason.to_string(),
-        bytes: *bytes,
-    });
-    errors.chain(holes).chain(left_out).collect()
+    errors.chain(holes).collect()
 }
 
 fn hole(hole: &Hole, in_file: bool) -> Entry {

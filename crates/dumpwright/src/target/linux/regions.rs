@@ -225,7 +225,10 @@ fn absent(mapping: &Mapping, facts: Option<FileFacts>) -> Absent {
         Some(FileKind::Regular) => mapping.name.starts_with(b"/anon_hugepage"),
         None => mapping.name == b"/dev/zero" || mapping.name.starts_with(b"/anon_hugepage"),
     };
-    if !mapping.is_file() || (memory && !mapping.shared) { Absent::Zero } else { Absent::File }
+    // The kernel's own pages come into the page table when they are used.
+    let kernel = mapping.name == b"[vdso]";
+    let own = !mapping.is_file() && !kernel;
+    if own || (memory && !mapping.shared) { Absent::Zero } else { Absent::File }
 }
 
 /// The first address past user space: 47 bits of addresses on x86-64 unless
