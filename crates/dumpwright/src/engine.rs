@@ -96,7 +96,7 @@ pub fn write_dump(
             summary
         }
         OutputKind::File(mut file) => {
-            file.check_space(layout.file_size())?;
+            file.reserve(layout.file_size())?;
             let outcome = job.write(file.file())?;
             file.publish()?;
             job.summary(request, &outcome)

@@ -80,8 +80,9 @@ impl LeftOut {
     }
 }
 
-/// Bytes that a range costs besides its contents: its descriptor.
-const DESCRIPTOR: u64 = 16;
+/// Bytes that a range costs besides its contents: its descriptor, and at most
+/// two more entries in the MemoryInfoList, which is cut where it starts and ends.
+const DESCRIPTOR: u64 = 16 + 2 * 48;
 
 /// The ranges that a dump should hold, each with its reason.
 #[derive(Clone, Debug, Default)]
@@ -175,7 +176,7 @@ mod tests {
         selection.add(Reason::Rest, range(0x1_0000, 0x2_0000));
         selection.add(Reason::Stack, range(0x5000, 0x6000));
         selection.add(Reason::CrashStack, range(0x9000, 0xA000));
-        let (set, left_out) = selection.clone().resolve(Some(0x1000 + 16 + 0x800 + 16));
+        let (set, left_out) = selection.clone().resolve(Some(0x1000 + 0x800 + 2 * DESCRIPTOR));
         assert_eq!(set.ranges(), [range(0x5000, 0x5800), range(0x9000, 0xA000)]);
         assert_eq!(
             left_out,

@@ -5,7 +5,7 @@ use crate::plan::MemoryPlan;
 
 /// Bytes of a buffer. Small enough to stay in a processor's cache between the
 /// read and the write, large enough to make system calls cheap.
-pub const BATCH_SIZE: usize = 1 << 20;
+pub const BATCH_SIZE: usize = 1 << 19;
 
 /// Ranges that are read with one call, or a stretch that is known to be zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Writes a laid-out dump, strictly from front to back, to any [`Write`].
 //!
 //! Memory goes through a fixed number of buffers, so what the writer needs
-//! does not grow with the target: one thread reads the target while this one
+//! does not grow with the target: other threads read the target while this one
 //! writes what was read before.
 
 #![forbid(unsafe_code)]
@@ -18,11 +18,14 @@ use crate::target::{MemorySource, Region};
 use batch::{BATCH_SIZE, Batch, Batches};
 use soft_errors::Holes;
 use std::io::Write;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
-/// Buffers that circulate between reader and writer.
-const BUFFERS: usize = 4;
+/// Threads that read the target: reading costs the kernel about twice what
+/// writing to its page cache does.
+const READERS: usize = 2;
+/// Buffers that circulate between a reader and the writer.
+const BUFFERS_PER_READER: usize = 3;
 /// With less memory than this a second thread costs more than it saves.
 const PIPELINE_MIN: u64 = 8 << 20;
 /// The unit in which the remains of a bad page are looked for.
@@ -72,28 +75,58 @@ pub fn write_memory(
         return Ok(sink.outcome);
     }
     thread::scope(|scope| {
-        let (full_tx, full_rx) = mpsc::sync_channel::<(Vec<u8>, usize, Vec<Hole>)>(BUFFERS);
-        let (empty_tx, empty_rx) = mpsc::channel::<Vec<u8>>();
-        for _ in 0..BUFFERS {
-            // The receiver lives as long as this scope.
-            let _ = empty_tx.send(vec![0; BATCH_SIZE]);
-        }
-        scope.spawn(move || {
-            for batch in Batches::new(plan) {
-                // An error here means that the writer has given up.
-                let Ok(mut buffer) = empty_rx.recv() else { return };
-                let holes = fill(&batch, plan, source, &mut buffer);
-                if full_tx.send((buffer, batch.len(), holes)).is_err() {
-                    return;
-                }
-            }
-        });
-        for (buffer, len, holes) in full_rx {
+        let readers: Vec<_> = (0..READERS)
+            .map(|first| {
+                let (filled, full) = mpsc::sync_channel::<Filled>(1);
+                let (give_back, empty) = mpsc::channel::<Vec<u8>>();
+                scope.spawn(move || {
+                    let batches = Batches::new(plan).skip(first).step_by(READERS);
+                    read_batches(batches, plan, source, &empty, &filled);
+                });
+                (full, give_back)
+            })
+            .collect();
+        // The readers take turns; each is done when its channel closes.
+        for (full, give_back) in readers.iter().cycle() {
+            let Ok(Filled { buffer, len, holes }) = full.recv() else { break };
             sink.accept(&buffer[..len], holes)?;
-            let _ = empty_tx.send(buffer);
+            // Fails when the reader has read its last batch.
+            let _ = give_back.send(buffer);
         }
         Ok(sink.outcome)
     })
+}
+
+/// A batch that was read.
+struct Filled {
+    buffer: Vec<u8>,
+    len: usize,
+    holes: Vec<Hole>,
+}
+
+/// The life of a reading thread: fills buffers, its own first and then those
+/// that come back, until it is done or the writer has given up.
+fn read_batches(
+    batches: impl Iterator<Item = Batch>,
+    plan: &MemoryPlan,
+    source: &dyn MemorySource,
+    empty: &Receiver<Vec<u8>>,
+    filled: &SyncSender<Filled>,
+) {
+    let mut own = BUFFERS_PER_READER;
+    for batch in batches {
+        let mut buffer = if own > 0 {
+            own -= 1;
+            vec![0; BATCH_SIZE]
+        } else {
+            let Ok(buffer) = empty.recv() else { return };
+            buffer
+        };
+        let holes = fill(&batch, plan, source, &mut buffer);
+        if filled.send(Filled { buffer, len: batch.len(), holes }).is_err() {
+            return;
+        }
+    }
 }
 
 /// Writes what follows the memory.

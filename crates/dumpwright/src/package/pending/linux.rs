@@ -1,7 +1,7 @@
 //! Temporary files on Linux: everything is done relative to the opened folder.
 
 use super::Existing;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileType};
@@ -143,6 +143,15 @@ impl Temporary {
             self.file.set_len(now)?;
         }
         Ok(())
+    }
+
+    /// Sets space aside; the file has `bytes` bytes from here on.
+    pub(super) fn reserve(&mut self, bytes: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
+            // NFS before 4.2, FAT, some user-space file systems; or no bytes.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Makes writes that failed behind our back known. Local file systems

@@ -109,6 +109,20 @@ impl PendingFile {
         }
     }
 
+    /// Checks as [`check_space`](Self::check_space) and sets the space aside, so
+    /// that the file, which will have exactly `bytes` bytes, is written faster
+    /// and cannot run out of it. Where the file system cannot do that, it is
+    /// only checked.
+    ///
+    /// # Errors
+    /// As [`check_space`](Self::check_space).
+    pub fn reserve(&mut self, bytes: u64) -> Result<()> {
+        self.check_space(bytes)?;
+        self.temporary
+            .reserve(bytes)
+            .map_err(|e| failed("set space aside for", &self.destination, e))
+    }
+
     /// Gives the file its final name, in one step.
     ///
     /// Does not wait for the disk, except on file systems that only report

@@ -86,6 +86,12 @@ impl Temporary {
         Ok(())
     }
 
+    /// Nothing portable does.
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on Linux")]
+    pub(super) fn reserve(&mut self, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Makes writes that failed behind our back known.
     pub(super) fn settle(&mut self) -> io::Result<()> {
         self.file().sync_all()

@@ -2,8 +2,9 @@
 //! is one that can be dumped, and that it is still the same once it is stopped.
 
 use super::access;
+use super::stat::Stat;
 use super::sys;
-use super::task::{self, TaskStat, TaskStatus};
+use super::task::{self, TaskStatus};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::Pid;
@@ -42,7 +43,7 @@ impl Identity {
         // What is read from here on is about the process of the pidfd, if that
         // still lives when `is_the_same` is asked.
         let stat = check_kind(pid)?;
-        Ok(Identity { pid, pidfd, start_time: stat.start_time })
+        Ok(Identity { pid, pidfd, start_time: stat.start_ticks() })
     }
 
     /// Whether the process still lives, so that all that was read under its
@@ -53,7 +54,7 @@ impl Identity {
     pub(super) fn is_the_same(&self) -> Result<()> {
         let alive = match &self.pidfd {
             Some(pidfd) => !sys::has_ended(pidfd.as_fd()),
-            None => main_stat(self.pid).is_some_and(|stat| stat.start_time == self.start_time),
+            None => main_stat(self.pid).is_some_and(|stat| stat.start_ticks() == self.start_time),
         };
         if alive { Ok(()) } else { Err(Error::ProcessEnded(self.pid)) }
     }
@@ -107,12 +108,12 @@ fn open_pidfd(pid: Pid, notes: &mut Vec<SoftError>) -> Result<Option<OwnedFd>> {
     }
 }
 
-fn main_stat(pid: Pid) -> Option<TaskStat> {
-    TaskStat::read(pid, crate::target::Tid(pid.0))
+fn main_stat(pid: Pid) -> Option<Stat> {
+    Stat::of_thread(pid, crate::target::Tid(pid.0))
 }
 
 /// Checks that it is a process with memory; answers the `stat` of its main thread.
-fn check_kind(pid: Pid) -> Result<TaskStat> {
+fn check_kind(pid: Pid) -> Result<Stat> {
     let stat = main_stat(pid).ok_or(Error::ProcessEnded(pid))?;
     if stat.is_kernel_thread() {
         return Err(Error::KernelThread(pid));
@@ -120,7 +121,7 @@ fn check_kind(pid: Pid) -> Result<TaskStat> {
     // An exited main thread is a zombie as long as others go on.
     if stat.has_ended() {
         let tids = task::list(pid).map_err(|_| Error::ProcessEnded(pid))?;
-        let lives = |tid| TaskStat::read(pid, tid).is_some_and(|stat| !stat.has_ended());
+        let lives = |tid| Stat::of_thread(pid, tid).is_some_and(|stat| !stat.has_ended());
         if !tids.into_iter().any(lives) {
             return Err(Error::Zombie(pid));
         }

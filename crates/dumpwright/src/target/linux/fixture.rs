@@ -119,7 +119,9 @@ impl Fixture {
     pub(super) fn states(&self) -> String {
         let pid = self.pid();
         let tids = super::task::list(pid).unwrap();
-        tids.iter().filter_map(|tid| Some(super::task::TaskStat::read(pid, *tid)?.state)).collect()
+        tids.iter()
+            .filter_map(|tid| Some(super::stat::Stat::of_thread(pid, *tid)?.state()))
+            .collect()
     }
 
     /// Who traces its main thread; 0 for nobody.

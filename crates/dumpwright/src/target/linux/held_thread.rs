@@ -2,9 +2,10 @@
 
 use super::arch;
 use super::exception::SignalInfo;
+use super::stat::Stat;
 use super::stop::Stop;
 use super::sys;
-use super::task::{self, TaskStat};
+use super::task;
 use crate::target::{Pid, Registers, Tid, XstateLayout};
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub(super) fn inspect(
         .map_err(|error| format!("its registers cannot be read ({error}); it was left out"))?;
     // No user thread has a stack pointer of 0, so this costs the others nothing.
     if registers.stack_pointer == 0
-        && TaskStat::read(pid, tid).is_some_and(TaskStat::is_user_worker)
+        && Stat::of_thread(pid, tid).is_some_and(|stat| stat.is_user_worker())
     {
         return Err(WORKER.into());
     }
@@ -65,7 +66,7 @@ fn blocked_thread(
     tid: Tid,
     timeout: Duration,
 ) -> Result<(HeldThread, Option<String>), String> {
-    let state = TaskStat::read(pid, tid).map_or('?', |stat| stat.state);
+    let state = Stat::of_thread(pid, tid).map_or('?', |stat| stat.state());
     let what = format!("did not stop within {timeout:?} (state {state})");
     let Some((ip, sp)) = task::blocked_at(pid, tid) else {
         return Err(format!("{what}; it was left out"));

@@ -7,10 +7,10 @@
 //! may be used everything counts as populated, which costs time and space but
 //! loses nothing.
 //!
-//! Pages that a read mapped to the kernel's zero page count as populated: they
-//! have contents. Guard pages (`MADV_GUARD_INSTALL`, which newer C libraries
-//! put below thread stacks) look like swapped pages but have none; they are
-//! left out where the kernel tells them apart.
+//! Left out, where the kernel tells them apart, is what looks populated and has
+//! no contents of its own: pages that a read mapped to the kernel's one zero
+//! page (another debugger that looks at all memory leaves many), and guard
+//! pages (`MADV_GUARD_INSTALL`, which newer C libraries put below stacks).
 
 use super::proc_dir::ProcDir;
 use super::sys::{self, PageRegion};
@@ -22,6 +22,7 @@ use std::os::unix::fs::FileExt;
 // `PAGE_IS_*`, linux/fs.h.
 const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_SWAPPED: u64 = 1 << 4;
+const PAGE_IS_PFNZERO: u64 = 1 << 5;
 const PAGE_IS_GUARD: u64 = 1 << 8;
 
 // Bits of a pagemap entry, Documentation/admin-guide/mm/pagemap.rst.
@@ -54,9 +55,9 @@ impl Pagemap {
         }
         let pages = range.align_outward(self.page_size);
         let found = self.file.as_ref().and_then(|file| {
-            scan(file, pages, PAGE_IS_GUARD)
+            scan(file, pages, PAGE_IS_PFNZERO | PAGE_IS_GUARD)
                 // Kernels before 6.16 refuse the category.
-                .or_else(|| scan(file, pages, 0))
+                .or_else(|| scan(file, pages, PAGE_IS_PFNZERO))
                 .or_else(|| read_entries(file, pages, self.page_size))
         });
         match found {
@@ -123,6 +124,9 @@ impl Pagemap {
     pub(super) fn both_ways(&self, range: AddressRange) -> [Option<RangeSet>; 2] {
         let file = self.file.as_ref().unwrap();
         let pages = range.align_outward(self.page_size);
-        [scan(file, pages, PAGE_IS_GUARD), read_entries(file, pages, self.page_size)]
+        [
+            scan(file, pages, PAGE_IS_PFNZERO | PAGE_IS_GUARD),
+            read_entries(file, pages, self.page_size),
+        ]
     }
 }

@@ -32,19 +32,9 @@ impl ProcDir {
         PathBuf::from(format!("/proc/{}/{name}", self.live))
     }
 
-    /// Path of a file of one thread.
-    pub fn thread_path(&self, tid: Tid, name: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/task/{tid}/{name}", self.pid))
-    }
-
     /// Reads a process-wide file.
     pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         read_all(&self.path(name))
-    }
-
-    /// Reads a file of one thread.
-    pub fn read_thread(&self, tid: Tid, name: &str) -> io::Result<Vec<u8>> {
-        read_all(&self.thread_path(tid, name))
     }
 
     /// What to take off a path that `/proc` tells, to have it as the target
@@ -77,6 +67,7 @@ impl ProcDir {
 /// out about a page a call whatever the buffer, so its growth is what costs.
 fn read_all(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(16 * 1024);
-    File::open(path)?.read_to_end(&mut bytes)?;
+    // `take` hides the file, whose size would be asked for in vain.
+    File::open(path)?.take(u64::MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -1,30 +1,78 @@
 //! The one-line `/proc/<pid>/stat` and `/proc/<pid>/task/<tid>/stat` (proc(5)).
 
-/// The fields of a `stat` line after the name, which may itself hold blanks
-/// and parentheses.
+use crate::target::{Pid, Tid};
+use std::fs::File;
+use std::io::Read;
+
+/// A `stat` line. The name may itself hold blanks and parentheses.
 #[derive(Clone, Debug)]
 pub(super) struct Stat {
-    /// From field 3 on; numbers that do not parse are 0. Negative ones are
-    /// stored as two's complement.
+    name: Vec<u8>,
+    state: char,
+    /// From field 3 on; what does not parse is 0. Negative numbers are stored
+    /// as two's complement.
     fields: Vec<u64>,
 }
 
 impl Stat {
+    /// Of a thread of a process; `None` if it is gone.
+    pub fn of_thread(pid: Pid, tid: Tid) -> Option<Self> {
+        // No line is longer. There are thousands of threads: without asking
+        // for the file's size this takes one read.
+        let mut line = [0; 1024];
+        let mut file = File::open(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+        let len = file.read(&mut line).ok()?;
+        Self::parse(&line[..len])
+    }
+
     /// Parses a line; `None` if it is not one.
     pub fn parse(line: &[u8]) -> Option<Self> {
-        let after_name = line.iter().rposition(|b| *b == b')')? + 1;
-        let text = String::from_utf8_lossy(&line[after_name..]);
+        let before_name = line.iter().position(|b| *b == b'(')? + 1;
+        let after_name = line.iter().rposition(|b| *b == b')')?;
+        let name = line.get(before_name..after_name)?.to_vec();
+        let text = std::str::from_utf8(&line[after_name + 1..]).ok()?;
+        let state = text.trim_ascii_start().chars().next()?;
         let number = |s: &str| {
             s.parse::<u64>().or_else(|_| s.parse::<i64>().map(|n| n as u64)).unwrap_or_default()
         };
         let fields: Vec<u64> = text.split_ascii_whitespace().map(number).collect();
         // Up to the start time every kernel has had the fields.
-        (fields.len() >= 20).then_some(Stat { fields })
+        (fields.len() >= 20).then_some(Stat { name, state, fields })
     }
 
     /// Field `number` as proc(5) counts, from 1; at least 3.
     fn field(&self, number: usize) -> u64 {
         self.fields.get(number - 3).copied().unwrap_or_default()
+    }
+
+    /// Short name (`comm`).
+    pub fn name(&self) -> String {
+        String::from_utf8_lossy(&self.name).into_owned()
+    }
+
+    /// State letter: `R`, `S`, `D`, `T`, `t`, `Z`, `X`, …
+    pub fn state(&self) -> char {
+        self.state
+    }
+
+    /// Whether it has ended and waits to be reaped.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+
+    /// Whether it is a thread of the kernel (`PF_KTHREAD`).
+    pub fn is_kernel_thread(&self) -> bool {
+        const PF_KTHREAD: u64 = 0x0020_0000;
+        self.field(9) & PF_KTHREAD != 0
+    }
+
+    /// Whether it is a worker that the kernel runs inside a user process
+    /// (`PF_IO_WORKER`, `PF_USER_WORKER`: io_uring, vhost). Such threads have no
+    /// user registers, and some kernels refuse to trace them.
+    pub fn is_user_worker(&self) -> bool {
+        const PF_IO_WORKER: u64 = 0x10;
+        const PF_USER_WORKER: u64 = 0x4000;
+        self.field(9) & (PF_IO_WORKER | PF_USER_WORKER) != 0
     }
 
     /// Page faults that needed no I/O, and that did.
@@ -47,7 +95,7 @@ impl Stat {
         self.field(18) as i32
     }
 
-    /// Start in ticks since boot.
+    /// Start in ticks since boot; tells a process from a later one of the same id.
     pub fn start_ticks(&self) -> u64 {
         self.field(22)
     }
@@ -79,6 +127,7 @@ mod tests {
             line.extend_from_slice(format!(" {field}").as_bytes());
         }
         let stat = Stat::parse(&line).unwrap();
+        assert_eq!((stat.name().as_str(), stat.state()), ("a) R (b c", 'S'));
         assert_eq!(stat.user_ticks(), 14);
         assert_eq!(stat.start_ticks(), 22);
         assert_eq!(stat.start_stack(), 28);

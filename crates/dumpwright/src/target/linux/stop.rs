@@ -16,8 +16,9 @@
 
 use super::exception::SignalInfo;
 use super::held_thread::{HeldThread, WORKER, inspect};
+use super::stat::Stat;
 use super::sys::{self, Observed};
-use super::task::{self, TaskStat, TaskStatus};
+use super::task::{self, TaskStatus};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::{Pid, Tid, XstateLayout};
@@ -207,7 +208,7 @@ impl Stopper {
     fn failure(&self) -> Error {
         let pid = self.pid;
         if !self.tracees.is_empty() {
-            let state = TaskStat::read(pid, self.tracees[0].tid).map_or('?', |s| s.state);
+            let state = Stat::of_thread(pid, self.tracees[0].tid).map_or('?', |s| s.state());
             return Error::CannotStop { pid, seconds: self.timeout.as_secs(), state };
         }
         match &self.refused {
@@ -277,7 +278,7 @@ fn classify(pid: Pid, tid: Tid, error: io::Error) -> Refusal {
         return Refusal::Gone;
     }
     // The kernel answers EPERM to all of these.
-    match TaskStat::read(pid, tid) {
+    match Stat::of_thread(pid, tid) {
         None => return Refusal::Gone,
         Some(stat) if stat.has_ended() => return Refusal::Gone,
         Some(stat) if stat.is_user_worker() => return Refusal::Worker,
@@ -324,7 +325,7 @@ mod tests {
     }
 
     fn state(pid: Pid) -> Option<char> {
-        TaskStat::read(pid, Tid(pid.0)).map(|stat| stat.state)
+        Stat::of_thread(pid, Tid(pid.0)).map(|stat| stat.state())
     }
 
     #[test]

@@ -19,60 +19,6 @@ pub(super) fn list(pid: Pid) -> io::Result<Vec<Tid>> {
     Ok(tids)
 }
 
-/// The fields of a `stat` file that attaching needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TaskStat {
-    /// State letter: `R`, `S`, `D`, `T`, `t`, `Z`, `X`, …
-    pub(super) state: char,
-    /// Parent of the process.
-    pub(super) parent: Pid,
-    /// `PF_*` flags.
-    flags: u32,
-    /// Start time in clock ticks; tells a process from a later one of the same id.
-    pub(super) start_time: u64,
-}
-
-impl TaskStat {
-    /// Of a thread of a process.
-    pub(super) fn read(pid: Pid, tid: Tid) -> Option<Self> {
-        let text = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
-        Self::parse(&String::from_utf8_lossy(&text))
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        // The name in parentheses can hold anything, parentheses too.
-        let (_, rest) = text.rsplit_once(')')?;
-        let mut fields = rest.split_ascii_whitespace();
-        // Counted from field 3 of proc(5).
-        Some(TaskStat {
-            state: fields.next()?.chars().next()?,
-            parent: Pid(fields.next()?.parse().ok()?),
-            flags: fields.nth(4)?.parse().ok()?,
-            start_time: fields.nth(12)?.parse().ok()?,
-        })
-    }
-
-    /// Whether it has ended and waits to be reaped.
-    pub(super) fn has_ended(self) -> bool {
-        matches!(self.state, 'Z' | 'X' | 'x')
-    }
-
-    /// Whether it is a thread of the kernel (`PF_KTHREAD`).
-    pub(super) fn is_kernel_thread(self) -> bool {
-        const PF_KTHREAD: u32 = 0x0020_0000;
-        self.flags & PF_KTHREAD != 0
-    }
-
-    /// Whether it is a worker that the kernel runs inside a user process
-    /// (`PF_IO_WORKER`, `PF_USER_WORKER`: io_uring, vhost). Such threads have no
-    /// user registers, and some kernels refuse to trace them.
-    pub(super) fn is_user_worker(self) -> bool {
-        const PF_IO_WORKER: u32 = 0x10;
-        const PF_USER_WORKER: u32 = 0x4000;
-        self.flags & (PF_IO_WORKER | PF_USER_WORKER) != 0
-    }
-}
-
 /// The text of a `status` file.
 pub(super) struct TaskStatus(String);
 
@@ -115,14 +61,6 @@ fn parse_blocked_at(text: &str) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_full_of_parentheses_does_not_shift_the_fields() {
-        let text = "42 (a) R (b) 1) D 7 1 1 0 -1 4194624 0 0 0 0 0 0 0 0 20 0 1 0 98765 0 0";
-        let stat = TaskStat::parse(text).unwrap();
-        assert_eq!((stat.state, stat.parent, stat.start_time), ('D', Pid(7), 98765));
-        assert!(!stat.is_kernel_thread() && !stat.is_user_worker() && !stat.has_ended());
-    }
 
     #[test]
     fn a_blocked_thread_tells_where_it_is_and_a_running_one_does_not() {

@@ -39,17 +39,13 @@ impl ThreadDescriber<'_> {
     /// registers and thread pointer already.
     pub fn describe(&self, thread: &mut ThreadSnapshot, notes: &mut Vec<SoftError>) {
         let tid = thread.tid;
-        match self.proc.read_thread(tid, "comm") {
-            Ok(name) => {
-                let name = name.strip_suffix(b"\n").unwrap_or(&name);
-                thread.name = String::from_utf8_lossy(name).into_owned();
-            }
-            Err(error) => note(notes, tid, &format!("has no name that could be read: {error}")),
-        }
-        let stat = self.proc.read_thread(tid, "stat").ok().and_then(|line| Stat::parse(&line));
+        let stat = Stat::of_thread(self.proc.pid, tid);
         match &stat {
-            Some(stat) => thread.priority = stat.priority(),
-            None => note(notes, tid, "has no times and no priority that could be read"),
+            Some(stat) => {
+                thread.name = stat.name();
+                thread.priority = stat.priority();
+            }
+            None => note(notes, tid, "has no name, priority and times that could be read"),
         }
         if self.wants.thread_info {
             thread.info = stat.map(|stat| self.times(tid, &stat, notes));

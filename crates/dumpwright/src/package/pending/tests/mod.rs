@@ -135,6 +135,7 @@ fn the_portable_way_keeps_the_same_promises() {
     assert!(portable::Folder::open(&path).is_err());
     let mut temporary = create();
     temporary.check_size(1).unwrap();
+    temporary.reserve(1).unwrap();
     assert_eq!(temporary.free_space().unwrap(), None);
     assert_eq!(temporary.name(), "a.dmp");
     assert!(temporary.folder().kind_of("x".as_ref()).is_ok());

@@ -173,14 +173,12 @@ fn untouched_reserve_costs_nothing_and_touched_pages_are_found() {
     let began = Instant::now();
     let found = held.memory().populated(AddressRange::with_len(base, 1 << 40));
     assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
-    assert_eq!(
-        found,
-        [
-            AddressRange::with_len(base + 5 * page, 2 * page),
-            AddressRange::with_len(base + (1 << 39), page),
-            AddressRange::with_len(base + (1 << 40) - page, page),
-        ]
-    );
+    // The last page was only read: it is the kernel's one page of zeros.
+    let written = [
+        AddressRange::with_len(base + 5 * page, 2 * page),
+        AddressRange::with_len(base + (1 << 39), page),
+    ];
+    assert_eq!(found, written);
     assert_eq!(resident(&fixture), before);
     // Cut to the range, also inside a page.
     let cut = AddressRange::new(base + 5 * page + 16, base + 6 * page - 16);
