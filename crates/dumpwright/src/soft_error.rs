@@ -29,6 +29,21 @@ pub struct Hole {
     pub reason: HoleReason,
 }
 
+impl Hole {
+    /// Adds this hole to a list, as part of the last one where it goes on there.
+    pub fn add_to(self, holes: &mut Vec<Hole>) {
+        match holes.last_mut() {
+            Some(last) if self.continues(last) => last.range.end = self.range.end,
+            _ => holes.push(self),
+        }
+    }
+
+    /// Whether it begins where `last` ends, for the same reason.
+    pub fn continues(&self, last: &Hole) -> bool {
+        last.range.end == self.range.start && last.reason == self.reason
+    }
+}
+
 /// Why memory could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -55,5 +70,21 @@ impl std::fmt::Display for HoleReason {
             HoleReason::UserFault => f.write_str("the pages wait for a user-space pager"),
             HoleReason::NotInSource => f.write_str("the source does not hold it"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holes_that_touch_become_one_and_others_stay_apart() {
+        let mut holes = Vec::new();
+        for (start, end, errno) in [(0, 10, 5), (10, 20, 5), (20, 30, 14), (40, 50, 14)] {
+            let range = AddressRange::new(start, end);
+            Hole { range, reason: HoleReason::Errno(errno) }.add_to(&mut holes);
+        }
+        let found: Vec<_> = holes.iter().map(|h| (h.range.start, h.range.end)).collect();
+        assert_eq!(found, [(0, 20), (20, 30), (40, 50)]);
     }
 }

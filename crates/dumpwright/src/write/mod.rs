@@ -9,6 +9,7 @@
 mod batch;
 pub mod soft_errors;
 
+use crate::address::AddressRange;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::observer::{Observer, Phase};
@@ -173,13 +174,11 @@ impl Sink<'_> {
 
     fn record(&mut self, hole: Hole) {
         let holes = &mut self.outcome.holes;
-        let full = holes.len() >= MAX_HOLES;
-        match holes.last_mut() {
-            Some(last) if last.range.end == hole.range.start && last.reason == hole.reason => {
-                last.range.end = hole.range.end;
-            }
-            _ if full => self.outcome.unlisted_hole_bytes += hole.range.len(),
-            _ => holes.push(hole),
+        let goes_on = holes.last().is_some_and(|last| hole.continues(last));
+        if goes_on || holes.len() < MAX_HOLES {
+            hole.add_to(holes);
+        } else {
+            self.outcome.unlisted_hole_bytes += hole.range.len();
         }
     }
 
@@ -235,34 +234,22 @@ fn scan_partial(
     source: &dyn MemorySource,
     bytes: &mut [u8],
 ) -> Vec<Hole> {
-    let mut remaining: Vec<Hole> = Vec::new();
+    let mut remaining = Vec::new();
     for hole in bad {
         let mut at = hole.range.start;
         while at < hole.range.end {
             let end = (at + PARTIAL_UNIT).min(hole.range.end);
-            let unit = crate::address::AddressRange::new(at, end);
+            let unit = AddressRange::new(at, end);
+            let mut unread = Vec::new();
             if let Some(offset) = run.offset_of(at) {
-                source.read(
-                    &[unit],
-                    &mut bytes[offset..offset + unit.len() as usize],
-                    &mut remaining,
-                );
+                let bytes = &mut bytes[offset..offset + unit.len() as usize];
+                source.read(&[unit], bytes, &mut unread);
+            }
+            for hole in unread {
+                hole.add_to(&mut remaining);
             }
             at = end;
         }
     }
-    merge_adjacent(remaining)
-}
-
-fn merge_adjacent(holes: Vec<Hole>) -> Vec<Hole> {
-    let mut merged: Vec<Hole> = Vec::with_capacity(holes.len());
-    for hole in holes {
-        match merged.last_mut() {
-            Some(last) if last.range.end == hole.range.start && last.reason == hole.reason => {
-                last.range.end = hole.range.end;
-            }
-            _ => merged.push(hole),
-        }
-    }
-    merged
+    remaining
 }

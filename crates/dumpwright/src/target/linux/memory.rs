@@ -136,7 +136,7 @@ impl MemorySource for LinuxMemory {
             let copied = match self.read_page(part, &mut out[..len], errno) {
                 Ok(copied) => copied,
                 Err(errno) => {
-                    add_hole(holes, part, HoleReason::Errno(errno));
+                    Hole { range: part, reason: HoleReason::Errno(errno) }.add_to(holes);
                     len
                 }
             };
@@ -153,16 +153,6 @@ impl MemorySource for LinuxMemory {
 /// `io::Error` cannot be cloned; its number can.
 fn duplicate(error: &io::Error) -> io::Error {
     io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO))
-}
-
-/// Adds a hole, as part of the last one where it goes on there.
-fn add_hole(holes: &mut Vec<Hole>, range: AddressRange, reason: HoleReason) {
-    match holes.last_mut() {
-        Some(last) if last.range.end == range.start && last.reason == reason => {
-            last.range.end = range.end;
-        }
-        _ => holes.push(Hole { range, reason }),
-    }
 }
 
 /// A place in a list of ranges that are read back to back.
@@ -268,17 +258,6 @@ mod tests {
         let ranges = ranges(&[(0, MAX_CALL as u64 - 5), (1 << 40, 1 << 41), (1 << 50, 1 << 51)]);
         let mut pieces = [RemotePiece::EMPTY; 4];
         assert_eq!(Cursor::new(&ranges).pieces(&mut pieces), (2, MAX_CALL));
-    }
-
-    #[test]
-    fn holes_that_touch_become_one_and_others_stay_apart() {
-        let mut holes = Vec::new();
-        add_hole(&mut holes, AddressRange::new(0, 10), HoleReason::Errno(5));
-        add_hole(&mut holes, AddressRange::new(10, 20), HoleReason::Errno(5));
-        add_hole(&mut holes, AddressRange::new(20, 30), HoleReason::Errno(14));
-        add_hole(&mut holes, AddressRange::new(40, 50), HoleReason::Errno(14));
-        let found: Vec<_> = holes.iter().map(|h| (h.range.start, h.range.end)).collect();
-        assert_eq!(found, [(0, 20), (20, 30), (40, 50)]);
     }
 
     #[test]
