@@ -4,8 +4,9 @@ use super::*;
 use crate::address::RangeSet;
 use crate::plan::plan;
 use crate::request::DumpRequest;
+use crate::soft_error::Hole;
 use crate::synthetic::{SyntheticMemory, region, snapshot, thread};
-use crate::target::ProcessSnapshot;
+use crate::target::{MemorySource, ProcessSnapshot};
 use crate::write::{finish, write_memory};
 use dumpwright_format::{FormatFlags, Qualifier};
 use proptest::prelude::*;
@@ -222,4 +223,62 @@ fn a_dump_past_4_gib_has_every_pointer_in_reach() {
     assert_eq!(out.tail.len() as u64, pointer["size"].as_u64().unwrap());
     let holes: Vec<serde_json::Value> = serde_json::from_slice(&out.tail).unwrap();
     assert_eq!(holes[0]["hole"]["start"], "0x601000");
+}
+
+/// As a kernel reads: a page with anything unreadable in the part of it that
+/// is asked for gives nothing of that part.
+struct WholePages(SyntheticMemory);
+
+impl MemorySource for WholePages {
+    fn read(&self, ranges: &[AddressRange], buf: &mut [u8], holes: &mut Vec<Hole>) {
+        let mut rest = buf;
+        for range in ranges {
+            let mut at = range.start;
+            while at < range.end {
+                let part = AddressRange::new(at, ((at & !0xFFF) + 0x1000).min(range.end));
+                let (bytes, after) = rest.split_at_mut(part.len() as usize);
+                let mut bad = Vec::new();
+                self.0.read(&[part], bytes, &mut bad);
+                if let Some(hole) = bad.first() {
+                    bytes.fill(0);
+                    Hole { range: part, reason: hole.reason }.add_to(holes);
+                }
+                (rest, at) = (after, part.end);
+            }
+        }
+    }
+
+    fn populated(&self, range: AddressRange) -> Vec<AddressRange> {
+        self.0.populated(range)
+    }
+}
+
+#[test]
+fn partial_pages_are_kept_when_asked_for_and_only_then() {
+    let snapshot = snapshot();
+    let bad = AddressRange::new(0x60_1400, 0x60_1600);
+    let memory = WholePages(SyntheticMemory {
+        unreadable: [bad].into_iter().collect(),
+        ..SyntheticMemory::default()
+    });
+    for (flags, hole) in [
+        (FormatFlags::empty(), AddressRange::new(0x60_1000, 0x60_2000)),
+        (FormatFlags::USER_SMALL_SCAN_PARTIAL_PAGES, bad),
+    ] {
+        let request = DumpRequest::new("x.dmp", Qualifier::Small)
+            .flags(flags | FormatFlags::USER_SMALL_PRIVATE_READ_WRITE_MEMORY);
+        let plan = plan(&snapshot, &memory, &request).unwrap();
+        let layout = Layout::new(&plan, 0).unwrap();
+        let mut out = Vec::new();
+        let outcome =
+            write_memory(&layout, &plan.memory, &snapshot.regions, &memory, &mut out, &()).unwrap();
+        assert_eq!(outcome.holes.iter().map(|h| h.range).collect::<Vec<_>>(), [hole]);
+        let (start, at, _) =
+            memory_ranges(&out).into_iter().find(|(start, ..)| *start == 0x60_0000).unwrap();
+        for address in 0x60_1000..0x60_2000 {
+            let byte = out[(at + address - start) as usize];
+            let expected = if hole.contains(address) { 0 } else { memory.0.byte(address) };
+            assert_eq!(byte, expected, "{flags:?} at {address:#x}");
+        }
+    }
 }
