@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 /// Exit code of `verify` when it found faults.
 pub const FAULTS: u8 = 3;
-const INTERRUPTED: u8 = 130;
+/// Exit code of a dump that a signal stopped.
+pub const INTERRUPTED: u8 = 130;
 
 /// Why a command failed.
 #[derive(Debug)]

@@ -125,8 +125,7 @@ impl StackFilter {
 fn replacements(context: &Context<'_>, privacy: Privacy) -> Vec<(u64, Vec<u8>)> {
     let mut replacements = Vec::new();
     let mut replace = |range: AddressRange, change: &dyn Fn(&[u8]) -> Vec<u8>| {
-        let mut bytes = vec![0; range.len() as usize];
-        context.memory.read(&[range], &mut bytes, &mut Vec::new());
+        let bytes = context.read(range);
         let changed = change(&bytes);
         if changed != bytes {
             replacements.push((range.start, changed));

@@ -28,7 +28,7 @@ pub mod whole;
 use crate::address::{AddressRange, RangeSet};
 use crate::error::Result;
 use crate::request::DumpRequest;
-use crate::soft_error::{Hole, SoftError};
+use crate::soft_error::{Hole, HoleReason, SoftError};
 use crate::target::{Absent, Access, Architecture, Backing, MemorySource, ProcessSnapshot, Region};
 use assembly::Assembly;
 use dumpwright_format::{FormatFlags, MinidumpType};
@@ -151,6 +151,38 @@ impl Context<'_> {
         regions[first..].iter().take_while(move |r| r.range.start < range.end)
     }
 
+    /// Reads `range` as far as that can be done without waiting for a
+    /// user-space pager, which may be the process that stands still; the rest
+    /// is zero.
+    pub fn read(&self, range: AddressRange) -> Vec<u8> {
+        let mut bytes = vec![0; range.len() as usize];
+        for region in self.regions_in(range) {
+            let part = region.range.intersection(range);
+            let parts = match region.absent {
+                Absent::Unknown => self.memory.populated(part),
+                Absent::Zero | Absent::File => vec![part],
+            };
+            for part in parts {
+                let at = (part.start - range.start) as usize;
+                let bytes = &mut bytes[at..at + part.len() as usize];
+                self.memory.read(&[part], bytes, &mut Vec::new());
+            }
+        }
+        bytes
+    }
+
+    /// The parts of `set` that only a user-space pager could supply.
+    fn waiting_for_a_pager(&self, set: &RangeSet) -> RangeSet {
+        let regions = self.snapshot.regions.iter().filter(|r| r.absent == Absent::Unknown);
+        let parts = regions.flat_map(|region| set.within(region.range));
+        parts
+            .flat_map(|part| {
+                let populated: RangeSet = self.memory.populated(part).into_iter().collect();
+                populated.missing_from(part)
+            })
+            .collect()
+    }
+
     /// The parts of `range` that the dump may hold: of readable regions, and
     /// backed by something.
     pub fn readable_parts(&self, range: AddressRange) -> Vec<AddressRange> {
@@ -208,6 +240,10 @@ pub fn plan(
         }
     };
     let (set, left_out) = selection.resolve(budget);
+    let waiting = context.waiting_for_a_pager(&set);
+    let set = set.difference(&waiting);
+    let reason = HoleReason::UserFault;
+    holes.extend(waiting.ranges().iter().map(|range| Hole { range: *range, reason }));
     if !left_out.is_empty() {
         minidump_type.remove(MinidumpType::WITH_FULL_MEMORY);
     }

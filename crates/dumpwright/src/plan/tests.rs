@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::error::Error;
-use crate::soft_error::HoleReason;
+
 use crate::synthetic::{SyntheticMemory, region, snapshot, thread};
 use crate::target::{ExceptionSnapshot, InitialStack, Tid};
 use dumpwright_format::Qualifier;
@@ -167,6 +167,42 @@ fn indirect_memory_takes_the_window_around_each_pointer() {
     assert!(holds(&plan, target - indirect::BEFORE) && holds(&plan, target + indirect::AFTER - 1));
     assert!(!holds(&plan, target + indirect::AFTER + 16));
     assert!(!holds(&plan, 0x40_4100), "images are not indirect memory");
+}
+
+/// Memory that would wait for ever if a page without contents were read.
+struct Paged(SyntheticMemory);
+
+impl MemorySource for Paged {
+    fn read(&self, ranges: &[AddressRange], buf: &mut [u8], holes: &mut Vec<Hole>) {
+        for range in ranges {
+            assert!(self.0.unpopulated.within(*range).next().is_none(), "{range} would block");
+        }
+        self.0.read(ranges, buf, holes);
+    }
+
+    fn populated(&self, range: AddressRange) -> Vec<AddressRange> {
+        self.0.populated(range)
+    }
+}
+
+#[test]
+fn nothing_is_read_that_a_user_space_pager_would_have_to_supply() {
+    let mut snapshot = snapshot();
+    snapshot.regions[2].absent = Absent::Unknown;
+    // The thread runs on a stack in that memory, whose upper part is not there.
+    snapshot.threads[0] = thread(100, HEAP.start + 0x1000, 0x40_1000);
+    let missing = AddressRange::new(HEAP.start + 0x4000, HEAP.end);
+    let memory = Paged(SyntheticMemory {
+        unpopulated: [missing].into_iter().collect(),
+        words: vec![(HEAP.start + 0x1100, missing.start + 0x800)],
+        ..SyntheticMemory::default()
+    });
+    let flags = FormatFlags::USER_SMALL_INDIRECT_MEMORY | FormatFlags::USER_SMALL_FULL_MEMORY;
+    let mut request = small(flags);
+    request.extensions.memory = vec![HEAP];
+    let plan = plan(&snapshot, &memory, &request).unwrap();
+    assert!(holds(&plan, missing.start - 1) && !holds(&plan, missing.start));
+    assert_eq!(plan.memory.holes, [Hole { range: missing, reason: HoleReason::UserFault }]);
 }
 
 #[test]
