@@ -78,6 +78,21 @@ fn assert_disjoint(mut ranges: Vec<(u64, u64)>, file_size: u64) {
     assert!(ranges.last().is_none_or(|(at, len)| at + len <= file_size));
 }
 
+const MAIN_STACK: AddressRange = AddressRange { start: 0x7FFF_0000_0000, end: 0x7FFF_0001_0000 };
+/// Words on live stacks that FILTER_MEMORY keeps: the address of code, and of
+/// stacks.
+const KEPT: [(u64, u64); 3] = [
+    (MAIN_STACK.start + 0x9000, 0x40_1500),
+    (MAIN_STACK.start + 0x9010, MAIN_STACK.start + 0x9800),
+    (MAIN_STACK.end - 8, MAIN_STACK.end - 0x100),
+];
+/// Where the address of code lies below the stack pointer.
+const DEAD: [u64; 2] = [MAIN_STACK.start, MAIN_STACK.start + 0x7F00];
+
+fn worker_stack(i: u32) -> u64 {
+    0x7F00_0000_0000 + u64::from(i) * 0x10_0000
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
@@ -90,7 +105,7 @@ proptest! {
     ) {
         let mut snapshot = snapshot();
         for i in 1..threads {
-            let base = 0x7F00_0000_0000 + u64::from(i) * 0x10_0000;
+            let base = worker_stack(i);
             snapshot.regions.insert(4, region(base, base + 0x4000));
             let mut thread = thread(100 + i, base + 0x1230, 0x40_2000 + u64::from(i) * 7);
             thread.thread_pointer = base + 0x3000;
@@ -106,12 +121,15 @@ proptest! {
         let memory = SyntheticMemory {
             unreadable: pages(holes).difference(&unpopulated),
             unpopulated,
-            words: vec![(0x7FFF_0000_FF00, 0x60_2000)],
+            words: [(MAIN_STACK.start + 0xFF00, 0x60_2000)]
+                .into_iter()
+                .chain(KEPT)
+                .chain(DEAD.map(|at| (at, 0x40_1500)))
+                .collect(),
         };
         let flags = (FormatFlags::from_bits_truncate(bits)
             - FormatFlags::USER_SMALL_FULL_AUXILIARY_STATE
-            - FormatFlags::USER_SMALL_NO_IGNORE_INACCESSIBLE_MEM
-            - FormatFlags::USER_SMALL_FILTER_MEMORY)
+            - FormatFlags::USER_SMALL_NO_IGNORE_INACCESSIBLE_MEM)
             | FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM;
         let mut request = DumpRequest::new("x.dmp", Qualifier::Small).flags(flags).comment("ü");
         request.extensions.max_size = max_size;
@@ -132,6 +150,19 @@ proptest! {
         addresses.sort_unstable();
         assert_disjoint(addresses, u64::MAX);
 
+        let filtered = flags.contains(FormatFlags::USER_SMALL_FILTER_MEMORY);
+        let stacks: RangeSet = [MAIN_STACK]
+            .into_iter()
+            .chain((1..threads).map(|i| AddressRange::with_len(worker_stack(i), 0x4000)))
+            .collect();
+        let truth = |address: u64| {
+            let kept = KEPT.iter().any(|(at, _)| *at == address & !7);
+            if filtered && stacks.find(address).is_some() && !kept {
+                0
+            } else {
+                memory.byte(address)
+            }
+        };
         let mut bad = RangeSet::new();
         for (start, at, len) in ranges {
             for offset in 0..len {
@@ -141,7 +172,7 @@ proptest! {
                     prop_assert_eq!(byte, 0);
                     bad.insert(AddressRange::with_len(address, 1));
                 } else {
-                    prop_assert_eq!(byte, memory.byte(address), "at {:#x}", address);
+                    prop_assert_eq!(byte, truth(address), "at {:#x}", address);
                 }
             }
         }

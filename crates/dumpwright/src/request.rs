@@ -156,6 +156,13 @@ impl DumpRequest {
                 "an extra memory range is empty; give a length of at least one byte".into(),
             ));
         }
+        if self.extensions.token
+            && self.content_flags().contains(FormatFlags::USER_SMALL_FILTER_TRIAGE)
+        {
+            return Err(Error::InvalidRequest(
+                "the token stream (--token) is made of the user and group ids that USER_SMALL_FILTER_TRIAGE drops; leave one of them out".into(),
+            ));
+        }
         let exception = &self.extensions.exception;
         if exception.pointers.is_some()
             && (exception.context.is_some() || exception.record.is_some())

@@ -249,6 +249,20 @@ fn assert_unwind_table(
     let relative = i64::from(u32_at(&bytes, 4) as i32);
     let frames = at.wrapping_add(4).wrapping_add_signed(relative);
     assert!(loaded.bytes_at(frames, 64).is_some(), "{name}: no .eh_frame at {frames:#x}");
+    // DW_EH_PE_udata4, and DW_EH_PE_datarel | sdata4: the search table. Each
+    // entry's description, and the common one that it points back to.
+    assert_eq!(bytes[2..4], [0x03, 0x3b], "{name}: encoding of the search table");
+    let count = u32_at(&bytes, 8) as usize;
+    for entry in bytes[12..].chunks_exact(8).take(count) {
+        let fde = at.wrapping_add_signed(i64::from(u32_at(entry, 4) as i32));
+        let whole = |at: u64| {
+            let length = u32_at(&loaded.bytes_at(at, 4)?, 0);
+            loaded.bytes_at(at, 4 + u64::from(length))
+        };
+        let bytes = whole(fde).unwrap_or_else(|| panic!("{name}: no FDE at {fde:#x}"));
+        let cie = fde + 4 - u64::from(u32_at(&bytes, 4));
+        assert!(whole(cie).is_some(), "{name}: no CIE at {cie:#x}");
+    }
 }
 
 #[test]

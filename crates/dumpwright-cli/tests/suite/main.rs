@@ -12,6 +12,7 @@ mod command_line;
 mod dot_dump_letters;
 mod every_flag;
 mod exceptions;
+mod extended_state;
 mod files_and_cab;
 mod handles;
 mod memory_truth;

@@ -1,6 +1,7 @@
 //! Filters: what must be nowhere in the file, searched for in all of it.
 
-use crate::support::cli::{Written, dump};
+use crate::support::cli::{Written, command, dump, run};
+use crate::support::compile::{Kind, fixture};
 use crate::support::dump::{Loaded, Memory, stream};
 use crate::support::frozen::Frozen;
 use crate::support::processor::{file_name, traces};
@@ -15,10 +16,13 @@ const VALUE: &str = "EnvironmentCanary-5028461937";
 
 /// The canary fixture with secrets in its arguments and environment too.
 fn secretive() -> Target {
-    let program =
-        crate::support::compile::fixture("canary", crate::support::compile::Kind::Program);
-    let mut command = Command::new(program);
-    command.arg(ARGUMENT).env(VARIABLE, VALUE);
+    with_secrets("canary", &[])
+}
+
+/// A fixture with secrets in its arguments and environment.
+fn with_secrets(name: &str, arguments: &[&str]) -> Target {
+    let mut command = Command::new(fixture(name, Kind::Program));
+    command.args(arguments).arg(ARGUMENT).env(VARIABLE, VALUE);
     Target::command(command)
 }
 
@@ -83,6 +87,29 @@ fn filter_memory_leaves_no_canary_anywhere_in_the_file() {
     // in the dump, the stacks are filtered all the same.
     let loaded = dump(&target, &["-mri"]).load();
     assert_no_secret_on_stacks(&target, &loaded, &["heap"]);
+}
+
+#[test]
+fn filter_memory_finds_secrets_on_every_kind_of_stack() {
+    for arguments in [&[][..], &["main-exits"]] {
+        let target = Target::fixture("hideouts", arguments);
+        let kinds = target.ready["secrets"].as_array().unwrap().len();
+        assert!(kinds >= 11, "{kinds} hideouts");
+        for option in ["-mr", "-mrf", "-mrw", "-mri", "-mrp", "-mrd", "-mry"] {
+            eprintln!("{arguments:?} {option}");
+            assert_no_secret_on_stacks(&target, &dump(&target, &[option]).load(), &[]);
+        }
+    }
+}
+
+#[test]
+fn filter_memory_keeps_the_traces_of_foreign_stacks() {
+    let target = Target::fixture("hideouts", &[]);
+    let _frozen = Frozen::new(&target);
+    for (plain, filtered) in [("-m", "-mr"), ("-mf", "-mfr")] {
+        let before = traces(&dump(&target, &[plain]).load());
+        assert_eq!(before, traces(&dump(&target, &[filtered]).load()), "{filtered}");
+    }
 }
 
 #[test]
@@ -155,6 +182,42 @@ fn filter_paths_cuts_the_names_of_handles_too() {
 }
 
 #[test]
+fn filter_paths_leaves_no_part_of_a_folder_with_spaces_or_brackets() {
+    let mut command = Command::new(fixture("canary", Kind::Program));
+    command
+        .args(["--file=/srv/Canary1 x/My Canary2/y (Canary3)/file", "/Canary4 a/b /Canary5/c d/e"]);
+    command.env("FOLDER", "/home/Canary6 Canary7/Canary8 z/name");
+    let target = Target::command(command);
+    let loaded = dump(&target, &["-mRh"]).load();
+    for number in 1..=8 {
+        assert_no_text(&loaded, &format!("Canary{number}"));
+    }
+    let arguments = loaded.raw(stream::CMD_LINE).unwrap();
+    assert!(find(arguments, b"\0--file=file\0b e\0").is_some());
+}
+
+#[test]
+fn filters_know_arguments_that_a_program_has_moved() {
+    for place in ["page", "everywhere"] {
+        let target = with_secrets("moved_arguments", &[place, "--file=/srv/FolderCanary/x"]);
+        if target.ready["moved"] != true {
+            eprintln!("SKIPPED: moved arguments: the kernel has no PR_SET_MM_MAP");
+            return;
+        }
+        assert!(find_text(&dump(&target, &["-m"]).load(), ARGUMENT).is_some());
+        for option in ["--filter-triage", "--no-optional-data"] {
+            let loaded = dump(&target, &["-mh", option]).load();
+            for text in [ARGUMENT, VALUE, VARIABLE, "FolderCanary", "titles"] {
+                assert_no_text(&loaded, text);
+            }
+        }
+        let loaded = dump(&target, &["-mRh"]).load();
+        assert_no_text(&loaded, "FolderCanary");
+        assert_no_text(&loaded, "titles");
+    }
+}
+
+#[test]
 fn filter_paths_keeps_the_dump_readable() {
     let target = secretive();
     let loaded = dump(&target, &["-mR"]).load();
@@ -190,6 +253,33 @@ fn filter_triage_drops_what_identifies_a_person_or_a_machine() {
             assert_no_text(&loaded, &home);
         }
     }
+}
+
+#[test]
+fn filter_triage_drops_every_folder_that_is_not_the_systems() {
+    let target = secretive();
+    let plain = dump(&target, &["-m"]).load();
+    let triage = dump(&target, &["-m", "--filter-triage"]).load();
+    for (name, range) in plain.modules() {
+        let system = name.starts_with("/usr/") || name.starts_with("/lib");
+        let shown = if system { name.as_str() } else { file_name(&name) };
+        assert!(triage.modules().contains(&(shown.to_owned(), range)), "{name}");
+        if let Some((folder, _)) = name.rsplit_once('/').filter(|(f, _)| !system && f.len() > 4) {
+            assert_no_text(&triage, folder);
+        }
+    }
+}
+
+#[test]
+fn filter_triage_and_the_token_exclude_each_other() {
+    let target = secretive();
+    let file = target.folder.path().join("x.dmp");
+    let pid = target.pid().to_string();
+    let refused =
+        run(command().args(["dump", "-p", &pid, "--token", "--filter-triage"]).arg(&file))
+            .refused();
+    assert!(refused.contains("--token") && refused.contains("FILTER_TRIAGE"), "{refused}");
+    assert!(!file.exists());
 }
 
 #[test]

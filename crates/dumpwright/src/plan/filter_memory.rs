@@ -4,17 +4,23 @@
 //!   not need. What stays is what can be a return address, a frame pointer or
 //!   a saved stack address: words that point into a module, into other
 //!   executable memory, or into a stack. Everything below the stack pointer
-//!   is zeroed.
+//!   is zeroed. A stack that the dump does not show as one, such as that of a
+//!   main thread that has ended, is filtered all the same: other flags can
+//!   bring it in.
 //! - FILTER_PATHS, FILTER_TRIAGE and NO_OPTIONAL_DATA change the strings that
 //!   the kernel and the dynamic linker left in memory: arguments, environment,
 //!   the name of the executable, the link map's names.
 
 use super::Context;
 use super::filter_text::Privacy;
-use super::stacks::Stack;
+use super::stacks::{self, HOME_REACH, Stack};
 use crate::address::{AddressRange, RangeSet};
 use crate::target::{Access, Protection};
 use dumpwright_format::FormatFlags;
+
+/// More than the kernel gives arguments and environment (6 MiB). Only a program
+/// that lies about where its own are (`PR_SET_MM_MAP`) has more.
+const MAX_STRINGS: u64 = 8 << 20;
 
 /// Changes to the copy of memory, applied to each piece as it is read.
 #[derive(Clone, Debug, Default)]
@@ -72,8 +78,11 @@ impl Edits {
 
 impl StackFilter {
     fn new(context: &Context<'_>, stacks: &[Stack]) -> Self {
-        let mut extents: Vec<(AddressRange, u64)> =
-            stacks.iter().map(|s| (s.extent, s.live.start)).collect();
+        let mut extents: Vec<(AddressRange, u64)> = stacks
+            .iter()
+            .map(|s| (stack_extent(context, s), s.live.start))
+            .chain(stacks::homes(context).into_iter().map(|home| (home, home.end)))
+            .collect();
         extents.sort_unstable();
         // Two threads never share a stack, but a wrong stack pointer can make
         // it look so: then the union is filtered, live from the lowest on.
@@ -121,21 +130,45 @@ impl StackFilter {
     }
 }
 
+/// What of a stack's mapping is filtered. A foreign stack's ends are not known;
+/// what is taken of it says nothing about dead frames below it, nor about what
+/// other flags take of it.
+fn stack_extent(context: &Context<'_>, stack: &Stack) -> AddressRange {
+    let foreign = stack.extent == stack.live;
+    match context.region_at(stack.live.start).filter(|_| foreign) {
+        Some(region) => AddressRange::new(
+            stack.live.start.saturating_sub(HOME_REACH),
+            stack.live.start.saturating_add(HOME_REACH),
+        )
+        .intersection(region.range),
+        None => stack.extent,
+    }
+}
+
 /// The strings to change: arguments and environment, and names of files.
 fn replacements(context: &Context<'_>, privacy: Privacy) -> Vec<(u64, Vec<u8>)> {
     let mut replacements = Vec::new();
     let mut replace = |range: AddressRange, change: &dyn Fn(&[u8]) -> Vec<u8>| {
-        let bytes = context.read(range);
-        let changed = change(&bytes);
-        if changed != bytes {
-            replacements.push((range.start, changed));
+        // What was never populated holds no string, and is not to be read.
+        for part in context.readable_parts(range) {
+            for part in context.memory.populated(part) {
+                let mut bytes = vec![0; part.len() as usize];
+                context.memory.read(&[part], &mut bytes, &mut Vec::new());
+                let changed = change(&bytes);
+                if changed != bytes {
+                    replacements.push((part.start, changed));
+                }
+            }
         }
     };
     if let Some(stack) = &context.snapshot.initial_stack {
-        // The three can touch or overlap: AT_EXECFN's string follows the
+        // They can touch or overlap: AT_EXECFN's string follows the
         // environment, and a program may have moved its arguments.
         let strings: RangeSet =
-            [stack.arguments, stack.environment, stack.exec_fn].into_iter().collect();
+            [stack.arguments, stack.environment, stack.exec_fn, stack.first_strings]
+                .into_iter()
+                .map(|range| AddressRange::with_len(range.start, range.len().min(MAX_STRINGS)))
+                .collect();
         for range in strings.ranges() {
             if privacy.drops_arguments() {
                 replace(*range, &|bytes| vec![0; bytes.len()]);

@@ -7,12 +7,29 @@ use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 use std::borrow::Cow;
 
-/// Folders below which a path names a person, or what a person keeps there.
-const USER_FOLDERS: [&str; 8] =
-    ["/home/", "/root/", "/Users/", "/var/home/", "/run/user/", "/media/", "/mnt/", "/tmp/"];
+/// Folders that are the same on every machine of a kind. Any other can name a
+/// person, a customer or a machine.
+const SYSTEM_FOLDERS: [&str; 14] = [
+    "/usr/",
+    "/lib/",
+    "/lib32/",
+    "/lib64/",
+    "/libx32/",
+    "/bin/",
+    "/sbin/",
+    "/opt/",
+    "/snap/",
+    "/nix/store/",
+    "/gnu/store/",
+    "/dev/",
+    "/apex/",
+    "/system/",
+];
 
 /// Lines of `/proc/PID/status` that say who runs the process.
 const IDENTITY_LINES: [&[u8]; 3] = [b"Uid:", b"Gid:", b"Groups:"];
+/// The line of `/proc/cpuinfo` that some ARM boards have.
+const SERIAL_LINES: [&[u8]; 1] = [b"Serial"];
 
 /// Which text is filtered out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +69,7 @@ impl Privacy {
 
     /// One path as bytes, as far as the dump may show it.
     pub fn path_bytes(self, path: &[u8]) -> &[u8] {
-        let hide = self.paths || (self.triage && is_user_path(path));
+        let hide = self.paths || (self.triage && !is_system_path(path));
         if !hide {
             return path;
         }
@@ -75,13 +92,32 @@ impl Privacy {
         }
         let mut out = Vec::with_capacity(text.len());
         for piece in text.chunk_by(|a, b| is_separator(*a) == is_separator(*b)) {
-            out.extend_from_slice(if is_separator(piece[0]) {
-                piece
+            if is_separator(piece[0]) {
+                out.extend_from_slice(piece);
             } else {
-                self.path_bytes(piece)
-            });
+                self.words(piece, &mut out);
+            }
         }
         Cow::Owned(out)
+    }
+
+    /// Text without separators but with spaces, which are as likely to stand in
+    /// a path as behind it: rather a word too few than half a folder's name.
+    fn words(self, mut text: &[u8], out: &mut Vec<u8>) {
+        while let Some(slash) = text.iter().position(|b| *b == b'/') {
+            let (before, path) =
+                text.split_at(text[..slash].iter().rposition(|b| *b == b' ').map_or(0, |s| s + 1));
+            let (path, behind) = path.split_at(path_len(path));
+            out.extend_from_slice(before);
+            out.extend_from_slice(self.path_bytes(path));
+            text = behind;
+        }
+        out.extend_from_slice(text);
+    }
+
+    /// The name of a thread: some programs give it the path of their file.
+    pub fn thread_name(self, name: &str) -> Cow<'_, str> {
+        if name.starts_with('/') { self.path(name) } else { Cow::Borrowed(name) }
     }
 
     /// A platform's own stream, as far as the dump may hold it; `None` if not
@@ -96,10 +132,23 @@ impl Privacy {
                 self.text_bytes(bytes).into_owned()
             }
             StreamType::LINUX_MAPS => self.maps(bytes),
-            StreamType::LINUX_PROC_STATUS if self.triage => without_lines(bytes, &IDENTITY_LINES),
+            StreamType::LINUX_PROC_STATUS => self.status(bytes),
+            StreamType::LINUX_CPU_INFO if self.triage => without_lines(bytes, &SERIAL_LINES),
             _ => bytes.to_vec(),
         };
         Some(kept)
+    }
+
+    /// `/proc/PID/status`; its first line is the name of the main thread.
+    fn status(self, status: &[u8]) -> Vec<u8> {
+        let mut kept =
+            if self.triage { without_lines(status, &IDENTITY_LINES) } else { status.to_vec() };
+        let line = kept.iter().position(|b| *b == b'\n').unwrap_or(kept.len());
+        if let Some(name) = kept[..line].strip_prefix(b"Name:\t").filter(|n| n.starts_with(b"/")) {
+            let shown = self.path_bytes(name).to_vec();
+            kept.splice(line - name.len()..line, shown);
+        }
+        kept
     }
 
     /// `/proc/PID/maps`: the sixth column is a path and may hold spaces.
@@ -121,13 +170,23 @@ impl Privacy {
     }
 }
 
-fn is_user_path(path: &[u8]) -> bool {
-    USER_FOLDERS.iter().any(|folder| path.starts_with(folder.as_bytes()))
+fn is_system_path(path: &[u8]) -> bool {
+    let leads_out = path.windows(4).any(|w| w == b"/../") || !path.starts_with(b"/");
+    !leads_out && SYSTEM_FOLDERS.iter().any(|folder| path.starts_with(folder.as_bytes()))
 }
 
-/// Characters that end a path inside other text.
+/// How far the path goes that `text` begins with: to the end of the last word
+/// with a slash in it, before one that begins with a slash.
+fn path_len(text: &[u8]) -> usize {
+    let next = text.windows(2).position(|w| w == b" /").unwrap_or(text.len());
+    let slash = text[..next].iter().rposition(|b| *b == b'/').unwrap_or_default();
+    text[slash..next].iter().position(|b| *b == b' ').map_or(next, |space| slash + space)
+}
+
+/// Characters that end a path inside other text. Brackets do not: folders have
+/// them in their names.
 fn is_separator(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || b"\0=:,;'\"`()[]{}<>|&".contains(&byte)
+    byte != b' ' && (byte.is_ascii_whitespace() || b"\0=:,;'\"`<>|&".contains(&byte))
 }
 
 fn without_lines(text: &[u8], prefixes: &[&[u8]]) -> Vec<u8> {
@@ -155,18 +214,47 @@ mod tests {
         assert_eq!(PATHS.path("/usr/lib/"), "lib");
         assert_eq!(PATHS.path("[vdso]"), "[vdso]");
         assert_eq!(PATHS.path("/opt/größe/naïve"), "naïve");
+        assert_eq!(PATHS.thread_name("/usr/sbin/x"), "x");
+        assert_eq!(PATHS.thread_name("pool/3"), "pool/3");
         let text = b"/bin/x\0--config=/etc/a/b.toml\0PATH=/usr/bin:/bin\0";
         assert_eq!(*PATHS.text_bytes(text), *b"x\0--config=b.toml\0PATH=bin:bin\0");
         assert_eq!(Privacy::default().path("/a/b"), "/a/b");
     }
 
     #[test]
-    fn filter_triage_hides_home_folders_but_not_system_paths() {
+    fn a_path_with_spaces_or_brackets_leaves_no_part_of_a_folder() {
+        for (text, shown) in [
+            ("/home/ann lee/My Docs/x y.txt", "x y.txt"),
+            ("cp /home/ann lee/a.txt /mnt/big disk/b", "cp a.txt b"),
+            ("/opt/Tool (x86) 2/bin/x", "x"),
+            ("open of '/a b/c d' failed", "open of 'c d' failed"),
+            ("-I/a/b -L../c d/e", "e"),
+            ("/home/ann lee/", "ann lee"),
+            ("no path here", "no path here"),
+            ("/", ""),
+        ] {
+            assert_eq!(PATHS.text(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn filter_triage_hides_all_but_system_paths() {
+        for path in ["/srv/ann/app", "/data/app", "/usr/../home/ann/app", "home/ann/app"] {
+            assert_eq!(TRIAGE.path(path), "app");
+        }
+        let cpu = stream(StreamType::LINUX_CPU_INFO, b"processor\t: 0\nSerial\t\t: 00ab\n");
+        assert_eq!(&*TRIAGE.platform_stream(&cpu).unwrap(), b"processor\t: 0\n");
         assert_eq!(TRIAGE.path("/home/ann/app"), "app");
         assert_eq!(TRIAGE.path("/usr/lib/libc.so.6"), "/usr/lib/libc.so.6");
         assert!(TRIAGE.platform_stream(&stream(StreamType::LINUX_ENVIRON, b"A=1\0")).is_none());
         let status = stream(StreamType::LINUX_PROC_STATUS, b"Name:\tx\nUid:\t1000\nVmRSS:\t4\n");
         assert_eq!(&*TRIAGE.platform_stream(&status).unwrap(), b"Name:\tx\nVmRSS:\t4\n");
+    }
+
+    #[test]
+    fn a_path_as_the_name_of_the_process_goes_from_its_status() {
+        let status = stream(StreamType::LINUX_PROC_STATUS, b"Name:\t/a/b\nSigQ:\t0/9\n");
+        assert_eq!(&*PATHS.platform_stream(&status).unwrap(), b"Name:\tb\nSigQ:\t0/9\n");
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub const GUARD_REACH: u64 = 1 << 20;
 pub const FOREIGN_STACK_MAX: u64 = 1 << 20;
 /// The code taken on each side of an instruction pointer: 256 bytes in all.
 pub const CODE_WINDOW_HALF: u64 = 128;
+/// The most that is filtered of a mapping in which the ends of a stack are not
+/// known, on each side: what systems give a stack unless told otherwise.
+pub(crate) const HOME_REACH: u64 = 8 << 20;
 /// What the thread's control block takes above the thread pointer, rounded up
 /// (glibc's `struct pthread` is about 0x900 bytes).
 const CONTROL_BLOCK: u64 = 0x1000;
@@ -171,6 +174,22 @@ fn home_stack(
     let extent = AddressRange::new(region.range.start, end);
     let lowest = pointers(context, foreign).into_iter().filter(|p| extent.contains(*p)).min()?;
     Some((AddressRange::new(lowest & !0xF, end), extent))
+}
+
+/// Where the main stack and each thread's own stack are, whether or not a stack
+/// pointer leads there. The thread pointer is all that tells, so below it a
+/// part of at most [`HOME_REACH`] counts.
+pub(crate) fn homes(context: &Context<'_>) -> Vec<AddressRange> {
+    let initial = context.snapshot.regions.iter().filter(|r| is_initial_stack(context, r));
+    let main = context.snapshot.process.pid.0;
+    let own = context.snapshot.threads.iter().filter(|t| t.tid.0 != main).filter_map(|thread| {
+        let pointer = thread.thread_pointer;
+        let region = context.region_at(pointer)?;
+        let end = home_end(context, thread, region, pointer, false)?;
+        let start = pointer.saturating_sub(HOME_REACH).max(region.range.start);
+        Some(AddressRange::new(start, end))
+    });
+    initial.map(|r| r.range).chain(own).collect()
 }
 
 /// Stacks in one mapping become one: an exception's frames and the thread's own.

@@ -249,6 +249,7 @@ fn arguments_and_environment_leave_the_initial_stack_too() {
         arguments: at(0, 0x100),
         environment: at(0x100, 0x200),
         exec_fn: at(0x300, 0x10),
+        first_strings: at(0x310, 0),
     });
     let memory = SyntheticMemory::default();
     for flag in [FormatFlags::USER_SMALL_NO_OPTIONAL_DATA, FormatFlags::USER_SMALL_FILTER_TRIAGE] {

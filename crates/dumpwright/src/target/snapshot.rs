@@ -455,4 +455,8 @@ pub struct InitialStack {
     pub environment: AddressRange,
     /// The string that `AT_EXECFN` names, NUL included.
     pub exec_fn: AddressRange,
+    /// Where all of these were put when the program began, up to the end of the
+    /// stack. A program that has its arguments or environment elsewhere now
+    /// (`PR_SET_MM_MAP`) leaves the first ones here.
+    pub first_strings: AddressRange,
 }

@@ -33,7 +33,7 @@ pub(crate) fn assemble(
     system::system_info(snapshot, out);
     process::misc_info(snapshot, out);
     threads::thread_list(snapshot, stacks, memory, out);
-    threads::thread_names(snapshot, out);
+    threads::thread_names(snapshot, privacy, out);
     modules::module_list(snapshot, privacy, out);
     exception::exception(snapshot, out);
     if context.has(FormatFlags::USER_SMALL_THREAD_INFO) {

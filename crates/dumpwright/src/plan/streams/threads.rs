@@ -2,6 +2,7 @@
 
 use crate::address::{AddressRange, RangeSet};
 use crate::plan::assembly::{Assembly, FixupKind, Section};
+use crate::plan::filter_text::Privacy;
 use crate::plan::stacks::Stack;
 use crate::target::{ProcessSnapshot, Tid};
 use dumpwright_format::minidump::{
@@ -52,12 +53,12 @@ pub(super) fn thread_list(
 }
 
 /// Only threads that have a name are listed, and counted.
-pub(super) fn thread_names(snapshot: &ProcessSnapshot, out: &mut Assembly) {
+pub(super) fn thread_names(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut Assembly) {
     let named: Vec<_> = snapshot.threads.iter().filter(|t| !t.name.is_empty()).collect();
     let mut section = Section::new();
     section.put(&U32::new(named.len() as u32));
     for thread in named {
-        let name = out.string(&thread.name);
+        let name = out.string(&privacy.thread_name(&thread.name));
         let at = section
             .put(&ThreadName { thread_id: thread.tid.0.into(), rva_of_thread_name: 0.into() });
         section.fix(at + offset_of!(ThreadName, rva_of_thread_name), FixupKind::Rva64(name));

@@ -16,6 +16,12 @@ pub(super) const AT_ENTRY: u64 = 9;
 /// Capabilities of the processor.
 #[cfg(target_arch = "aarch64")]
 pub(super) const AT_HWCAP: u64 = 16;
+/// Address of the name of the platform.
+pub(super) const AT_PLATFORM: u64 = 15;
+/// Address of the name of the real platform, where the two differ.
+pub(super) const AT_BASE_PLATFORM: u64 = 24;
+/// Address of 16 random bytes.
+pub(super) const AT_RANDOM: u64 = 25;
 /// Address of the name of the executable.
 pub(super) const AT_EXECFN: u64 = 31;
 /// Address of the vDSO.

@@ -1,7 +1,7 @@
 //! The block that the kernel puts at the top of the main stack: `argc`, `argv`,
 //! `envp`, the auxiliary vector and the strings.
 
-use super::auxv::{AT_EXECFN, Auxv};
+use super::auxv::{AT_BASE_PLATFORM, AT_EXECFN, AT_PLATFORM, AT_RANDOM, Auxv};
 use super::maps::Maps;
 use super::stat::Stat;
 use crate::address::AddressRange;
@@ -9,6 +9,8 @@ use crate::target::{InitialStack, MemorySource};
 
 /// Bytes of the name of the executable; `PATH_MAX`.
 const MAX_EXEC_FN: usize = 4096;
+/// Bytes that `AT_RANDOM` names.
+const RANDOM: u64 = 16;
 
 /// Where the block is; `None` if the kernel does not say (no permission) or the
 /// stack is no longer mapped there.
@@ -30,5 +32,21 @@ pub(super) fn find(
         arguments: strings(stat.arguments()),
         environment: strings(stat.environment()),
         exec_fn,
+        first_strings: AddressRange::new(
+            first_strings(auxv, memory).filter(|at| stack.range.contains(*at)).unwrap_or(argc),
+            stack.range.end,
+        )
+        .intersection(AddressRange::new(argc, stack.range.end)),
     })
+}
+
+/// Where the strings begin that `execve` copied: above the last of what the
+/// kernel then puts below them (`create_elf_tables`, fs/binfmt_elf.c).
+fn first_strings(auxv: &Auxv, memory: &dyn MemorySource) -> Option<u64> {
+    let name_end = |kind| {
+        let at = auxv.get(kind)?;
+        Some(at + memory.read_c_string(at, MAX_EXEC_FN)?.len() as u64 + 1)
+    };
+    let random_end = auxv.get(AT_RANDOM)?.checked_add(RANDOM)?;
+    [AT_PLATFORM, AT_BASE_PLATFORM].into_iter().filter_map(name_end).chain([random_end]).max()
 }
