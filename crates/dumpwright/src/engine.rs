@@ -122,7 +122,7 @@ impl Job<'_> {
         let outcome = write::write_memory(
             self.layout,
             &self.plan.memory,
-            &target.snapshot().regions,
+            target.snapshot(),
             target.memory(),
             out,
             self.observer,

@@ -84,8 +84,9 @@ pub enum Error {
     /// There is no such process.
     #[error("there is no process {0}; see `ps -e`")]
     NoSuchProcess(Pid),
-    /// The process ended before it could be held.
-    #[error("process {0} ended while it was being attached to")]
+    /// The process ended before it was held, or was killed before its memory
+    /// was read: what is gone by then cannot be dumped.
+    #[error("process {0} ended before it could be dumped; nothing was written")]
     ProcessEnded(Pid),
     /// Nothing may attach to the process.
     #[error("process {pid} may not be attached to: {reason}")]

@@ -54,6 +54,8 @@ pub enum HoleReason {
     PastEndOfFile,
     /// A user-space pager (userfaultfd) would have to supply the pages.
     UserFault,
+    /// The process ended, and its memory with it.
+    TargetEnded,
     /// The target has no contents for the range (a dump or core without it).
     NotInSource,
 }
@@ -68,6 +70,7 @@ impl std::fmt::Display for HoleReason {
                 f.write_str("the mapping reaches past the end of its file")
             }
             HoleReason::UserFault => f.write_str("the pages wait for a user-space pager"),
+            HoleReason::TargetEnded => f.write_str("the process ended meanwhile"),
             HoleReason::NotInSource => f.write_str("the source does not hold it"),
         }
     }

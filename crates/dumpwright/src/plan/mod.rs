@@ -227,7 +227,7 @@ pub fn plan(
     images::select(&context, &mut selection);
     whole::select_thread_data(&context, &mut selection);
     let mut holes = Vec::new();
-    whole::select(&context, &mut selection, &mut holes)?;
+    whole::select(&context, &mut selection, &mut holes, &mut soft_errors)?;
 
     // What the budget leaves for memory depends on the size of everything
     // else, and threads describe what the budget left of their stacks: so the

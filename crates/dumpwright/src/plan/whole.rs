@@ -4,7 +4,7 @@ use super::Context;
 use super::selection::{Reason, Selection};
 use crate::address::{AddressRange, RangeSet};
 use crate::error::{Error, Result};
-use crate::soft_error::{Hole, HoleReason};
+use crate::soft_error::{Hole, HoleReason, SoftError};
 use crate::target::{Absent, Backing, Protection, Region};
 use dumpwright_format::FormatFlags;
 
@@ -23,6 +23,7 @@ pub(crate) fn select(
     context: &Context<'_>,
     selection: &mut Selection,
     holes: &mut Vec<Hole>,
+    soft_errors: &mut Vec<SoftError>,
 ) -> Result<()> {
     let full = context.has(FormatFlags::USER_SMALL_FULL_MEMORY);
     let private = context.has(FormatFlags::USER_SMALL_PRIVATE_READ_WRITE_MEMORY);
@@ -48,6 +49,15 @@ pub(crate) fn select(
                 }
                 holes.push(hole);
             }
+        }
+        if region.absent == Absent::Unknown && populated.len() < region.range.len() {
+            soft_errors.push(SoftError::new(
+                format!("memory {} ('{}')", region.range, region.name),
+                format!(
+                    "{} bytes wait for a user-space pager (userfaultfd) and were left out",
+                    region.range.len() - populated.len()
+                ),
+            ));
         }
         for range in populated.ranges() {
             selection.add(reason, *range);

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::observer::{Observer, Phase};
 use crate::plan::{DumpPlan, HolePolicy, MemoryPlan};
-use crate::soft_error::Hole;
-use crate::target::{MemorySource, Region};
+use crate::soft_error::{Hole, HoleReason};
+use crate::target::{MemorySource, ProcessSnapshot};
 use batch::{BATCH_SIZE, Batch, Batches};
 use soft_errors::Holes;
 use std::io::Write;
@@ -47,12 +47,12 @@ pub struct Outcome {
 /// after this; [`finish`] writes the rest.
 ///
 /// # Errors
-/// [`Error::Write`], [`Error::Cancelled`], and under [`HolePolicy::Fail`]
-/// [`Error::InaccessibleMemory`].
+/// [`Error::Write`], [`Error::Cancelled`], [`Error::ProcessEnded`], and under
+/// [`HolePolicy::Fail`] [`Error::InaccessibleMemory`].
 pub fn write_memory(
     layout: &Layout,
     plan: &MemoryPlan,
-    regions: &[Region],
+    snapshot: &ProcessSnapshot,
     source: &dyn MemorySource,
     out: &mut dyn Write,
     observer: &dyn Observer,
@@ -60,7 +60,7 @@ pub fn write_memory(
     out.write_all(layout.head()).map_err(Error::Write)?;
     let mut sink = Sink {
         plan,
-        regions,
+        snapshot,
         out,
         observer,
         done: 0,
@@ -147,7 +147,7 @@ pub fn finish(
 /// Takes filled buffers in order.
 struct Sink<'a> {
     plan: &'a MemoryPlan,
-    regions: &'a [Region],
+    snapshot: &'a ProcessSnapshot,
     out: &'a mut dyn Write,
     observer: &'a dyn Observer,
     done: u64,
@@ -159,6 +159,10 @@ impl Sink<'_> {
     fn accept(&mut self, bytes: &[u8], holes: Vec<Hole>) -> Result<()> {
         if self.observer.is_cancelled() {
             return Err(Error::Cancelled);
+        }
+        // Not a hole of the target's but the end of it, whatever the policy.
+        if holes.iter().any(|hole| hole.reason == HoleReason::TargetEnded) {
+            return Err(Error::ProcessEnded(self.snapshot.process.pid));
         }
         if let (HolePolicy::Fail, Some(hole)) = (self.plan.hole_policy, holes.first()) {
             return Err(self.inaccessible(hole));
@@ -183,7 +187,7 @@ impl Sink<'_> {
     }
 
     fn inaccessible(&self, hole: &Hole) -> Error {
-        let region = self.regions.iter().find(|r| r.range.contains(hole.range.start));
+        let region = self.snapshot.regions.iter().find(|r| r.range.contains(hole.range.start));
         Error::InaccessibleMemory {
             range: hole.range,
             name: region.map(|r| r.name.clone()).unwrap_or_default(),

@@ -1,8 +1,7 @@
 //! The snapshot of a process that is held still: everything but registers and
 //! memory contents, which the capture has.
 //!
-//! Only a process without mappings is an error. Whatever else cannot be had
-//! becomes a soft error.
+//! Whatever cannot be had becomes a soft error.
 
 use super::auxv::{AT_ENTRY, Auxv, is_32_bit};
 use super::clock::BootClock;
@@ -17,7 +16,6 @@ use super::stat::Stat;
 use super::threads::{self, ThreadDescriber};
 use super::{counters, file_text, handles, initial_stack, streams, system, token};
 use crate::address::RangeSet;
-use crate::error::Result;
 use crate::soft_error::SoftError;
 use crate::target::{
     MemorySource, ModuleSnapshot, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants, XstateLayout,
@@ -26,20 +24,16 @@ use crate::target::{
 /// Describes the process of `proc`, whose `threads` have their registers and
 /// thread pointers already. `notes` are the soft errors so far; the exception
 /// is the caller's to add.
-///
-/// # Errors
-/// [`Error::Target`](crate::Error::Target) if its mappings cannot be read,
-/// [`Error::ProcessEnded`](crate::Error::ProcessEnded) if it has none.
 pub(super) fn describe(
     proc: &ProcDir,
+    maps: Maps,
     mut threads: Vec<ThreadSnapshot>,
     memory: &dyn MemorySource,
     wants: &Wants,
     xstate: Option<XstateLayout>,
     mut notes: Vec<SoftError>,
-) -> Result<ProcessSnapshot> {
+) -> ProcessSnapshot {
     let page_size = rustix::param::page_size() as u64;
-    let maps = Maps::read(proc, &mut notes)?;
     let files = MappedFiles::new(proc);
     let auxv_bytes = read_or_note(proc, "auxv", &mut notes);
     let auxv = Auxv::parse(&auxv_bytes);
@@ -102,7 +96,7 @@ pub(super) fn describe(
         soft_errors: notes,
     };
     add_wanted(proc, wants, stat.as_ref(), &mut snapshot);
-    Ok(snapshot)
+    snapshot
 }
 
 /// Adds what only some dumps hold.

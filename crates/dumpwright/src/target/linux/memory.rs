@@ -11,13 +11,19 @@
 //! The `mem` and `pagemap` files are opened once, while the process is held:
 //! they stay bound to its memory whatever becomes of its id. Once the process
 //! is released only they are used.
+//!
+//! Where a userfaultfd watches, a page that is not there is never asked for:
+//! the kernel would wait for the pager, which may wait for this process, and
+//! nothing but SIGKILL ends that.
 
+use super::maps::{Maps, VmFlags};
 use super::pagemap::Pagemap;
 use super::proc_dir::ProcDir;
+use super::shared_memory::SharedMemory;
 use super::sys::{self, MAX_PIECES, RemotePiece};
-use crate::address::AddressRange;
+use crate::address::{AddressRange, RangeSet};
 use crate::soft_error::{Hole, HoleReason};
-use crate::target::{MemorySource, Tid};
+use crate::target::MemorySource;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -31,10 +37,13 @@ const FEW: usize = 8;
 /// The memory of a live Linux process.
 #[derive(Debug)]
 pub struct LinuxMemory {
-    live: Tid,
+    proc: ProcDir,
     page_size: u64,
     mem: io::Result<File>,
     pagemap: Pagemap,
+    /// What a userfaultfd watches.
+    watched: RangeSet,
+    shared: SharedMemory,
     /// Whether `process_vm_readv` is of no use: forbidden, or not safe any more.
     file_only: AtomicBool,
 }
@@ -44,12 +53,22 @@ impl LinuxMemory {
     pub(super) fn open(proc: &ProcDir) -> Self {
         let page_size = rustix::param::page_size() as u64;
         LinuxMemory {
-            live: proc.live,
+            proc: proc.clone(),
             page_size,
             mem: File::open(proc.path("mem")),
             pagemap: Pagemap::open(proc, page_size),
+            watched: RangeSet::new(),
+            shared: SharedMemory::default(),
             file_only: AtomicBool::new(false),
         }
+    }
+
+    /// Tells what is mapped: until then nothing may be read that a userfaultfd
+    /// could watch.
+    pub(super) fn is_mapped_as(&mut self, maps: &Maps) {
+        let watched = maps.mappings.iter().filter(|m| m.has(VmFlags::USER_FAULT));
+        self.watched = watched.map(|m| m.range).collect();
+        self.shared = SharedMemory::of(maps);
     }
 
     /// Bytes of a page.
@@ -71,7 +90,7 @@ impl LinuxMemory {
     ) -> io::Result<usize> {
         if !self.file_only.load(Ordering::Relaxed) {
             let (count, len) = cursor.pieces(pieces);
-            match sys::read_memory(self.live, &pieces[..count], &mut out[..len]) {
+            match sys::read_memory(self.proc.live, &pieces[..count], &mut out[..len]) {
                 Err(e) if matches!(e.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
                     self.file_only.store(true, Ordering::Relaxed);
                 }
@@ -93,22 +112,45 @@ impl LinuxMemory {
 
     /// Copies the rest of the page at the start of `part`, which failed; if it
     /// cannot be had in any way, fills it with zeroes and says why.
-    fn read_page(&self, part: AddressRange, out: &mut [u8], why: i32) -> Result<usize, i32> {
+    fn read_page(&self, part: AddressRange, out: &mut [u8], why: i32) -> Result<usize, HoleReason> {
         match self.read_file(part.start, out) {
             Ok(len) if len > 0 => Ok(len),
             result => {
                 out.fill(0);
-                // What the first method said, unless that one was not allowed.
-                let errno = result.err().and_then(|e| e.raw_os_error()).unwrap_or(libc::EIO);
-                Err(if why == 0 { errno } else { why })
+                Err(match result {
+                    // The file has an end only once there is no memory any more.
+                    Ok(_) => HoleReason::TargetEnded,
+                    // What the first method said is nearer to the cause.
+                    Err(_) => HoleReason::Errno(why),
+                })
             }
         }
     }
-}
 
-impl MemorySource for LinuxMemory {
-    fn read(&self, ranges: &[AddressRange], buf: &mut [u8], holes: &mut Vec<Hole>) {
-        debug_assert_eq!(ranges.iter().map(|r| r.len()).sum::<u64>(), buf.len() as u64);
+    /// Reads a range of which parts are watched: of those only what is there.
+    fn read_watched(&self, range: AddressRange, buf: &mut [u8], holes: &mut Vec<Hole>) {
+        let bytes = |part: AddressRange| {
+            (part.start - range.start) as usize..(part.end - range.start) as usize
+        };
+        let mut there = RangeSet::new();
+        for part in self.watched.missing_from(range) {
+            there.insert(part);
+        }
+        for watched in self.watched.within(range) {
+            for part in self.pagemap.mapped(watched) {
+                there.insert(part);
+            }
+        }
+        for part in there.within(range) {
+            self.read_all(&[part], &mut buf[bytes(part)], holes);
+        }
+        for part in there.missing_from(range) {
+            buf[bytes(part)].fill(0);
+            Hole { range: part, reason: HoleReason::UserFault }.add_to(holes);
+        }
+    }
+
+    fn read_all(&self, ranges: &[AddressRange], buf: &mut [u8], holes: &mut Vec<Hole>) {
         let mut few = [RemotePiece::EMPTY; FEW];
         let mut many;
         let pieces = if ranges.len() <= FEW {
@@ -135,8 +177,8 @@ impl MemorySource for LinuxMemory {
             let len = part.len() as usize;
             let copied = match self.read_page(part, &mut out[..len], errno) {
                 Ok(copied) => copied,
-                Err(errno) => {
-                    Hole { range: part, reason: HoleReason::Errno(errno) }.add_to(holes);
+                Err(reason) => {
+                    Hole { range: part, reason }.add_to(holes);
                     len
                 }
             };
@@ -144,9 +186,35 @@ impl MemorySource for LinuxMemory {
             cursor.advance(copied as u64);
         }
     }
+}
+
+impl MemorySource for LinuxMemory {
+    fn read(&self, ranges: &[AddressRange], buf: &mut [u8], holes: &mut Vec<Hole>) {
+        debug_assert_eq!(ranges.iter().map(|r| r.len()).sum::<u64>(), buf.len() as u64);
+        let is_watched = |r: &AddressRange| self.watched.within(*r).next().is_some();
+        if self.watched.is_empty() || !ranges.iter().any(is_watched) {
+            return self.read_all(ranges, buf, holes);
+        }
+        let mut rest = buf;
+        for range in ranges {
+            let (part, behind) = rest.split_at_mut(range.len() as usize);
+            self.read_watched(*range, part, holes);
+            rest = behind;
+        }
+    }
 
     fn populated(&self, range: AddressRange) -> Vec<AddressRange> {
-        self.pagemap.populated(range)
+        let pages = range.align_outward(self.page_size);
+        let shared = self.shared.with_data(&self.proc, pages);
+        if shared.is_empty() {
+            return self.pagemap.populated(range);
+        }
+        // A file may end inside a page, and guard pages hide what is behind them.
+        let shared = shared.ranges().iter().map(|r| r.align_outward(self.page_size)).collect();
+        let shared = RangeSet::difference(&shared, &self.pagemap.guards(pages));
+        let mapped: RangeSet = self.pagemap.populated(pages).into_iter().collect();
+        let both: RangeSet = mapped.ranges().iter().chain(shared.ranges()).copied().collect();
+        both.within(range).collect()
     }
 }
 
@@ -224,10 +292,7 @@ impl<'a> Cursor<'a> {
 #[cfg(test)]
 impl LinuxMemory {
     /// What [`populated`](MemorySource::populated) finds by scan and by entries.
-    pub(super) fn populated_both_ways(
-        &self,
-        range: AddressRange,
-    ) -> [Option<crate::address::RangeSet>; 2] {
+    pub(super) fn populated_both_ways(&self, range: AddressRange) -> [Option<RangeSet>; 2] {
         self.pagemap.both_ways(range)
     }
 }

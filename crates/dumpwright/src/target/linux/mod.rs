@@ -5,7 +5,7 @@
 //! 1. `attach`: which process is meant, and whether it can be dumped;
 //! 2. `tracer` and `stop`: an OS thread of its own stops all threads and reads
 //!    their registers (`arch`) and signals;
-//! 3. `memory` and `pagemap`: the process's memory is opened;
+//! 3. `maps`, `memory`, `pagemap` and `shared_memory`: the process's memory is opened;
 //! 4. `describe`: everything that `/proc` and the memory tell is gathered;
 //! 5. `exception`: what the process stopped for, or what the request named.
 //!
@@ -42,6 +42,7 @@ mod proc_dir;
 pub mod processes;
 mod regions;
 mod root;
+mod shared_memory;
 mod sockets;
 mod stat;
 mod stop;
@@ -72,6 +73,7 @@ use crate::target::{
 use attach::Identity;
 use exception::{Dispositions, Evidence, SignalInfo, ThreadSignals};
 use held_thread::HeldThread;
+use maps::Maps;
 use module_file::ModuleFiles;
 use proc_dir::ProcDir;
 use std::fs::File;
@@ -133,10 +135,12 @@ impl LinuxProcess {
         notes.extend(stop_notes);
         let live = threads.iter().find(|t| t.stopped).ok_or(Error::ProcessEnded(pid))?.tid;
         let proc = ProcDir::new(pid, live);
-        let memory = LinuxMemory::open(&proc);
+        let maps = Maps::read(&proc, &mut notes)?;
+        let mut memory = LinuxMemory::open(&proc);
+        memory.is_mapped_as(&maps);
         let crash = find_crash(&proc, &threads);
         let threads = threads.into_iter().map(thread_snapshot).collect();
-        let mut snapshot = describe::describe(&proc, threads, &memory, wants, layout, notes)?;
+        let mut snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);
         snapshot.exception = Evidence {
             pid,
             threads: &snapshot.threads,

@@ -65,24 +65,39 @@ impl Pagemap {
             None => vec![range],
         }
     }
+
+    /// The parts of `range` that the page tables have anything for, zero pages
+    /// included: what can be read without a page fault that asks a pager.
+    pub(super) fn mapped(&self, range: AddressRange) -> Vec<AddressRange> {
+        let pages = range.align_outward(self.page_size);
+        let found = self.file.as_ref().and_then(|file| {
+            scan(file, pages, 0).or_else(|| read_entries(file, pages, self.page_size))
+        });
+        found.map(|found| found.within(range).collect()).unwrap_or_default()
+    }
+
+    /// The guard pages among `pages`, where the kernel tells them.
+    pub(super) fn guards(&self, pages: AddressRange) -> RangeSet {
+        let scan = |file| scan_for(file, pages, PAGE_IS_GUARD, 0);
+        self.file.as_ref().and_then(scan).unwrap_or_default()
+    }
 }
 
 /// By `PAGEMAP_SCAN`, without pages of the categories `without`; `None` if the
 /// kernel does not have it.
 fn scan(file: &File, pages: AddressRange, without: u64) -> Option<RangeSet> {
+    scan_for(file, pages, PAGE_IS_PRESENT | PAGE_IS_SWAPPED, without)
+}
+
+/// Pages of any category in `any_of` and none in `without`.
+fn scan_for(file: &File, pages: AddressRange, any_of: u64, without: u64) -> Option<RangeSet> {
     let mut found = RangeSet::new();
     let mut regions = [PageRegion::default(); SCAN_ROOM];
     let mut start = pages.start;
     while start < pages.end {
         let rest = AddressRange::new(start, pages.end);
-        let (count, scanned_to) = sys::pagemap_scan(
-            file.as_fd(),
-            rest,
-            PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-            without,
-            &mut regions,
-        )
-        .ok()?;
+        let (count, scanned_to) =
+            sys::pagemap_scan(file.as_fd(), rest, any_of, without, &mut regions).ok()?;
         for region in &regions[..count] {
             found.insert(AddressRange::new(region.start, region.end));
         }

@@ -33,7 +33,16 @@ const EVERYTHING: Wants = Wants {
 
 fn snapshot_of(child: &Child) -> ProcessSnapshot {
     let memory = child.memory();
-    describe(&child.proc_dir(), child.threads(), &memory, &EVERYTHING, None, Vec::new()).unwrap()
+    described(&child.proc_dir(), child.threads(), &memory)
+}
+
+fn described(
+    proc: &ProcDir,
+    threads: Vec<ThreadSnapshot>,
+    memory: &dyn MemorySource,
+) -> ProcessSnapshot {
+    let maps = Maps::read(proc, &mut Vec::new()).unwrap();
+    describe(proc, maps, threads, memory, &EVERYTHING, None, Vec::new())
 }
 
 fn module<'s>(snapshot: &'s ProcessSnapshot, end: &str) -> &'s ModuleSnapshot {
@@ -174,8 +183,7 @@ fn a_process_whose_main_thread_has_exited_is_still_described() {
     let proc = ProcDir::new(crate::target::Pid(child.pid()), crate::target::Tid(tid));
     let memory = std::fs::File::open(proc.path("mem")).map(crate::target::linux::testkit::ProcMem);
     let threads = vec![crate::target::linux::testkit::thread(tid)];
-    let snapshot =
-        describe(&proc, threads, &memory.unwrap(), &EVERYTHING, None, Vec::new()).unwrap();
+    let snapshot = described(&proc, threads, &memory.unwrap());
     assert_eq!(snapshot.soft_errors, []);
     assert_eq!(Path::new(&snapshot.modules[0].path), program);
     assert_eq!(snapshot.threads[0].name, "stayer");
@@ -301,8 +309,7 @@ fn local_storage_reaches_thread_locals_and_thread_descriptor() {
     let mut threads = child.threads();
     threads[0].thread_pointer = child.address(0);
     let memory = child.memory();
-    let snapshot =
-        describe(&child.proc_dir(), threads, &memory, &EVERYTHING, None, Vec::new()).unwrap();
+    let snapshot = described(&child.proc_dir(), threads, &memory);
     let storage = snapshot.threads[0].local_storage[0];
     assert!(storage.contains(child.address(0)) && storage.contains(child.address(1)));
     assert_eq!(region(&snapshot, storage.start).range, region(&snapshot, storage.end - 1).range);
@@ -343,8 +350,7 @@ fn a_process_that_is_gone_is_one_clear_error() {
         let child = Child::sleeping();
         child.proc_dir()
     };
-    let memory = crate::target::linux::testkit::Flat::new(0, Vec::new());
-    let error = describe(&proc, Vec::new(), &memory, &EVERYTHING, None, Vec::new()).unwrap_err();
+    let error = Maps::read(&proc, &mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("maps"), "{error}");
 }
 

@@ -136,6 +136,7 @@ fn memory_stays_that_of_the_process_after_its_end() {
     let (bytes, holes) = read(&held, &[AddressRange::with_len(base, 100)]);
     assert!(bytes.iter().all(|b| *b == 0));
     assert_eq!(holes.len(), 1);
+    assert_eq!(holes[0].reason, HoleReason::TargetEnded);
     assert_eq!(held.memory().populated(AddressRange::with_len(base, 1 << 30)), []);
 }
 

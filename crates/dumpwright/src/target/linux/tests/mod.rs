@@ -1,6 +1,7 @@
 //! Tests against real processes.
 
 mod exceptions;
+mod hard_memory;
 mod holding;
 mod memory;
 mod module_files;

@@ -1,0 +1,77 @@
+//! Which pages of shared memory hold data, told by the object itself.
+//!
+//! Shared memory belongs to all who map it. A page that only another process
+//! stored to, or that was swapped out, is not in this process's page tables and
+//! is its memory all the same. Objects of tmpfs — System V segments, memfds,
+//! `MAP_SHARED | MAP_ANONYMOUS`, `/dev/shm` — tell where they have data, without
+//! allocating anything, however sparse they are.
+
+use super::mapped_file;
+use super::maps::{Mapping, Maps, VmFlags};
+use super::proc_dir::ProcDir;
+use crate::address::{AddressRange, RangeSet};
+use rustix::fs::SeekFrom;
+use std::fs::File;
+
+/// `linux/magic.h`: every object of shared memory but huge pages, whose
+/// file system answers that all of it is data.
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+
+/// The shared mappings of a process that may be of tmpfs.
+#[derive(Debug, Default)]
+pub(super) struct SharedMemory {
+    mappings: Vec<Mapping>,
+}
+
+impl SharedMemory {
+    /// Those among `maps`. Not what a userfaultfd watches: a page there can be
+    /// in the object and reading it still wait for the pager.
+    pub(super) fn of(maps: &Maps) -> Self {
+        let is_shared = |m: &&Mapping| m.shared && m.is_file() && !m.has(VmFlags::USER_FAULT);
+        SharedMemory { mappings: maps.mappings.iter().filter(is_shared).cloned().collect() }
+    }
+
+    /// The parts of `pages`, whole pages, whose object has data; none where it
+    /// cannot be asked.
+    pub(super) fn with_data(&self, proc: &ProcDir, pages: AddressRange) -> RangeSet {
+        let first = self.mappings.partition_point(|m| m.range.end <= pages.start);
+        self.mappings[first..]
+            .iter()
+            .take_while(|m| m.range.start < pages.end)
+            .flat_map(|mapping| {
+                let part = mapping.range.intersection(pages);
+                open(proc, mapping).map(|file| data(&file, mapping, part)).unwrap_or_default()
+            })
+            .collect()
+    }
+}
+
+fn open(proc: &ProcDir, mapping: &Mapping) -> Option<File> {
+    let file = mapped_file::open(proc, mapping).ok()?;
+    let magic = rustix::fs::fstatfs(&file).ok()?.f_type as u64;
+    (magic == TMPFS_MAGIC).then_some(file)
+}
+
+/// The parts of `part` of a mapping that `file` has data for.
+fn data(file: &File, mapping: &Mapping, part: AddressRange) -> Vec<AddressRange> {
+    let mut found = Vec::new();
+    let mut at = mapping.offset_of(part.start);
+    let end = at.saturating_add(part.len());
+    let address = |offset: u64| part.start + (offset - mapping.offset_of(part.start));
+    // Fails with ENXIO where no data follows.
+    while let Ok(start) = rustix::fs::seek(file, SeekFrom::Data(at)) {
+        if start >= end {
+            break;
+        }
+        let Ok(hole) = rustix::fs::seek(file, SeekFrom::Hole(start)) else { break };
+        if hole <= start {
+            break;
+        }
+        found.push(AddressRange::new(address(start), address(hole.min(end))));
+        if hole >= end {
+            break;
+        }
+        at = hole;
+    }
+    found
+}
