@@ -148,6 +148,7 @@ fn stack_extent(context: &Context<'_>, stack: &Stack) -> AddressRange {
 /// The strings to change: arguments and environment, and names of files.
 fn replacements(context: &Context<'_>, privacy: Privacy) -> Vec<(u64, Vec<u8>)> {
     let mut replacements = Vec::new();
+    let mut zeroed = Vec::new();
     let mut replace = |range: AddressRange, change: &dyn Fn(&[u8]) -> Vec<u8>| {
         // What was never populated holds no string, and is not to be read.
         for part in context.readable_parts(range) {
@@ -171,7 +172,9 @@ fn replacements(context: &Context<'_>, privacy: Privacy) -> Vec<(u64, Vec<u8>)> 
                 .collect();
         for range in strings.ranges() {
             if privacy.drops_arguments() {
-                replace(*range, &|bytes| vec![0; bytes.len()]);
+                // Whatever stands there, and whether or not it can be read now.
+                let parts = context.readable_parts(*range).into_iter();
+                zeroed.extend(parts.map(|part| (part.start, vec![0; part.len() as usize])));
             } else if privacy.paths {
                 replace(*range, &|bytes| shorten_strings(privacy, bytes));
             }
@@ -182,6 +185,7 @@ fn replacements(context: &Context<'_>, privacy: Privacy) -> Vec<(u64, Vec<u8>)> 
             replace(entry.name_range, &|bytes| pad(privacy.path_bytes(bytes), bytes.len()));
         }
     }
+    replacements.append(&mut zeroed);
     replacements.sort_unstable();
     // Link-map names can lie in the initial stack (the executable's does).
     replacements.dedup_by(|next, previous| next.0 < previous.0 + previous.1.len() as u64);
