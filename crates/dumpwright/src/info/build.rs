@@ -32,7 +32,7 @@ impl DumpInfo {
         let mut builder = Builder {
             dump,
             damage: Vec::new(),
-            contexts_left: dump.len().saturating_mul(4).saturating_add(1 << 20),
+            contexts_left: dump.work_allowance(),
             contexts_skipped: 0,
         };
         let mut info = builder.build()?;
