@@ -15,6 +15,7 @@ pub mod summary;
 #[cfg(test)]
 mod synthetic;
 pub mod target;
+pub mod time;
 pub mod verify;
 pub mod write;
 

@@ -7,13 +7,13 @@ use super::model::{
 };
 use super::process::{self, Sources, file_name};
 use super::soft_errors;
-use super::time::utc;
 use super::{exception, memory};
 use crate::error::{Error, Result};
 use crate::read::{
     CodeView, HandleData, Location, MAX_CONTEXT, Minidump, MiscInfo, Module, ReadError, ReadResult,
     Registers, SystemInfo, Thread,
 };
+use crate::time::CivilTime;
 use dumpwright_format::MinidumpType;
 use dumpwright_format::context::xstate::feature_name;
 use dumpwright_format::minidump::StreamType;
@@ -259,7 +259,7 @@ fn file(dump: &Minidump) -> FileInfo {
         path: dump.file().to_string_lossy().into_owned(),
         size: dump.len(),
         timestamp,
-        time: utc(timestamp.into()),
+        time: CivilTime::from_unix(timestamp.into()).to_string(),
         flags: Hex(flags.bits()),
         flag_names: flag_names(flags),
     }
