@@ -241,8 +241,8 @@ impl FormatFlags {
 
     /// The `MINIDUMP_TYPE` that these flags stand for.
     ///
-    /// Lossless for the `USER_SMALL_*` flags: [`FormatFlags::from`] a
-    /// `MinidumpType` gives them back. The CAB and overwrite flags say nothing
+    /// Lossless for the `USER_SMALL_*` flags: `FormatFlags::from` a
+    /// [`MinidumpType`] gives them back. The CAB and overwrite flags say nothing
     /// about a dump's contents and have no `MINIDUMP_TYPE`.
     pub fn minidump_type(self) -> MinidumpType {
         let mut ty = MinidumpType::empty();
