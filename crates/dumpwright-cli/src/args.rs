@@ -2,7 +2,7 @@
 
 use crate::flag_args::FlagArgs;
 use crate::numbers::{parse_number, parse_range, parse_size};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use clap_complete::Shell;
 use dumpwright::Qualifier;
 use dumpwright::address::AddressRange;
@@ -20,10 +20,11 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    failed; one line on standard error says why, and nothing was left behind
+  1    failed; one line on standard error says why
   2    the command line was wrong
   3    `verify` found faults
-  130  interrupted; nothing was left behind
+  130  interrupted (SIGINT, SIGTERM or SIGHUP)
+A dump that was not finished leaves nothing behind, and an existing file as it was.
 
 DUMPWRIGHT_LOG=debug in the environment shows what the engine does.";
 
@@ -56,22 +57,29 @@ pub enum Command {
 const DOT_DUMP: &str = "\
 WinDbg's .dump letters, with - for /:
   -m[LETTERS]  minidump (the default). Letters, in any order:
-                 a  the same as fFhut       A  the same, and go on past unreadable memory
-                 f  full memory             F  information on the whole address space
-                 h  handles                 u  unloaded modules
-                 t  thread information      i  memory that stacks point to
-                 p  process and thread data (PEB and TEBs, or what stands for them)
+                 a  the same as fFhut
+                 A  the same, and go on past unreadable memory
+                 f  full memory
+                 F  information on the whole address space
+                 h  handles
+                 u  unloaded modules
+                 t  thread information
+                 i  memory that stacks and registers point to
+                 p  process and thread data (what stands for PEB and TEBs)
                  w  private read-write pages
-                 d  writable image segments c  executable image segments
+                 d  writable image segments
+                 c  executable image segments
                  r  zero what the stack trace does not need
-                 R  module names without paths
-                 y  AVX registers
-  -f[y]        full user-mode dump (DEBUG_DUMP_DEFAULT): a minidump as -ma makes it
+                 R  names instead of paths
+                 y  AVX and later registers
+  -f[y]        full user-mode dump (DEBUG_DUMP_DEFAULT), written as -ma is
   -b[a]        pack the dump into a CAB; a = with images and debug files
   -xt TID      the thread that the exception happened in
   -xc ADDR     a ucontext_t in the target: the registers at the exception
   -xr ADDR     a siginfo_t in the target: the exception
-  -xp ADDR     two pointers in the target: to the siginfo_t and the ucontext_t
+  -xp ADDR     two pointers in the target: to a siginfo_t and a ucontext_t
+
+To standard output the target stands still for as long as the reader takes.
 
 Examples:
   dumpwright dump -p 1234 app.dmp
@@ -82,12 +90,13 @@ Examples:
 /// `dumpwright dump`.
 #[derive(Args, Debug)]
 #[command(after_help = DOT_DUMP)]
+#[command(group = ArgGroup::new("process").args(["pid", "name"]).required(true))]
 pub struct DumpArgs {
     /// Process id
-    #[arg(short, long, value_name = "PID", required_unless_present = "name")]
+    #[arg(short, long, value_name = "PID", value_parser = parse_pid)]
     pub pid: Option<u32>,
     /// Name of the process, as `ps -o comm` or its executable has it
-    #[arg(short, long, value_name = "NAME", conflicts_with = "pid")]
+    #[arg(short, long, value_name = "NAME")]
     pub name: Option<String>,
     /// Dump every process of that name (needs -u)
     #[arg(short, long, requires = "unique", conflicts_with = "pid")]
@@ -102,14 +111,14 @@ pub struct DumpArgs {
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     pub comment: Option<String>,
     /// Letters of -m
-    #[arg(long, hide = true, num_args = 1, overrides_with = "mini", value_name = "LETTERS")]
-    pub mini: Option<String>,
+    #[arg(long, hide = true, num_args = 1, value_name = "LETTERS")]
+    pub mini: Vec<String>,
     /// Letters of -f
-    #[arg(long, hide = true, num_args = 1, value_name = "LETTERS", conflicts_with = "qualifier")]
-    pub full: Option<String>,
+    #[arg(long, hide = true, num_args = 1, value_name = "LETTERS")]
+    pub full: Vec<String>,
     /// Letters of -b
     #[arg(long, hide = true, num_args = 1, value_name = "LETTERS")]
-    pub cab: Option<String>,
+    pub cab: Vec<String>,
     /// DEBUG_DUMP_* qualifier: small, default, or its value
     #[arg(long, value_name = "NAME", value_parser = parse_qualifier)]
     pub qualifier: Option<Qualifier>,
@@ -140,7 +149,8 @@ pub struct DumpArgs {
     /// Add memory: START-END or START+LENGTH, hexadecimal with 0x; can be repeated
     #[arg(long, value_name = "RANGE", help_heading = "Beyond DEBUG_FORMAT flags", value_parser = parse_range)]
     pub memory: Vec<AddressRange>,
-    /// The most bytes that the file may have (K, M, G): filled by priority, and says what was left out
+    /// The most bytes that the file may have (K, M, G): filled by priority, and says what was left
+    /// out
     #[arg(long, value_name = "SIZE", help_heading = "Beyond DEBUG_FORMAT flags", value_parser = parse_size)]
     pub max_size: Option<u64>,
     /// Take memory too that the process marked MADV_DONTDUMP
@@ -183,6 +193,10 @@ pub struct DemoArgs {
     /// Folder for the dumps; made if it is not there
     #[arg(default_value = "dumpwright-demo")]
     pub directory: PathBuf,
+}
+
+fn parse_pid(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "not a process id; to choose by name use -n".into())
 }
 
 fn parse_qualifier(text: &str) -> Result<Qualifier, String> {

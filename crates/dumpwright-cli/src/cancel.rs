@@ -2,17 +2,38 @@
 
 use crate::output::INTERRUPTED;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 static CANCELLED: AtomicBool = AtomicBool::new(false);
+
+/// How long a reader that has stopped reading may hold up the end of a stream.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Notes SIGINT, SIGTERM and SIGHUP from here on instead of dying of them. The
 /// second one ends the program at once, should it be stuck.
 pub fn watch_signals() {
+    watch(|| {});
+}
+
+/// The same for a dump that goes into a pipe. A write that waits for the reader
+/// never comes to see the note, and the target stands still meanwhile; so the
+/// program ends shortly after, and the kernel lets the target go.
+pub fn watch_signals_while_streaming() {
+    watch(|| {
+        thread::sleep(GRACE);
+        eprintln!("dumpwright: cancelled; the stream ends unfinished");
+        std::process::exit(INTERRUPTED.into());
+    });
+}
+
+fn watch(then: impl Fn() + Send + 'static) {
     // Fails only when a handler is installed already: then nothing is missing.
-    let _ = ctrlc::set_handler(|| {
+    let _ = ctrlc::set_handler(move || {
         if CANCELLED.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
+            std::process::exit(INTERRUPTED.into());
         }
+        then();
     });
 }
 

@@ -3,12 +3,13 @@
 
 use crate::args::DemoArgs;
 use crate::output::{Failure, Outcome, print};
+use crate::progress::Progress;
 use crate::{cancel, report};
 use dumpwright::info::{DumpInfo, TextOptions};
 use dumpwright::read::Minidump;
 use dumpwright::target::Pid;
 use dumpwright::verify::{Severity, verify};
-use dumpwright::{DumpRequest, FormatFlags, Qualifier, dump_process};
+use dumpwright::{DumpRequest, Error, FormatFlags, Qualifier, dump_process};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -48,7 +49,14 @@ pub fn run(args: &DemoArgs) -> Outcome {
     ];
     for (what, file, qualifier, flags) in requests {
         let request = DumpRequest::new(file, qualifier).flags(flags).comment(COMMENT);
-        let summary = dump_process(target.pid(), &request, &())?;
+        let progress = Progress::new();
+        let written = dump_process(target.pid(), &request, &progress);
+        progress.clear();
+        // A signal to the whole group ends the target, too, and looks like a failure.
+        let summary = match written {
+            Err(_) if cancel::is_cancelled() => return Err(Error::Cancelled.into()),
+            written => written?,
+        };
         print(&format!("\n{what}\n{}", indent(&report::text(&summary))))?;
     }
     drop(target);

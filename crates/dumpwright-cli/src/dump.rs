@@ -7,17 +7,23 @@ use crate::progress::Progress;
 use crate::{cancel, report};
 use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
 use dumpwright::target::{ExceptionSource, Pid, Tid};
+use dumpwright::time::CivilTime;
 use dumpwright::{Destination, DumpRequest, Extensions, FormatFlags, Qualifier, dump_process};
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `dumpwright dump`.
 pub fn run(args: &DumpArgs) -> Outcome {
-    let pids = find_processes(args)?;
     let request = request(args)?;
-    cancel::watch_signals();
+    let pids = find_processes(args)?;
+    if request.destination == Destination::Stdout {
+        cancel::watch_signals_while_streaming();
+    } else {
+        cancel::watch_signals();
+    }
     let mut failures = Vec::new();
     for pid in &pids {
         match dump_one(*pid, args, &request) {
@@ -56,7 +62,10 @@ fn dump_one(pid: Pid, args: &DumpArgs, request: &DumpRequest) -> Result<(), Fail
         eprint!("{text}");
         Ok(())
     } else {
-        print(&text)
+        let file = summary.file.unwrap_or_default();
+        print(&text).map_err(|e| {
+            format!("'{}' was written, and its summary not: {e}", file.display()).into()
+        })
     }
 }
 
@@ -88,28 +97,30 @@ fn several_found(name: &str, found: &[ProcessEntry]) -> String {
 /// The request that the arguments make.
 fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
     let mut flags = args.flags.flags;
-    if let Some(letters) = &args.mini {
-        flags |= mini_flags(letters)?;
+    for letters in &args.mini {
+        flags |= mini_flags(letters).map_err(Failure::Usage)?;
     }
-    let mut qualifier = args.qualifier.unwrap_or(Qualifier::Small);
-    if let Some(letters) = &args.full {
-        if args.mini.is_some() {
-            return Err("-f and -m choose different types; give one".to_string().into());
-        }
-        qualifier = Qualifier::Default;
-        if letters.contains('y') {
-            flags |= FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT;
-        }
+    if !args.full.is_empty() && !args.mini.is_empty() {
+        return Err(usage("-f and -m choose different types; give one"));
     }
-    if let Some(letters) = &args.cab {
+    let implied = if args.full.is_empty() { Qualifier::Small } else { Qualifier::Default };
+    let qualifier = args.qualifier.unwrap_or(implied);
+    if !args.full.is_empty() && qualifier != implied {
+        return Err(usage("-f and --qualifier choose different types; give one"));
+    }
+    if args.full.iter().any(|letters| letters.contains('y')) {
+        flags |= FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT;
+    }
+    if !args.cab.is_empty() {
         flags |= FormatFlags::WRITE_CAB;
-        if letters == "a" {
-            flags |= FormatFlags::CAB_SECONDARY_FILES;
-        }
     }
-    args.flags.check_shared_bit(flags.contains(FormatFlags::WRITE_CAB))?;
+    if args.cab.iter().any(|letters| letters.contains('a')) {
+        flags |= FormatFlags::CAB_SECONDARY_FILES;
+    }
+    let cab = flags.contains(FormatFlags::WRITE_CAB);
+    args.flags.check_shared_bit(cab).map_err(Failure::Usage)?;
     if args.overwrite && flags.contains(FormatFlags::NO_OVERWRITE) {
-        return Err("-o and NO_OVERWRITE contradict each other; give one".to_string().into());
+        return Err(usage("-o and NO_OVERWRITE contradict each other; give one"));
     }
     flags.set(FormatFlags::NO_OVERWRITE, !args.overwrite);
     let destination = if args.file.as_os_str() == "-" {
@@ -118,9 +129,10 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
         Destination::File(args.file.clone())
     };
     if args.unique && destination == Destination::Stdout {
-        return Err("-u makes file names and standard output has none; leave one out"
-            .to_string()
-            .into());
+        return Err(usage("-u makes file names and standard output has none; leave one out"));
+    }
+    if destination == Destination::Stdout && io::stdout().is_terminal() {
+        return Err(usage("a dump is nothing for a terminal; pipe it, or name a file"));
     }
     let mut request = DumpRequest::to(destination, qualifier).flags(flags).extensions(Extensions {
         token: args.token,
@@ -132,7 +144,12 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
         exception: exception_source(args)?,
     });
     request.comment.clone_from(&args.comment);
+    request.validate().map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(request)
+}
+
+fn usage(message: &str) -> Failure {
+    Failure::Usage(message.to_owned())
 }
 
 fn exception_source(args: &DumpArgs) -> Outcome<ExceptionSource> {
@@ -141,7 +158,7 @@ fn exception_source(args: &DumpArgs) -> Outcome<ExceptionSource> {
         .map(|tid| {
             u32::try_from(tid)
                 .map(Tid)
-                .map_err(|_| format!("-xt {tid}: no thread id is that large"))
+                .map_err(|_| Failure::Usage(format!("-xt {tid}: no thread id is that large")))
         })
         .transpose()?;
     Ok(ExceptionSource {
@@ -155,13 +172,10 @@ fn exception_source(args: &DumpArgs) -> Outcome<ExceptionSource> {
 /// `app.dmp` → `app_2026-11-24_03-13-53-042_1234.dmp`: UTC, and process id.
 fn unique_name(file: &Path, pid: Pid, now: SystemTime) -> PathBuf {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (year, month, day) = civil_date(since.as_secs() / 86_400);
-    let second = since.as_secs() % 86_400;
+    let CivilTime { year, month, day, hour, minute, second } =
+        CivilTime::from_unix(since.as_secs());
     let stamp = format!(
-        "_{year:04}-{month:02}-{day:02}_{:02}-{:02}-{:02}-{:03}_{pid}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
+        "_{year:04}-{month:02}-{day:02}_{hour:02}-{minute:02}-{second:02}-{:03}_{pid}",
         since.subsec_millis()
     );
     let mut name = file.file_stem().map(OsString::from).unwrap_or_default();
@@ -171,21 +185,6 @@ fn unique_name(file: &Path, pid: Pid, now: SystemTime) -> PathBuf {
         name.push(extension);
     }
     file.with_file_name(name)
-}
-
-/// Year, month and day of a day counted from 1970-01-01 (proleptic Gregorian).
-fn civil_date(days: u64) -> (u64, u64, u64) {
-    // Counted from 0000-03-01, so that a leap day ends its year.
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -200,8 +199,5 @@ mod tests {
             unique_name(Path::new("out/app.dmp"), Pid(42), at),
             Path::new("out/app_2026-11-24_02-59-59-042_42.dmp")
         );
-        assert_eq!(civil_date(0), (1970, 1, 1));
-        assert_eq!(civil_date(11_016), (2000, 2, 29));
-        assert_eq!(civil_date(47_541), (2100, 3, 1));
     }
 }

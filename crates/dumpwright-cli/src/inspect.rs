@@ -2,9 +2,10 @@
 
 use crate::args::{InfoArgs, VerifyArgs};
 use crate::output::{FAULTS, Outcome, json, print};
+use dumpwright::Error;
 use dumpwright::info::{DumpInfo, TextOptions};
 use dumpwright::read::Minidump;
-use dumpwright::verify::{Severity, verify as find_faults};
+use dumpwright::verify::{Fault, Severity, verify as find_faults};
 use std::process::ExitCode;
 
 /// `dumpwright info`.
@@ -18,8 +19,11 @@ pub fn info(args: &InfoArgs) -> Outcome {
 
 /// `dumpwright verify`.
 pub fn verify(args: &VerifyArgs) -> Outcome {
-    let dump = Minidump::open(&args.file)?;
-    let faults = find_faults(&dump);
+    let faults = match Minidump::open(&args.file) {
+        Ok(dump) => find_faults(&dump),
+        Err(Error::NotADump { reason, .. }) => vec![not_a_minidump(&reason)],
+        Err(error) => return Err(error.into()),
+    };
     let errors = faults.iter().filter(|f| f.severity == Severity::Error).count();
     let text = if args.json {
         json(&faults)?
@@ -33,4 +37,10 @@ pub fn verify(args: &VerifyArgs) -> Outcome {
     };
     print(&text)?;
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAULTS) })
+}
+
+/// The fault of a file in which nothing else can be looked for.
+fn not_a_minidump(reason: &str) -> Fault {
+    let message = format!("it is not a minidump: {reason}");
+    Fault { severity: Severity::Error, stream: None, offset: None, message }
 }

@@ -44,6 +44,8 @@ fn expand_word(word: &str) -> Result<String, String> {
         }
         ("f", "" | "y") => format!("--full={rest}"),
         ("b", "" | "a") => format!("--cab={rest}"),
+        ("f", _) => return Err(format!("'{word}' is not -f or -fy; minidump letters follow -m")),
+        ("b", _) => return Err(format!("'{word}' is not -b or -ba")),
         ("x", "t") => "--exception-thread".into(),
         ("x", "c") => "--exception-context".into(),
         ("x", "r") => "--exception-record".into(),
@@ -130,9 +132,14 @@ mod tests {
 
     #[test]
     fn wrong_letters_are_named() {
-        for (word, named) in
-            [("-mz", "'z'"), ("-k", "kernel"), ("-xq", "-xt"), ("-j", "JIT_DEBUG_INFO")]
-        {
+        for (word, named) in [
+            ("-mz", "'z'"),
+            ("-k", "kernel"),
+            ("-xq", "-xt"),
+            ("-j", "JIT_DEBUG_INFO"),
+            ("-bz", "-ba"),
+            ("-fa", "-fy"),
+        ] {
             let error = expand(["d", "dump", word].iter().map(OsString::from)).unwrap_err();
             assert!(error.contains(named), "{error}");
         }

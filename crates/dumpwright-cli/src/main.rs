@@ -12,6 +12,7 @@ mod numbers;
 mod output;
 mod progress;
 mod report;
+mod usage;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -20,8 +21,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     init_logging();
     let cli = match letters::expand(std::env::args_os()) {
-        Ok(arguments) => Cli::parse_from(arguments),
-        Err(message) => return fail(&message, ExitCode::from(2)),
+        Ok(arguments) => match Cli::try_parse_from(arguments) {
+            Ok(cli) => cli,
+            Err(answer) => return usage::answer(&answer),
+        },
+        Err(message) => return fail(&message, ExitCode::from(output::USAGE)),
     };
     let result = match cli.command {
         Command::Dump(args) => dump::run(&args),

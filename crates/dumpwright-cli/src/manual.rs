@@ -4,6 +4,8 @@ use crate::args::Cli;
 use crate::output::{Outcome, print};
 use clap::CommandFactory;
 use clap_complete::Shell;
+use clap_mangen::Man;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -17,19 +19,28 @@ pub fn completions(shell: Shell) -> Outcome {
 
 /// `dumpwright man`.
 pub fn man(directory: Option<&Path>) -> Outcome {
-    match directory {
-        None => {
-            let mut text = Vec::new();
-            clap_mangen::Man::new(Cli::command())
-                .render(&mut text)
-                .map_err(|error| format!("cannot make the manual page: {error}"))?;
-            print(&String::from_utf8_lossy(&text))?;
-        }
-        Some(directory) => std::fs::create_dir_all(directory)
-            .and_then(|()| clap_mangen::generate_to(Cli::command(), directory))
-            .map_err(|error| {
-                format!("cannot write manual pages into '{}': {error}", directory.display())
-            })?,
+    let Some(directory) = directory else {
+        print(&page(&Man::new(Cli::command()))?)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let failed = |error: io::Error| {
+        format!("cannot write manual pages into '{}': {error}", directory.display())
+    };
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    let shown = command.get_subcommands().filter(|s| !s.is_hide_set());
+    for command in shown.chain([&command]) {
+        let man = Man::new(command.clone());
+        std::fs::write(directory.join(man.get_filename()), page(&man)?).map_err(failed)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A page, with the tables and examples at its end as they are in the help.
+fn page(man: &Man) -> Outcome<String> {
+    let mut text = Vec::new();
+    man.render(&mut text).map_err(|error| format!("cannot make the manual page: {error}"))?;
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.replacen(".SH EXTRA\n", ".SH NOTES\n.nf\n", 1))
 }

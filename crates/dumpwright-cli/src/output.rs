@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 /// Exit code of `verify` when it found faults.
 pub const FAULTS: u8 = 3;
-/// Exit code of a dump that a signal stopped.
+/// Exit code of a wrong command line.
+pub const USAGE: u8 = 2;
+/// Exit code after a signal that asked to end.
 pub const INTERRUPTED: u8 = 130;
 
 /// Why a command failed.
@@ -14,6 +16,8 @@ pub const INTERRUPTED: u8 = 130;
 pub enum Failure {
     /// The engine's error.
     Engine(dumpwright::Error),
+    /// The command line asks for what cannot be.
+    Usage(String),
     /// Anything else, as the line to print.
     Message(String),
 }
@@ -26,6 +30,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Engine(dumpwright::Error::Cancelled) => ExitCode::from(INTERRUPTED),
+            Failure::Usage(_) => ExitCode::from(USAGE),
             _ => ExitCode::FAILURE,
         }
     }
@@ -35,7 +40,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Engine(error) => error.fmt(f),
-            Failure::Message(message) => f.write_str(message),
+            Failure::Usage(message) | Failure::Message(message) => f.write_str(message),
         }
     }
 }

@@ -22,10 +22,12 @@ impl Progress {
         };
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template(
-            "{msg:>9} [{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            "{msg} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
         ) {
             bar.set_style(style.progress_chars("=> "));
         }
+        // Set before anything is drawn: what it will do first.
+        let bar = bar.with_message(message(Phase::Write));
         Progress { bar, phase: Mutex::new(None) }
     }
 
@@ -35,19 +37,26 @@ impl Progress {
     }
 }
 
+fn message(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Write => "writing",
+        Phase::Package => "packing",
+    }
+}
+
 impl Observer for Progress {
     fn progress(&self, phase: Phase, done: u64, total: u64) {
+        self.bar.set_length(total);
         if let Ok(mut shown) = self.phase.lock()
             && *shown != Some(phase)
         {
+            // The speed of one phase says nothing of the next.
+            if shown.is_some() {
+                self.bar.set_message(message(phase));
+                self.bar.reset();
+            }
             *shown = Some(phase);
-            self.bar.reset();
-            self.bar.set_message(match phase {
-                Phase::Write => "writing",
-                Phase::Package => "packing",
-            });
         }
-        self.bar.set_length(total);
         self.bar.set_position(done);
     }
 

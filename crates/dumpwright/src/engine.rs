@@ -3,15 +3,14 @@
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::observer::Observer;
-use crate::package::{
-    self, CabEntry, Need, Overwrite, PendingFile, SecondaryScope, largest_cab, safe_cab_names,
-};
+use crate::package::{self, CabEntry, Need, Overwrite, PendingFile, SecondaryScope, largest_cab};
 use crate::plan::{self, DumpPlan};
 use crate::request::{Destination, DumpRequest};
 use crate::summary::Summary;
 use crate::target::ProcessTarget;
 use crate::write::{self, Outcome};
 use dumpwright_format::FormatFlags;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::Path;
@@ -82,7 +81,7 @@ pub fn write_dump(
     output: Output,
     observer: &dyn Observer,
 ) -> Result<Summary> {
-    let plan = plan::plan(target.snapshot(), target.memory(), request)?;
+    let plan = plan::plan(target.snapshot(), target.memory(), &within_a_cab(request))?;
     let layout = Layout::new(&plan, now())?;
     let mut job = Job { target: &mut *target, plan: &plan, layout: &layout, observer };
     let mut summary = match output.kind {
@@ -156,15 +155,38 @@ impl Job<'_> {
             entries.extend(files.entries.into_iter().map(CabEntry::from));
             summary.note(files.notes);
         }
-        summary.cab_files = safe_cab_names(entries.iter().map(|e| e.name.as_str()));
-        summary.note(package::write_cab(cab, &entries, self.observer)?);
+        let max_size = request.extensions.max_size;
+        let packed = package::write_cab(cab, &entries, max_size, self.observer)?;
+        summary.cab_files = packed.names;
+        summary.note(packed.notes);
         summary.size = file_size(cab.file()).map_err(io_error("read the size of"))?;
-        Ok(summary)
+        // The table of many files beside a dump that does not compress.
+        match max_size {
+            Some(max) if summary.size > max => Err(Error::InvalidRequest(format!(
+                "the CAB has {} bytes and --max-size allows {max}; allow more, or leave the secondary files out (-b)",
+                summary.size
+            ))),
+            _ => Ok(summary),
+        }
     }
 
     fn summary(&self, request: &DumpRequest, outcome: &Outcome) -> Summary {
         let snapshot = self.target.snapshot();
         Summary::new(request, snapshot, self.plan, outcome, self.layout.file_size())
+    }
+}
+
+/// The request, its size budget less what a CAB adds to a dump that does not
+/// compress.
+fn within_a_cab(request: &DumpRequest) -> Cow<'_, DumpRequest> {
+    match request.extensions.max_size {
+        Some(max) if request.format_flags.contains(FormatFlags::WRITE_CAB) => {
+            let mut request = request.clone();
+            let added = largest_cab([max]).saturating_sub(max);
+            request.extensions.max_size = Some(max.saturating_sub(added));
+            Cow::Owned(request)
+        }
+        _ => Cow::Borrowed(request),
     }
 }
 

@@ -31,10 +31,10 @@ pub enum Error {
     #[error("the dump file has no name; give one, with its extension")]
     EmptyFileName,
     /// A destination without an extension.
-    #[error("'{}' has no extension; DumpFile includes it, for example '{}.dmp'", .0.display(), .0.display())]
+    #[error("'{}' has no extension; give the file one, for example 'app.dmp'", .0.display())]
     NoExtension(PathBuf),
     /// The destination exists and must not be replaced.
-    #[error("'{}' exists and was left as it is; choose another name, or ask for it to be overwritten", .0.display())]
+    #[error("'{}' exists and was left as it is; choose another name, or have it overwritten (-o; in the API, without NO_OVERWRITE)", .0.display())]
     FileExists(PathBuf),
     /// The destination's disk cannot hold the dump.
     #[error("'{}' needs {needed} bytes and its disk has {available} free; free some, or write a smaller dump", .file.display())]

@@ -51,7 +51,9 @@ pub struct Extensions {
     pub system_memory: bool,
     /// Further memory to take.
     pub memory: Vec<AddressRange>,
-    /// The most bytes that the file may have.
+    /// The most bytes that the file may have, be it a dump or a CAB. Memory is
+    /// taken by [`Reason`](crate::plan::selection::Reason), in its order;
+    /// [`Summary::left_out`](crate::Summary::left_out) says what had no place.
     pub max_size: Option<u64>,
     /// Take memory that the process marked `MADV_DONTDUMP` too.
     pub include_dontdump: bool,

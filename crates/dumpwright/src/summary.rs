@@ -15,7 +15,9 @@ use std::time::Duration;
 /// hexadecimal strings, times milliseconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// The file, or `None` for standard output.
+    /// The file, or `None` for standard output. Characters that are not Unicode
+    /// are replaced in JSON.
+    #[serde(serialize_with = "path")]
     pub file: Option<PathBuf>,
     /// What was written, in words.
     #[serde(rename = "type")]
@@ -35,11 +37,11 @@ pub struct Summary {
     pub namespace_pids: Vec<u32>,
     /// Short name of the process.
     pub process: String,
-    /// Bytes of the file (of the CAB, if it is one).
+    /// Bytes of the file (of the CAB, if it is one), or of the stream.
     pub size: u64,
-    /// Bytes of the dump.
+    /// Bytes of the dump; in a CAB, before compression.
     pub dump_size: u64,
-    /// Names in the CAB.
+    /// Names in the CAB; only in JSON if there is one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cab_files: Vec<String>,
     /// Threads in the dump.
@@ -79,6 +81,11 @@ pub struct HoleReport {
     pub end: String,
     /// Why it could not be read.
     pub reason: String,
+}
+
+#[expect(clippy::ref_option, reason = "serde gives a reference")]
+fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|p| p.to_string_lossy()).serialize(serializer)
 }
 
 fn millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

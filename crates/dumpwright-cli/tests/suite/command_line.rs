@@ -6,8 +6,10 @@ use crate::support::target::Target;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A folder to write to that must stay empty.
 fn refuse(arguments: &[&str]) -> String {
@@ -33,7 +35,7 @@ fn a_zombie_is_told_from_a_process() {
     let pid = child.id().to_string();
     let stat = format!("/proc/{pid}/stat");
     while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(2));
     }
     let text = refuse(&["-p", &pid, "-m"]);
     assert!(text.contains("zombie") && text.contains(&pid), "{text}");
@@ -129,14 +131,131 @@ fn wrong_use_is_explained_and_writes_nothing() {
         &["dump", "-p", "1", "--qualifier", "enormous", file],
         &["dump", "-p", "1", "--memory", "10-5", file],
         &["dump", "-p", "1", "--max-size", "lots", file],
+        &["dump", "-p", "1", "-f", "-mh", file],
+        &["dump", "-p", "1", "-f", "--qualifier", "small", file],
+        &["dump", "-p", "1", "--qualifier", "full", file],
+        &["dump", "-p", "1", "-bz", file],
+        &["dump", "-p", "1", "-fz", file],
+        &["dump", "-p", "1", "-k", file],
+        &["dump", "-p", "1", "-o", "--no-overwrite", file],
+        &["dump", "-p", "1", "-b", "--scan-partial-pages", file],
+        &["dump", "-p", "1", "--cab-secondary-all-images", file],
+        &["dump", "-p", "1", "-u", "-"],
+        &["dump", "-p", "1", "-b", "-"],
+        &["dump", "-p", "1", "-xp", "1", "-xc", "1", file],
+        &["dump", "-p", "1", "no-extension"],
+        &["dump", "-p", "1", ""],
+        &["dump", "-n", "init", "-a", file],
         &["frobnicate"],
-        &[],
     ] {
         let run = dumpwright(arguments);
-        assert!(!run.status.success(), "{arguments:?}");
-        assert!(!run.stderr.is_empty() && !run.stderr.contains("panicked"), "{arguments:?}");
+        assert_eq!(run.status.code(), Some(2), "{arguments:?}: {}", run.stderr);
+        run.refused();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{arguments:?}");
     }
+}
+
+#[test]
+fn no_arguments_at_all_show_the_help() {
+    let run = dumpwright::<&str>([]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(run.stderr.contains("Exit codes"), "{}", run.stderr);
+}
+
+#[test]
+fn letters_that_are_given_apart_count_together() {
+    let target = Target::fixture("threads", &["1"]);
+    let written = dump(&target, &["-mF", "-mh", "-mt"]);
+    let flags = written.names("format_flags");
+    for flag in ["FULL_MEMORY_INFO", "HANDLE_DATA", "THREAD_INFO"] {
+        assert!(flags.contains(&format!("USER_SMALL_{flag}")), "{flag}: {flags:?}");
+    }
+}
+
+#[test]
+fn a_name_that_is_not_unicode_has_a_summary_as_json() {
+    let target = Target::fixture("threads", &["1"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(OsStr::from_bytes(b"a\xff.dmp"));
+    let pid = target.pid().to_string();
+    let run = run(command().args(["dump", "-p", &pid, "--json"]).arg(&file)).ok();
+    assert!(run.json()["file"].as_str().unwrap().ends_with("a\u{fffd}.dmp"));
+    assert!(file.exists());
+}
+
+#[test]
+fn a_stream_that_nobody_reads_can_be_ended_and_lets_the_target_go() {
+    let target = Target::fixture("threads", &["2"]);
+    let pid = target.pid().to_string();
+    // More than a pipe holds, so that the write waits.
+    let mut writer =
+        command().args(["dump", "-p", &pid, "-ma", "-"]).stdout(Stdio::piped()).spawn().unwrap();
+    let traced = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        !status.contains("TracerPid:\t0\n")
+    };
+    while !traced() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // By now it waits, or will soon; either way it has to end.
+    std::thread::sleep(Duration::from_millis(300));
+    let kill = Command::new("kill").args(["-TERM", &writer.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = writer.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > Duration::from_secs(20) {
+            writer.kill().unwrap();
+            writer.wait().unwrap();
+            panic!("it went on waiting for its reader");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(130));
+    assert!(!traced(), "the target is still held");
+}
+
+#[test]
+fn a_size_budget_holds_for_a_cab_and_the_files_in_it() {
+    let target = Target::fixture("threads", &["3"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.cab");
+    let pid = target.pid().to_string();
+    let arguments = ["dump", "-p", &pid, "-ba", "--max-size", "200K", "--json"];
+    let run = run(command().args(arguments).arg(&file)).ok();
+    assert!(fs::metadata(&file).unwrap().len() <= 200 << 10);
+    let summary = run.json();
+    let files = summary["cab_files"].to_string();
+    assert!(!files.contains("libc.so.6"), "2 MB of it in 200 KiB: {files}");
+    assert!(summary["soft_error_list"].to_string().contains("libc.so.6"), "{summary}");
+    let cabinet = cab::Cabinet::new(fs::File::open(&file).unwrap()).unwrap();
+    let names: Vec<_> = cabinet.folder_entries().flat_map(|f| f.file_entries()).collect();
+    assert_eq!(names.len(), summary["cab_files"].as_array().unwrap().len());
+}
+
+#[test]
+fn verify_says_of_any_other_file_that_it_is_bad() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notes.txt");
+    fs::write(&file, "hello").unwrap();
+    let run = dumpwright([OsStr::new("verify"), file.as_os_str()]);
+    assert_eq!(run.status.code(), Some(3));
+    assert!(run.text().contains("bad") && run.text().contains("signature"), "{}", run.text());
+    let json = dumpwright([OsStr::new("verify"), file.as_os_str(), OsStr::new("--json")]);
+    assert_eq!(json.json()[0]["severity"], "error");
+    let gone = dumpwright([OsStr::new("verify"), folder.path().join("gone").as_os_str()]);
+    assert_eq!(gone.status.code(), Some(1));
+}
+
+#[test]
+fn manual_pages_keep_the_tables_of_the_help() {
+    let folder = tempfile::tempdir().unwrap();
+    dumpwright([OsStr::new("man"), folder.path().as_os_str()]).ok();
+    let page = fs::read_to_string(folder.path().join("dumpwright-dump.1")).unwrap();
+    assert!(page.contains(".nf\nWinDbg"), "{page}");
+    assert!(folder.path().join("dumpwright.1").exists());
 }
 
 #[test]

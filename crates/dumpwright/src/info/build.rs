@@ -7,13 +7,13 @@ use super::model::{
 };
 use super::process::{self, Sources, file_name};
 use super::soft_errors;
-use super::time::utc;
 use super::{exception, memory};
 use crate::error::{Error, Result};
 use crate::read::{
     CodeView, HandleData, Location, MAX_CONTEXT, Minidump, MiscInfo, Module, ReadError, ReadResult,
     Registers, SystemInfo, Thread,
 };
+use crate::time::CivilTime;
 use dumpwright_format::MinidumpType;
 use dumpwright_format::context::xstate::feature_name;
 use dumpwright_format::minidump::StreamType;
@@ -32,7 +32,7 @@ impl DumpInfo {
         let mut builder = Builder {
             dump,
             damage: Vec::new(),
-            contexts_left: dump.len().saturating_mul(4).saturating_add(1 << 20),
+            contexts_left: dump.work_allowance(),
             contexts_skipped: 0,
         };
         let mut info = builder.build()?;
@@ -259,7 +259,7 @@ fn file(dump: &Minidump) -> FileInfo {
         path: dump.file().to_string_lossy().into_owned(),
         size: dump.len(),
         timestamp,
-        time: utc(timestamp.into()),
+        time: CivilTime::from_unix(timestamp.into()).to_string(),
         flags: Hex(flags.bits()),
         flag_names: flag_names(flags),
     }

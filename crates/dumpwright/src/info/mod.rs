@@ -23,7 +23,6 @@ mod signal;
 mod soft_errors;
 mod status;
 mod text;
-mod time;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! The process, from whatever streams tell of it.
 
 use super::model::ProcessInfo;
-use super::time::utc;
 use crate::read::{MiscInfo, Module};
+use crate::time::CivilTime;
 
 /// What there is to tell from.
 #[derive(Default)]
@@ -35,7 +35,7 @@ pub(super) fn summary(sources: Sources) -> ProcessInfo {
         name: module.or(field("Name")).map(str::to_owned),
         command_line: sources.command_line,
         create_timestamp: create,
-        create_time: create.map(|seconds| utc(seconds.into())),
+        create_time: create.map(|seconds| CivilTime::from_unix(seconds.into()).to_string()),
         user_seconds: misc.and_then(|m| m.process_user_time),
         kernel_seconds: misc.and_then(|m| m.process_kernel_time),
         vm_counters: None,

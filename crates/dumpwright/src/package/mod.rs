@@ -10,6 +10,6 @@ mod cab;
 mod pending;
 mod secondary;
 
-pub use cab::{CabEntry, Need, cab_check, largest_cab, safe_cab_names, write_cab};
+pub use cab::{CabEntry, Need, Packed, cab_check, largest_cab, safe_cab_names, write_cab};
 pub use pending::{Overwrite, PendingFile};
 pub use secondary::{SecondaryFile, SecondaryFiles, SecondaryScope, collect_secondary_files};

@@ -16,6 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
+/// Streams that a directory may have; writers make some dozens.
+const MAX_STREAMS: u64 = 0x1_0000;
+/// Bytes of a stream that is decoded: lists of more than a million entries. A
+/// file's length is no limit, since most of a file can be a hole, and most of a
+/// dump memory.
+const MAX_STREAM: u64 = 64 << 20;
+
 /// Where something is in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Location {
@@ -114,6 +121,11 @@ impl Minidump {
         let at = u64::from(header.stream_directory_rva.get());
         let count = u64::from(header.number_of_streams.get());
         let size = count * size_of::<Directory>() as u64;
+        if count > MAX_STREAMS {
+            return Err(refuse(format!(
+                "its header states {count} streams; no more than {MAX_STREAMS} are read"
+            )));
+        }
         if at.checked_add(size).is_none_or(|end| end > len) {
             return Err(refuse(format!(
                 "its directory of {count} streams at file offset {at:#x} reaches past the end of the file ({len} bytes); the file may be cut off"
@@ -179,8 +191,8 @@ impl Minidump {
 
     /// The bytes of a stream; `Ok(None)` if the dump has none of this type.
     ///
-    /// Never allocates more than the file is long: a stream that reaches past
-    /// its end is [`ReadError::Malformed`].
+    /// A stream that reaches past the end of the file, or is longer than 64 MiB,
+    /// is [`ReadError::Malformed`].
     pub fn stream_bytes(&self, stream_type: StreamType) -> ReadResult<Option<Vec<u8>>> {
         Ok(self.load(stream_type)?.map(|bytes| bytes.data))
     }
@@ -191,6 +203,10 @@ impl Minidump {
         if !self.holds(rva, size) {
             let reason =
                 format!("its {size} bytes reach past the end of the file ({} bytes)", self.len);
+            return Err(Self::malformed(stream, rva, reason));
+        }
+        if size > MAX_STREAM {
+            let reason = format!("its {size} bytes are more than the {MAX_STREAM} that are read");
             return Err(Self::malformed(stream, rva, reason));
         }
         let mut data = vec![0; size as usize];
@@ -235,7 +251,9 @@ mod tests {
         assert!(reason(&wrong).contains("version is 0xa700"), "{}", reason(&wrong));
         let mut many = whole;
         many[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(reason(&many).contains("directory of 4294967295 streams"));
+        assert!(reason(&many).contains("states 4294967295 streams"));
+        many[8..12].copy_from_slice(&0xffff_u32.to_le_bytes());
+        assert!(reason(&many).contains("directory of 65535 streams"));
         assert!(Minidump::open("/").unwrap_err().to_string().contains("directory"));
     }
 
@@ -246,6 +264,24 @@ mod tests {
         let dump = synth.open();
         assert!(matches!(dump.stream_bytes(StreamType::LINUX_MAPS), Err(ReadError::Malformed(_))));
         assert!(dump.stream_bytes(StreamType::LINUX_AUXV).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_a_sparse_file_seems_to_hold_is_not_allocated() {
+        let mut synth = Synth::new();
+        synth.directory_entry(StreamType::LINUX_MAPS, u32::MAX - 4096, 32);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), synth.bytes()).unwrap();
+        file.as_file().set_len(1 << 40).unwrap();
+        let dump = Minidump::open(file.path()).unwrap();
+        let error = dump.stream_bytes(StreamType::LINUX_MAPS).unwrap_err();
+        assert!(error.to_string().contains("more than"), "{error}");
+
+        let mut many = synth.bytes();
+        many[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+        fs::write(file.path(), many).unwrap();
+        file.as_file().set_len(1 << 40).unwrap();
+        assert!(Minidump::open(file.path()).unwrap_err().to_string().contains("streams"));
     }
 
     #[test]

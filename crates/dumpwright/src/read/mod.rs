@@ -2,10 +2,10 @@
 //!
 //! [`Minidump`] holds a [`Source`] open and decodes one stream at a time, when
 //! asked. It promises, for *any* bytes, not to panic, not to loop, and not to
-//! allocate more than a small multiple of what the file holds: every count is
-//! held against the bytes that are there before anything is allocated, and
-//! strings and records that many entries share are paid for from an allowance
-//! that the file's length sets. The contents of memory are never
+//! allocate more than a small multiple of what the file holds or of the 64 MiB
+//! that a stream may have: every count is held against the bytes that are there
+//! before anything is allocated, and strings and records that many entries share
+//! are paid for from an allowance that the file's length sets. The contents of memory are never
 //! loaded; [`Minidump::read_memory`] reads the bytes that are asked for.
 //!
 //! The accessors answer `Ok(None)` for a stream that is not there and

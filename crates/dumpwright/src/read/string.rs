@@ -43,9 +43,15 @@ impl Allowance {
 
 impl Minidump {
     /// An allowance for one list: entries may share strings (`File` is the type
-    /// of many handles), so it is a few times the file, not the file.
+    /// of many handles), so it is a few times the file, not the file; and much
+    /// less than a large file, most of which is memory or a hole.
     pub(crate) fn allowance(&self) -> Allowance {
-        Allowance(self.len().saturating_mul(4).saturating_add(1 << 20))
+        Allowance(self.work_allowance().min(256 << 20))
+    }
+
+    /// Bytes that may be read, not kept, for entries that share places.
+    pub(crate) fn work_allowance(&self) -> u64 {
+        self.len().saturating_mul(4).saturating_add(1 << 20).min(4 << 30)
     }
 
     /// The `MINIDUMP_STRING` at a file offset.

@@ -97,7 +97,7 @@ impl<'d> Report<'d> {
             faults: Vec::new(),
             counts: BTreeMap::new(),
             strings_seen: HashSet::new(),
-            allowance: dump.len().saturating_mul(4).saturating_add(1 << 20),
+            allowance: dump.work_allowance(),
             allowance_spent: false,
         }
     }

@@ -1,51 +1,27 @@
 //! The date and time of MS-DOS, which cabinets use: 1980 to 2107, in steps of
 //! two seconds.
 
+use crate::time::CivilTime;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-const DAY: u64 = 86_400;
 
 /// Date and time words of `time`, as UTC, cut to what can be said.
 pub(super) fn date_and_time(time: SystemTime) -> (u16, u16) {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (year, month, day) = civil(seconds / DAY);
-    if year < 1980 {
+    let time = CivilTime::from_unix(seconds);
+    if time.year < 1980 {
         return (word(0, 1, 1, 9, 5), 0);
     }
-    if year > 2107 {
+    if time.year > 2107 {
         return (word(127, 12, 31, 9, 5), word(23, 59, 29, 11, 5));
     }
-    let of_day = seconds % DAY;
     (
-        word(year - 1980, month, day, 9, 5),
-        word(of_day / 3600, of_day / 60 % 60, of_day % 60 / 2, 11, 5),
+        word(time.year - 1980, time.month, time.day, 9, 5),
+        word(time.hour, time.minute, time.second / 2, 11, 5),
     )
 }
 
 fn word(a: u64, b: u64, c: u64, a_at: u32, b_at: u32) -> u16 {
     (a << a_at | b << b_at | c) as u16
-}
-
-/// Year, month and day of a number of days since 1970.
-fn civil(days: u64) -> (u64, u64, u64) {
-    const DAYS_IN_400_YEARS: u64 = 146_097;
-    // By whole 400-year cycles, in which the calendar repeats; then by years
-    // and months. At most 400 steps, once a file.
-    let mut year = 1970 + days / DAYS_IN_400_YEARS * 400;
-    let mut left = days % DAYS_IN_400_YEARS;
-    loop {
-        let leap =
-            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-        let february = if leap { 29 } else { 28 };
-        let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-        for (month, length) in (1..).zip(months) {
-            if left < length {
-                return (year, month, left + 1);
-            }
-            left -= length;
-        }
-        year += 1;
-    }
 }
 
 #[cfg(test)]

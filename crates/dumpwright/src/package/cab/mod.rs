@@ -97,7 +97,8 @@ pub fn cab_check(entries: &[(String, u64)]) -> Result<()> {
 ///
 /// Memory stays flat: each thread holds one chunk of 1 MiB. Progress is told as
 /// [`Phase::Package`](crate::Phase::Package), in bytes before compression.
-/// Returns what had to be left out.
+/// Optional files are left out where the cabinet would pass the 2 GiB that
+/// Windows reads, or `max_size`.
 ///
 /// # Errors
 /// Those of [`cab_check`]; [`Error::Cancelled`]; [`Error::Io`] if a required
@@ -105,9 +106,20 @@ pub fn cab_check(entries: &[(String, u64)]) -> Result<()> {
 pub fn write_cab(
     out: &mut PendingFile,
     entries: &[CabEntry],
+    max_size: Option<u64>,
     observer: &dyn Observer,
-) -> Result<Vec<SoftError>> {
-    write_within(out, entries, MAX_CABINET_SIZE_WINDOWS, observer)
+) -> Result<Packed> {
+    let optional_end = max_size.unwrap_or(u64::MAX).min(MAX_CABINET_SIZE_WINDOWS);
+    write_within(out, entries, optional_end, observer)
+}
+
+/// What is in a cabinet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// The names of the files that are in it, in order.
+    pub names: Vec<String>,
+    /// What had to be left out, and why.
+    pub notes: Vec<SoftError>,
 }
 
 /// [`write_cab`], with optional files up to offset `optional_end` of the cabinet.
@@ -116,7 +128,7 @@ fn write_within(
     entries: &[CabEntry],
     optional_end: u64,
     observer: &dyn Observer,
-) -> Result<Vec<SoftError>> {
+) -> Result<Packed> {
     let sizes: Vec<_> = entries.iter().map(|e| (e.name.clone(), e.size)).collect();
     cab_check(&sizes)?;
     let names = safe_cab_names(entries.iter().map(|e| e.name.as_str()));
@@ -132,5 +144,6 @@ fn write_within(
     };
     let packed = pack::pack(&job, out.file())?;
     tables::write(out.file(), &names, entries, &packed.folders, packed.end).map_err(failed)?;
-    Ok(packed.notes)
+    let present = names.into_iter().zip(&packed.folders).filter(|(_, folder)| folder.is_some());
+    Ok(Packed { names: present.map(|(name, _)| name).collect(), notes: packed.notes })
 }

@@ -240,7 +240,7 @@ impl<'a> Output<'a> {
             return self.leave_out(
                 chunk.entry,
                 format!(
-                    "left out of the CAB, which would pass the {} bytes that Windows reads",
+                    "left out of the CAB, which would pass the {} bytes that it may have",
                     self.job.optional_end
                 ),
             );

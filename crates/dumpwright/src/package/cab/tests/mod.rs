@@ -53,7 +53,7 @@ fn make_within(entries: &[CabEntry], optional_end: u64) -> Made {
     let path = folder.path().join("a.cab");
     let mut out = PendingFile::create(&path, Overwrite::Refuse).unwrap();
     let most = largest_cab(entries.iter().map(|e| e.size));
-    let notes = write_within(&mut out, entries, optional_end, &()).unwrap();
+    let notes = write_within(&mut out, entries, optional_end, &()).unwrap().notes;
     out.publish().unwrap();
     let length = fs::metadata(&path).unwrap().len();
     assert!(length <= most, "{length} bytes, promised at most {most}");

@@ -36,7 +36,7 @@ fn a_required_file_that_became_shorter_is_an_error() {
     let mut out = PendingFile::create(&folder.path().join("a.cab"), Overwrite::Refuse).unwrap();
     let mut short = entry("a.dmp", &text(5 << 20), Need::Required);
     short.size += 1;
-    match write_cab(&mut out, &[short], &()) {
+    match write_cab(&mut out, &[short], None, &()) {
         Err(Error::Io { action: "read", file, source }) => {
             assert_eq!(file, Path::new("a.dmp"));
             assert_eq!(source.kind(), std::io::ErrorKind::UnexpectedEof);
@@ -78,7 +78,7 @@ fn progress_only_grows_and_ends_at_the_total() {
         entry("b.so", &noise(100_000), Need::Optional),
     ];
     let watcher = Watcher::default();
-    write_cab(&mut out, &entries, &watcher).unwrap();
+    write_cab(&mut out, &entries, None, &watcher).unwrap();
     let told = watcher.told.into_inner().unwrap();
     let total = (5 << 20) + 100_000;
     assert!(told.windows(2).all(|w| w[0].0 < w[1].0) && told.iter().all(|t| t.1 == total));
@@ -92,7 +92,7 @@ fn cancelling_ends_it_early_and_leaves_nothing() {
     let mut out = PendingFile::create(&folder.path().join("a.cab"), Overwrite::Refuse).unwrap();
     let watcher = Watcher { cancel_at: Some(1 << 20), ..Watcher::default() };
     let entries = vec![entry("a.dmp", &text(20 << 20), Need::Required)];
-    let ended = write_cab(&mut out, &entries, &watcher);
+    let ended = write_cab(&mut out, &entries, None, &watcher);
     assert!(matches!(ended, Err(Error::Cancelled)));
     assert_eq!(watcher.told.into_inner().unwrap().len(), 1);
     drop(out);
@@ -104,7 +104,8 @@ fn an_unfinished_cabinet_does_not_look_like_one() {
     let folder = tempfile::tempdir().unwrap();
     let mut out = PendingFile::create(&folder.path().join("a.cab"), Overwrite::Refuse).unwrap();
     let watcher = Watcher { cancel_at: Some(1), ..Watcher::default() };
-    write_cab(&mut out, &[entry("a.dmp", &text(2 << 20), Need::Required)], &watcher).unwrap_err();
+    write_cab(&mut out, &[entry("a.dmp", &text(2 << 20), Need::Required)], None, &watcher)
+        .unwrap_err();
     let mut start = [0xEE; 4];
     out.file().seek(SeekFrom::Start(0)).unwrap();
     std::io::Read::read_exact(out.file(), &mut start).unwrap();
@@ -126,7 +127,7 @@ fn an_observer_that_panics_does_not_leave_the_others_waiting() {
     let panicked = std::panic::catch_unwind(|| {
         let path = folder.path().join("a.cab");
         let mut out = PendingFile::create(&path, Overwrite::Refuse).unwrap();
-        write_cab(&mut out, &[entry("a.dmp", &text(9 << 20), Need::Required)], &Panicking)
+        write_cab(&mut out, &[entry("a.dmp", &text(9 << 20), Need::Required)], None, &Panicking)
     });
     assert!(panicked.is_err());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
