@@ -23,7 +23,7 @@ Exit codes:
   1    failed; one line on standard error says why
   2    the command line was wrong
   3    `verify` found faults
-  130  interrupted (SIGINT, SIGTERM or SIGHUP)
+  130  interrupted (SIGINT, SIGTERM or SIGHUP; a second one ends at once)
 A dump that was not finished leaves nothing behind, and an existing file as it was.
 
 DUMPWRIGHT_LOG=debug in the environment shows what the engine does.";

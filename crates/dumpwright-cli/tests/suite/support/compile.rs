@@ -20,12 +20,28 @@ pub enum Kind {
     Rust,
 }
 
+const C_FLAGS: [&str; 8] = [
+    "-O1",
+    "-g",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    // So that a walker without symbols finds the same frames.
+    "-fno-omit-frame-pointer",
+    "-pthread",
+    // Binding a function at its first call saves the vector registers on the
+    // stack, and with them whatever string was last compared or copied: a
+    // secret that no fixture planted there.
+    "-Wl,-z,now",
+];
+
 /// The built fixture `name` (its file without the extension).
 pub fn fixture(name: &str, kind: Kind) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let source = folder.join(name).with_extension(if kind == Kind::Rust { "rs" } else { "c" });
     let mut hasher = DefaultHasher::new();
     kind.hash(&mut hasher);
+    C_FLAGS.hash(&mut hasher);
     fs::read(&source).unwrap().hash(&mut hasher);
     fs::read(folder.join("fixture.h")).unwrap().hash(&mut hasher);
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
@@ -50,8 +66,7 @@ fn compiler(kind: Kind, source: &Path, output: &Path) -> Command {
         return rustc;
     }
     let mut cc = Command::new("cc");
-    // Frame pointers, so that a walker without symbols finds the same frames.
-    cc.args(["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-omit-frame-pointer", "-pthread"]);
+    cc.args(C_FLAGS);
     match kind {
         Kind::Program | Kind::Rust => {}
         Kind::Static => drop(cc.arg("-static")),
