@@ -118,6 +118,9 @@ impl Stopper {
                 break;
             }
             self.seize(&new);
+            if let (true, Some(Refusal::Traced(_))) = (self.tracees.is_empty(), &self.refused) {
+                return Err(self.failure());
+            }
             self.interrupt();
             self.wait(deadline);
         }
@@ -137,6 +140,11 @@ impl Stopper {
             match sys::seize(tid) {
                 Ok(()) => self.tracees.push(Tracee { tid, stop: None }),
                 Err(error) => self.refuse(tid, error),
+            }
+            // Two dumpers that each held some of the threads would both write
+            // half a dump. The main thread comes first: who has it goes on.
+            if tid.0 == self.pid.0 && matches!(self.refused, Some(Refusal::Traced(_))) {
+                break;
             }
         }
     }
