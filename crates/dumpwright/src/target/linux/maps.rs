@@ -3,6 +3,12 @@
 //! One read of `smaps` gives both the `maps` lines, byte for byte, and the
 //! `VmFlags` that say which mappings must not be read. Names are bytes: a path
 //! is whatever the target's file system holds.
+//!
+//! `smaps` is read while the process is held, although the kernel counts pages
+//! for it, about 40 ms for each GiB in small pages. Flags that were read before
+//! would be stale where it counts: a program that marks memory `MADV_DONTDUMP`
+//! and then stores its secrets there, or has a userfaultfd watch it, changes
+//! nothing that the quick `maps` shows.
 
 use super::proc_dir::ProcDir;
 use crate::address::AddressRange;
@@ -10,6 +16,8 @@ use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::Protection;
 use bitflags::bitflags;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 
 bitflags! {
     /// The `VmFlags` of a mapping that matter here (proc(5)).
@@ -86,21 +94,21 @@ impl Maps {
     /// [`Error::Target`] if there is neither `smaps` nor `maps`,
     /// [`Error::ProcessEnded`] if they are empty.
     pub fn read(proc: &ProcDir, notes: &mut Vec<SoftError>) -> Result<Maps> {
-        let text = match proc.read("smaps") {
-            Ok(text) => text,
+        let (mut maps, bad) = match File::open(proc.path("smaps")).and_then(Maps::parse) {
+            Ok(parsed) => parsed,
             Err(error) => {
                 let message = format!(
                     "cannot be read ({error}); mappings of devices were told by their names alone"
                 );
                 notes.push(SoftError::new("/proc smaps", message));
-                proc.read("maps").map_err(|source| Error::Target {
+                let path = proc.path("maps");
+                File::open(&path).and_then(Maps::parse).map_err(|source| Error::Target {
                     pid: proc.pid,
-                    what: proc.path("maps").display().to_string(),
+                    what: path.display().to_string(),
                     source,
                 })?
             }
         };
-        let (mut maps, bad) = Maps::parse(&text);
         maps.name_as_target(proc);
         if bad > 0 {
             let message = format!("{bad} lines were not understood and left out");
@@ -121,18 +129,21 @@ impl Maps {
         }
     }
 
-    /// Parses `smaps` or `maps`; also counts lines that make no sense.
-    pub fn parse(text: &[u8]) -> (Maps, usize) {
+    /// Parses `smaps` or `maps`; also counts lines that make no sense. Line by
+    /// line: the `smaps` of a process with many mappings is a hundred MiB.
+    pub fn parse(source: impl Read) -> io::Result<(Maps, usize)> {
+        let mut source = BufReader::with_capacity(64 << 10, source);
         let mut maps = Maps::default();
         let mut bad = 0;
         // `VmFlags` lines belong to the mapping last seen, if it was taken.
         let mut taken = false;
-        for line in text.split_inclusive(|b| *b == b'\n') {
+        let mut line = Vec::new();
+        while source.read_until(b'\n', &mut line)? > 0 {
             match line.first() {
                 Some(b'0'..=b'9' | b'a'..=b'f') => {
                     let last = maps.mappings.last().map_or(0, |m| m.range.end);
-                    let mapping = parse_line(line).filter(|m| m.range.start >= last);
-                    maps.text.extend_from_slice(line);
+                    let mapping = parse_line(&line).filter(|m| m.range.start >= last);
+                    maps.text.extend_from_slice(&line);
                     taken = mapping.is_some();
                     bad += usize::from(!taken);
                     maps.mappings.extend(mapping);
@@ -146,8 +157,12 @@ impl Maps {
                 }
                 _ => {}
             }
+            line.clear();
         }
-        (maps, bad)
+        // They stay as long as the process is held.
+        maps.text.shrink_to_fit();
+        maps.mappings.shrink_to_fit();
+        Ok((maps, bad))
     }
 
     /// The mapping that holds `address`.
@@ -240,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_line_gives_all_its_columns_and_the_name_as_bytes() {
-        let (maps, bad) = Maps::parse(LINE);
+        let (maps, bad) = Maps::parse(LINE).unwrap();
         assert_eq!(bad, 0);
         let m = &maps.mappings[0];
         assert_eq!(m.range, AddressRange::new(0x7f_0000_0000, 0x7f_0000_2000));
@@ -256,7 +271,7 @@ mod tests {
         let mut text = LINE.to_vec();
         text.extend_from_slice(b"Size: 8 kB\nAnonymous: 0 kB\nVmFlags: rd io pf dd \n");
         text.extend_from_slice(b"7f00003000-7f00004000 rw-p 00000000 00:00 0 \n");
-        let (maps, bad) = Maps::parse(&text);
+        let (maps, bad) = Maps::parse(&text[..]).unwrap();
         assert_eq!(bad, 0);
         let flags = VmFlags::IO | VmFlags::PFN | VmFlags::DONT_DUMP;
         assert_eq!(maps.mappings[0].flags, Some(flags));
@@ -269,7 +284,7 @@ mod tests {
     fn a_line_out_of_order_is_left_out_with_its_flags() {
         let mut text = LINE.to_vec();
         text.extend_from_slice(b"1000-2000 rw-p 00000000 00:00 0 \nVmFlags: io\n");
-        let (maps, bad) = Maps::parse(&text);
+        let (maps, bad) = Maps::parse(&text[..]).unwrap();
         assert_eq!((maps.mappings.len(), bad), (1, 1));
         assert_eq!(maps.mappings[0].flags, None);
     }
@@ -295,7 +310,7 @@ mod tests {
                 0..20,
             )
         ) {
-            let (maps, _) = Maps::parse(&lines.join(&b'\n'));
+            let (maps, _) = Maps::parse(&lines.join(&b'\n')[..]).unwrap();
             for pair in maps.mappings.windows(2) {
                 prop_assert!(pair[0].range.end <= pair[1].range.start);
             }

@@ -31,7 +31,8 @@ pub(super) struct ModuleFiles {
 impl ModuleFiles {
     /// Those of a process that is held.
     pub(super) fn of(proc: ProcDir) -> Self {
-        let (mut maps, _) = Maps::parse(&proc.read("maps").unwrap_or_default());
+        let (mut maps, _) =
+            Maps::parse(&proc.read("maps").unwrap_or_default()[..]).unwrap_or_default();
         maps.name_as_target(&proc);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(proc.path("root"), flags, Mode::empty()).ok();

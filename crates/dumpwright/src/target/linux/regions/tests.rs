@@ -8,7 +8,7 @@ use crate::target::{DebugId, Pid, Protection, Segment, Tid};
 
 /// Regions of made-up mappings; `memory` is the readable part.
 fn regions(text: &str, modules: &[ModuleSnapshot], memory: &Flat) -> Vec<Region> {
-    let (maps, bad) = Maps::parse(text.as_bytes());
+    let (maps, bad) = Maps::parse(text.as_bytes()).unwrap();
     assert_eq!(bad, 0);
     // This process has none of these mappings, so no file can be asked.
     let pid = std::process::id();
@@ -132,7 +132,7 @@ fn adjacent_pieces_of_one_file_are_one_allocation() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn the_address_space_is_larger_only_for_who_uses_it() {
-    let end = |text: &str| address_space_end(&Maps::parse(text.as_bytes()).0);
+    let end = |text: &str| address_space_end(&Maps::parse(text.as_bytes()).unwrap().0);
     let vsyscall = "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n";
     let low = format!("1000-2000 rw-p 00000000 00:00 0 \n{vsyscall}");
     assert_eq!(end(&low), 0x7fff_ffff_f000);
