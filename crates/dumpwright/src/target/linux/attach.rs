@@ -42,7 +42,7 @@ impl Identity {
         let pidfd = open_pidfd(pid, notes)?;
         // What is read from here on is about the process of the pidfd, if that
         // still lives when `is_the_same` is asked.
-        let stat = check_kind(pid)?;
+        let stat = check_kind(pid, pidfd.as_ref())?;
         Ok(Identity { pid, pidfd, start_time: stat.start_ticks() })
     }
 
@@ -113,18 +113,28 @@ fn main_stat(pid: Pid) -> Option<Stat> {
 }
 
 /// Checks that it is a process with memory; answers the `stat` of its main thread.
-fn check_kind(pid: Pid) -> Result<Stat> {
+fn check_kind(pid: Pid, pidfd: Option<&OwnedFd>) -> Result<Stat> {
     let stat = main_stat(pid).ok_or(Error::ProcessEnded(pid))?;
     if stat.is_kernel_thread() {
         return Err(Error::KernelThread(pid));
     }
-    // An exited main thread is a zombie as long as others go on.
+    // An exited main thread is a zombie as long as others go on. One of them may
+    // take its place by an exec while they are listed, which a pidfd is above.
     if stat.has_ended() {
-        let tids = task::list(pid).map_err(|_| Error::ProcessEnded(pid))?;
-        let lives = |tid| Stat::of_thread(pid, tid).is_some_and(|stat| !stat.has_ended());
-        if !tids.into_iter().any(lives) {
+        let lives = match pidfd {
+            Some(pidfd) => !sys::has_ended(pidfd.as_fd()),
+            None => any_lives(pid)?,
+        };
+        if !lives {
             return Err(Error::Zombie(pid));
         }
     }
     Ok(stat)
+}
+
+/// Whether any thread of a process lives.
+fn any_lives(pid: Pid) -> Result<bool> {
+    let tids = task::list(pid).map_err(|_| Error::ProcessEnded(pid))?;
+    let lives = |tid| Stat::of_thread(pid, tid).is_some_and(|stat| !stat.has_ended());
+    Ok(tids.into_iter().any(lives))
 }

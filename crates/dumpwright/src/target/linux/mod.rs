@@ -69,6 +69,7 @@ pub use memory::LinuxMemory;
 use crate::error::{Error, Result};
 use crate::target::{
     MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, ThreadSnapshot, Tid, Wants,
+    XstateLayout,
 };
 use attach::Identity;
 use exception::{Dispositions, Evidence, SignalInfo, ThreadSignals};
@@ -128,8 +129,7 @@ impl LinuxProcess {
         let identity = Identity::find(pid, &mut notes)?;
         let pid = identity.pid;
         let layout = arch::xstate_layout(wants);
-        let (tracer, held) = Tracer::hold(pid, options.stop_timeout, layout.clone())?;
-        identity.is_the_same()?;
+        let (tracer, held) = hold(&identity, options.stop_timeout, layout.as_ref())?;
 
         let Held { threads, notes: stop_notes, .. } = held;
         notes.extend(stop_notes);
@@ -176,6 +176,34 @@ impl ProcessTarget for LinuxProcess {
 
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File> {
         self.modules.open(module)
+    }
+}
+
+/// Stops a process, and makes sure that it is still the one that was found.
+///
+/// An exec ends all threads but the one that calls it, and that one takes the
+/// main thread's id. In the middle of it the process looks as if it had ended
+/// or were forbidden or traced, so what lives is tried again.
+fn hold(
+    identity: &Identity,
+    timeout: Duration,
+    layout: Option<&XstateLayout>,
+) -> Result<(Tracer, Held)> {
+    const ATTEMPTS: u32 = 4;
+    const PAUSE: Duration = Duration::from_millis(2);
+    let mut attempt = 1;
+    loop {
+        let outcome = Tracer::hold(identity.pid, timeout, layout.cloned());
+        identity.is_the_same()?;
+        let passing = matches!(
+            outcome,
+            Err(Error::ProcessEnded(_) | Error::AccessDenied { .. } | Error::AlreadyTraced { .. })
+        );
+        if !passing || attempt == ATTEMPTS {
+            return outcome;
+        }
+        attempt += 1;
+        std::thread::sleep(PAUSE);
     }
 }
 

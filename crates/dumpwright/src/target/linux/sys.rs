@@ -185,6 +185,15 @@ pub(super) fn observe(tid: Tid) -> Observed {
     }
 }
 
+/// Takes the end of a thread that any thread of this process traces, if it has
+/// ended.
+pub(super) fn reap(tid: Tid) {
+    let options = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+    // SAFETY: nothing is asked for, so no memory is written. It fails where there
+    // is nothing to take.
+    unsafe { libc::waitid(libc::P_PID, tid.0, std::ptr::null_mut(), options) };
+}
+
 /// Whether the process that a pidfd stands for has ended.
 pub(super) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
     let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };

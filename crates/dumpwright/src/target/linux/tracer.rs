@@ -6,12 +6,14 @@
 //! to let go, and ends, which also takes care of threads that would not stop.
 
 use super::held_thread::HeldThread;
+use super::stat::Stat;
 use super::stop::Stopper;
+use super::{sys, task};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::{Pid, XstateLayout};
 use std::io;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -52,9 +54,25 @@ impl Tracer {
             .name("dumpwright-trace".into())
             .spawn(move || trace(pid, timeout, layout.as_ref(), &report, &until_released))
             .map_err(failed)?;
-        let threads = outcome
-            .recv()
-            .map_err(|_| failed(io::Error::other("the tracing thread ended unexpectedly")))??;
+        let outcome = loop {
+            match outcome.recv_timeout(PATIENCE) {
+                Ok(outcome) => break outcome,
+                Err(RecvTimeoutError::Timeout) => reap_threads(pid),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let source = io::Error::other("the tracing thread ended unexpectedly");
+                    break Err(failed(source));
+                }
+            }
+        };
+        let threads = match outcome {
+            Ok(held) => held,
+            Err(error) => {
+                // Its end detaches what could not be detached otherwise.
+                drop(hold);
+                let _ = thread.join();
+                return Err(error);
+            }
+        };
         let since = threads.since;
         let tracer = Tracer { since, held: None, hold: Some(hold), thread: Some(thread) };
         Ok((tracer, threads))
@@ -79,6 +97,22 @@ impl Tracer {
 impl Drop for Tracer {
     fn drop(&mut self) {
         self.release();
+    }
+}
+
+/// How long stopping may take before the process is looked at for an exec.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Takes the ends of traced threads. An exec ends all other threads and does not
+/// go on until they are waited for; and meanwhile the kernel lets the tracing
+/// thread wait, when it attaches to a further thread, until the exec is over.
+/// The main thread's end is its parent's to see.
+fn reap_threads(pid: Pid) {
+    let threads = task::list(pid).unwrap_or_default();
+    for tid in threads.into_iter().filter(|tid| tid.0 != pid.0) {
+        if Stat::of_thread(pid, tid).is_some_and(|stat| stat.has_ended()) {
+            sys::reap(tid);
+        }
     }
 }
 

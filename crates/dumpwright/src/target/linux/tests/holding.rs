@@ -1,6 +1,8 @@
 //! A held process stands still, and goes on as if nothing had happened.
 
+use crate::error::Error;
 use crate::target::linux::fixture::{Fixture, wait_until};
+use crate::target::linux::stat::Stat;
 use crate::target::linux::{AttachOptions, LinuxProcess};
 use crate::target::{ProcessTarget, Wants};
 use std::time::{Duration, Instant};
@@ -277,6 +279,52 @@ fn threads_that_come_and_go_never_hang_or_fail_a_capture() {
         held.release();
         assert_eq!(fixture.tracer(), 0);
     }
+}
+
+/// An exec ends all threads, those that are held too, waits until they have been
+/// waited for, and gives the main thread's id to the one that called it.
+#[test]
+fn an_exec_in_the_middle_is_waited_for() {
+    let fixture = Fixture::c(
+        r#"
+        #include <pthread.h>
+        #include <stdlib.h>
+        #include <time.h>
+        #include <unistd.h>
+        static void *sleeper(void *n) { for (;;) pause(); }
+        static void *executor(void *n) {
+            struct timespec now;
+            clock_gettime(CLOCK_MONOTONIC, &now);
+            usleep(now.tv_nsec / 1000 % 3000);
+            execl("/proc/self/exe", "fixture", (char *)0);
+            abort();
+        }
+        int main(void) {
+            pthread_t t;
+            for (int i = 0; i < 6; i++) pthread_create(&t, 0, sleeper, 0);
+            pthread_create(&t, 0, executor, 0);
+            for (;;) pause();
+        }"#,
+    );
+    let mut successes = 0;
+    for _ in 0..100 {
+        let began = Instant::now();
+        match fixture.hold_with(&Wants::default()) {
+            Ok(held) => {
+                successes += 1;
+                let threads = &held.snapshot().threads;
+                assert_eq!(threads[0].tid.0, fixture.pid().0, "{:?}", held.snapshot().soft_errors);
+                for thread in threads {
+                    let stat = Stat::of_thread(fixture.pid(), thread.tid).unwrap();
+                    assert_eq!(stat.state(), 't', "{:?}", held.snapshot().soft_errors);
+                }
+            }
+            // It may come in between each time that it is tried.
+            Err(error) => assert!(matches!(error, Error::ProcessEnded(_)), "{error}"),
+        }
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+    assert!(successes > 50, "{successes}");
 }
 
 /// A parent in `vfork` cannot be stopped until the child execs or exits.
