@@ -119,7 +119,7 @@ pub enum Error {
     OwnProcess(Pid),
     /// No thread could be stopped in time.
     #[error(
-        "process {pid}: no thread stopped within {seconds} s (state {state}); it may wait for a device, try again later"
+        "process {pid}: no thread stopped within {seconds} s (state {state}); it may wait for a device, for its child after vfork, or be frozen by a cgroup; try again when that is over"
     )]
     CannotStop {
         /// The process.

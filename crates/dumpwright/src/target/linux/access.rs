@@ -61,12 +61,20 @@ impl Circumstances {
         }
         let mut reason = String::new();
         match self.their_uids {
-            Some(uids) if uids.iter().any(|uid| *uid != self.our_uid) => {
-                // Writing to a String cannot fail.
+            // Writing to a String cannot fail.
+            Some([real, ..]) if real != self.our_uid => {
                 let _ = write!(
                     reason,
-                    "it runs as user {} and we are user {}; run dumpwright as that user, or with sudo",
-                    uids[0], self.our_uid
+                    "it runs as user {real} and we are user {}; run dumpwright as that user, or with sudo",
+                    self.our_uid
+                );
+            }
+            Some([_, effective, saved]) if [effective, saved] != [self.our_uid; 2] => {
+                let other = if effective == self.our_uid { saved } else { effective };
+                let _ = write!(
+                    reason,
+                    "it was started by user {} and has the rights of user {other} (a set-user-ID program); run dumpwright with sudo",
+                    self.our_uid
                 );
             }
             _ => match self.yama {
@@ -101,6 +109,8 @@ mod tests {
     fn each_rule_is_named_with_its_way_out() {
         let other = Circumstances { their_uids: Some([0; 3]), ..SAME_USER };
         assert!(reason(other).starts_with("it runs as user 0 and we are user 1000; run"));
+        let set_uid = reason(Circumstances { their_uids: Some([1000, 0, 0]), ..SAME_USER });
+        assert!(set_uid.starts_with("it was started by user 1000 and has the rights of user 0"));
         for (scope, way_out) in [(1, "PR_SET_PTRACER"), (2, "with sudo"), (3, "reboot")] {
             let text = reason(Circumstances { yama: Some(scope), ..SAME_USER });
             assert!(text.contains(&format!("ptrace_scope is {scope}")), "{text}");

@@ -65,7 +65,7 @@ impl Tracer {
             }
         };
         let threads = match outcome {
-            Ok(held) => held,
+            Ok(seen) => seen,
             Err(error) => {
                 // Its end detaches what could not be detached otherwise.
                 drop(hold);
