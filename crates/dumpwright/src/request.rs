@@ -208,6 +208,7 @@ impl DumpRequest {
         let has = |flag| flags.contains(flag);
         Wants {
             handles: has(FormatFlags::USER_SMALL_HANDLE_DATA),
+            full_memory: has(FormatFlags::USER_SMALL_FULL_MEMORY),
             thread_info: has(FormatFlags::USER_SMALL_THREAD_INFO),
             extended_state: has(FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT),
             process_data: has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA),

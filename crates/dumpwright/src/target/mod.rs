@@ -105,6 +105,8 @@ impl dyn MemorySource + '_ {
 pub struct Wants {
     /// Open handles.
     pub handles: bool,
+    /// All memory.
+    pub full_memory: bool,
     /// Thread times, start addresses and affinities.
     pub thread_info: bool,
     /// Extended processor state (AVX and later) behind each context.

@@ -22,7 +22,7 @@ use super::proc_dir::ProcDir;
 use super::shared_memory::SharedMemory;
 use super::sys::{self, MAX_PIECES, RemotePiece};
 use crate::address::{AddressRange, RangeSet};
-use crate::soft_error::{Hole, HoleReason};
+use crate::soft_error::{Hole, HoleReason, SoftError};
 use crate::target::MemorySource;
 use std::fs::File;
 use std::io;
@@ -69,6 +69,11 @@ impl LinuxMemory {
         let watched = maps.mappings.iter().filter(|m| m.has(VmFlags::USER_FAULT));
         self.watched = watched.map(|m| m.range).collect();
         self.shared = SharedMemory::of(maps);
+    }
+
+    /// A note of shared memory that cannot be asked for its contents.
+    pub(super) fn unasked_shared_memory(&self) -> Option<SoftError> {
+        self.shared.unasked(&self.proc)
     }
 
     /// Bytes of a page.

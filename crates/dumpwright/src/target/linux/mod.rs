@@ -138,6 +138,9 @@ impl LinuxProcess {
         let maps = Maps::read(&proc, &mut notes)?;
         let mut memory = LinuxMemory::open(&proc);
         memory.is_mapped_as(&maps);
+        if wants.full_memory {
+            notes.extend(memory.unasked_shared_memory());
+        }
         let crash = find_crash(&proc, &threads);
         let threads = threads.into_iter().map(thread_snapshot).collect();
         let mut snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);

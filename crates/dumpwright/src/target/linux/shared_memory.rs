@@ -10,7 +10,9 @@ use super::mapped_file;
 use super::maps::{Mapping, Maps, VmFlags};
 use super::proc_dir::ProcDir;
 use crate::address::{AddressRange, RangeSet};
+use crate::soft_error::SoftError;
 use rustix::fs::SeekFrom;
+use std::collections::HashSet;
 use std::fs::File;
 
 /// `linux/magic.h`: every object of shared memory but huge pages, whose
@@ -44,7 +46,27 @@ impl SharedMemory {
             })
             .collect()
     }
+
+    /// What is shared memory by its name and cannot be opened: only root may open
+    /// what has no path, and then the page tables alone tell what is populated.
+    pub(super) fn unasked(&self, proc: &ProcDir) -> Option<SoftError> {
+        let mut objects = HashSet::new();
+        let unasked = self
+            .mappings
+            .iter()
+            .filter(|m| NAMES.iter().any(|name| m.name.starts_with(name)))
+            .filter(|m| objects.insert((m.device, m.inode)))
+            .filter(|m| mapped_file::open(proc, m).is_err())
+            .count();
+        let message = format!(
+            "{unasked} objects may not be opened; pages that only other processes used are left out; run dumpwright with sudo to have them"
+        );
+        (unasked > 0).then(|| SoftError::new("shared memory", message))
+    }
 }
+
+/// How the names of shared memory begin.
+const NAMES: [&[u8]; 4] = [b"/SYSV", b"/memfd:", b"/dev/zero", b"/dev/shm/"];
 
 fn open(proc: &ProcDir, mapping: &Mapping) -> Option<File> {
     let file = mapped_file::open(proc, mapping).ok()?;

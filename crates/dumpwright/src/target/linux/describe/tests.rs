@@ -16,6 +16,7 @@ use std::process::Command;
 
 const EVERYTHING: Wants = Wants {
     handles: true,
+    full_memory: true,
     thread_info: true,
     extended_state: false,
     process_data: true,

@@ -3,9 +3,9 @@
 use crate::address::AddressRange;
 use crate::error::Error;
 use crate::observer::{Observer, Phase};
-use crate::soft_error::HoleReason;
-use crate::target::ProcessTarget;
+use crate::soft_error::{HoleReason, SoftError};
 use crate::target::linux::fixture::Fixture;
+use crate::target::{ProcessTarget, Wants};
 use crate::{DumpRequest, FormatFlags, Qualifier, dump_process};
 use std::path::Path;
 
@@ -72,8 +72,7 @@ fn a_page_that_waits_for_a_pager_is_a_hole_and_never_waited_for() {
     assert!(summary.holes.iter().any(|h| h.reason == pager), "{:?}", summary.holes);
     let full = request(&dir.path().join("a.dmp"), FormatFlags::DUMP_MA);
     let summary = dump_process(fixture.pid(), &full, &()).unwrap();
-    let is_noted =
-        |e: &crate::soft_error::SoftError| e.message.contains("61440 bytes wait for a user-space");
+    let is_noted = |e: &SoftError| e.message.contains("61440 bytes wait for a user-space");
     assert!(summary.soft_error_list.iter().any(is_noted), "{:?}", summary.soft_error_list);
 }
 
@@ -136,6 +135,20 @@ fn shared_memory_that_only_another_process_stored_to_is_populated() {
     }
     // What is private is not shared with the child that stored to its copy.
     assert_eq!(held.memory().populated(AddressRange::with_len(alone, page)), []);
+}
+
+/// Only who asks for all memory hears of shared memory that cannot be asked.
+#[test]
+fn shared_memory_that_cannot_be_asked_is_noted() {
+    let fixture = Fixture::c(STORED_BY_ANOTHER);
+    fixture.line();
+    for full_memory in [true, false] {
+        let wants = Wants { full_memory, ..Wants::default() };
+        let held = fixture.hold_with(&wants).unwrap();
+        let is_noted = |e: &SoftError| e.subject == "shared memory";
+        let noted = held.snapshot().soft_errors.iter().any(is_noted);
+        assert_eq!(noted, full_memory && !rustix::process::geteuid().is_root());
+    }
 }
 
 /// Kills a process in the middle of the writing of its memory.
