@@ -3,4 +3,5 @@
 
 pub mod amd64;
 pub mod arm64;
+pub mod x86;
 pub mod xstate;

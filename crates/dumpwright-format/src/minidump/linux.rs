@@ -63,4 +63,31 @@ wire! {
         /// `l_ld`.
         pub ld: U64,
     }
+
+    /// `MDRawDebug32`, Breakpad's minidump_format.h: [`DsoDebug64`] of a 32-bit
+    /// process.
+    pub struct DsoDebug32 [24] {
+        /// `r_version`.
+        pub version: U32,
+        /// Offset of an array of [`LinkMap32`].
+        pub map: Rva,
+        /// Entries of the array.
+        pub dso_count: U32,
+        /// `r_brk`.
+        pub brk: U32,
+        /// `r_ldbase`.
+        pub ldbase: U32,
+        /// Address of the executable's dynamic section.
+        pub dynamic: U32,
+    }
+
+    /// `MDRawLinkMap32`, Breakpad's minidump_format.h.
+    pub struct LinkMap32 [12] {
+        /// `l_addr`.
+        pub addr: U32,
+        /// Offset of a `MINIDUMP_STRING`: the library's name.
+        pub name: Rva,
+        /// `l_ld`.
+        pub ld: U32,
+    }
 }

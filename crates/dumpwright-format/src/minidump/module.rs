@@ -84,6 +84,18 @@ wire! {
         pub module_name_rva: Rva,
     }
 
+    /// `CV_INFO_PDB20` without the name, cvinfo of the Microsoft linker.
+    pub struct CvInfoPdb20 [16] {
+        /// [`CV_SIGNATURE_NB10`].
+        pub cv_signature: U32,
+        /// 0: the debug information is in the PDB.
+        pub offset: U32,
+        /// Seconds since 1970; identifies the PDB.
+        pub timestamp: U32,
+        /// How often the PDB was written.
+        pub age: U32,
+    }
+
     /// `CV_INFO_PDB70` without the name, cvinfo of the Microsoft linker.
     pub struct CvInfoPdb70 [24] {
         /// [`CV_SIGNATURE_RSDS`].
@@ -105,6 +117,8 @@ wire! {
 pub const VS_FFI_SIGNATURE: u32 = 0xFEEF_04BD;
 /// `VS_FFI_STRUCVERSION`, verrsrc.h.
 pub const VS_FFI_STRUCVERSION: u32 = 0x1_0000;
+/// Signature of [`CvInfoPdb20`]: the bytes `NB10`.
+pub const CV_SIGNATURE_NB10: u32 = 0x3031_424E;
 /// Signature of [`CvInfoPdb70`]: the bytes `RSDS`.
 pub const CV_SIGNATURE_RSDS: u32 = 0x5344_5352;
 /// Breakpad's signature of an ELF build id; the id's bytes follow it.

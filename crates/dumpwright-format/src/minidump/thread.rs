@@ -24,6 +24,15 @@ wire! {
         pub thread_context: LocationDescriptor,
     }
 
+    /// `MINIDUMP_THREAD_EX`, minidumpapiset.h: a thread and its backing store
+    /// (Itanium).
+    pub struct ThreadEx [64] {
+        /// The thread.
+        pub thread: Thread,
+        /// The register backing store.
+        pub backing_store: MemoryDescriptor,
+    }
+
     /// `MINIDUMP_THREAD_NAME`, minidumpapiset.h. The stream is a `u32` count
     /// and these entries, packed.
     pub struct ThreadName [12] {

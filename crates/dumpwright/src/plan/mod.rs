@@ -151,26 +151,6 @@ impl Context<'_> {
         regions[first..].iter().take_while(move |r| r.range.start < range.end)
     }
 
-    /// Reads `range` as far as that can be done without waiting for a
-    /// user-space pager, which may be the process that stands still; the rest
-    /// is zero.
-    pub fn read(&self, range: AddressRange) -> Vec<u8> {
-        let mut bytes = vec![0; range.len() as usize];
-        for region in self.regions_in(range) {
-            let part = region.range.intersection(range);
-            let parts = match region.absent {
-                Absent::Unknown => self.memory.populated(part),
-                Absent::Zero | Absent::File => vec![part],
-            };
-            for part in parts {
-                let at = (part.start - range.start) as usize;
-                let bytes = &mut bytes[at..at + part.len() as usize];
-                self.memory.read(&[part], bytes, &mut Vec::new());
-            }
-        }
-        bytes
-    }
-
     /// The parts of `set` that only a user-space pager could supply.
     fn waiting_for_a_pager(&self, set: &RangeSet) -> RangeSet {
         let regions = self.snapshot.regions.iter().filter(|r| r.absent == Absent::Unknown);

@@ -214,10 +214,13 @@ pub(crate) fn pointers(context: &Context<'_>, range: AddressRange) -> Vec<u64> {
     const CHUNK: u64 = 64 << 10;
     let mut words = Vec::new();
     let mut at = range.start & !7;
+    let mut buf = vec![0; CHUNK.min(range.end - at) as usize];
+    let mut holes = Vec::new();
     while at < range.end {
         let part = AddressRange::new(at, (at + CHUNK).min(range.end));
-        let bytes = context.read(part);
-        let (whole, _) = bytes.as_chunks::<8>();
+        let chunk = &mut buf[..part.len() as usize];
+        context.memory.read(&[part], chunk, &mut holes);
+        let (whole, _) = chunk.as_chunks::<8>();
         words.extend(whole.iter().map(|w| u64::from_le_bytes(*w)).filter(|w| *w != 0));
         at = part.end;
     }

@@ -169,34 +169,18 @@ fn indirect_memory_takes_the_window_around_each_pointer() {
     assert!(!holds(&plan, 0x40_4100), "images are not indirect memory");
 }
 
-/// Memory that would wait for ever if a page without contents were read.
-struct Paged(SyntheticMemory);
-
-impl MemorySource for Paged {
-    fn read(&self, ranges: &[AddressRange], buf: &mut [u8], holes: &mut Vec<Hole>) {
-        for range in ranges {
-            assert!(self.0.unpopulated.within(*range).next().is_none(), "{range} would block");
-        }
-        self.0.read(ranges, buf, holes);
-    }
-
-    fn populated(&self, range: AddressRange) -> Vec<AddressRange> {
-        self.0.populated(range)
-    }
-}
-
 #[test]
-fn nothing_is_read_that_a_user_space_pager_would_have_to_supply() {
+fn what_a_user_space_pager_would_have_to_supply_is_a_hole_without_a_place() {
     let mut snapshot = snapshot();
     snapshot.regions[2].absent = Absent::Unknown;
     // The thread runs on a stack in that memory, whose upper part is not there.
     snapshot.threads[0] = thread(100, HEAP.start + 0x1000, 0x40_1000);
     let missing = AddressRange::new(HEAP.start + 0x4000, HEAP.end);
-    let memory = Paged(SyntheticMemory {
+    let memory = SyntheticMemory {
         unpopulated: [missing].into_iter().collect(),
         words: vec![(HEAP.start + 0x1100, missing.start + 0x800)],
         ..SyntheticMemory::default()
-    });
+    };
     let flags = FormatFlags::USER_SMALL_INDIRECT_MEMORY | FormatFlags::USER_SMALL_FULL_MEMORY;
     let mut request = small(flags);
     request.extensions.memory = vec![HEAP];

@@ -1,12 +1,11 @@
 //! The records that name a module's debug file.
 
 use super::string::eight_bit;
-use dumpwright_format::minidump::{CV_SIGNATURE_ELF, CV_SIGNATURE_RSDS, CvInfoPdb70};
+use dumpwright_format::minidump::{
+    CV_SIGNATURE_ELF, CV_SIGNATURE_NB10, CV_SIGNATURE_RSDS, CvInfoPdb20, CvInfoPdb70,
+};
+use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
-use zerocopy::{FromBytes, Immutable, KnownLayout};
-
-/// Signature of [`CodeView::Pdb20`]: the bytes `NB10`.
-const SIGNATURE_NB10: u32 = 0x3031_424e;
 
 /// What identifies the debug file of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,16 +37,6 @@ pub enum CodeView {
     },
 }
 
-/// `CV_INFO_PDB20` without the name, cvinfo of the Microsoft linker.
-#[derive(FromBytes, KnownLayout, Immutable)]
-#[repr(C)]
-struct CvInfoPdb20 {
-    _signature: U32,
-    _offset: U32,
-    timestamp: U32,
-    age: U32,
-}
-
 impl CodeView {
     /// Decodes a record; `None` if it is too short for what it says it is.
     pub fn decode(bytes: &[u8]) -> Option<CodeView> {
@@ -58,7 +47,7 @@ impl CodeView {
                 let guid = bytes.get(4..20)?.try_into().ok()?;
                 Some(CodeView::Pdb70 { guid, age: info.age.get(), name: eight_bit(name) })
             }
-            SIGNATURE_NB10 => {
+            CV_SIGNATURE_NB10 => {
                 let (info, name) = CvInfoPdb20::read_from_prefix(bytes).ok()?;
                 Some(CodeView::Pdb20 {
                     timestamp: info.timestamp.get(),

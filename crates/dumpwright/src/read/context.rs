@@ -3,22 +3,20 @@
 use super::error::ReadResult;
 use super::minidump::{Location, Minidump};
 use dumpwright_format::context::amd64::{CONTEXT_AMD64, CONTEXT_XSTATE, ContextAmd64};
-use dumpwright_format::context::arm64::{CONTEXT_ARM64, ContextArm64};
+use dumpwright_format::context::arm64::{
+    CONTEXT_ARM64, CONTEXT_ARM64_OLD, ContextArm64, ContextArm64Old,
+};
+use dumpwright_format::context::x86::{CONTEXT_X86, ContextX86};
 use dumpwright_format::context::xstate::{ContextEx, XsaveAreaHeader};
 use dumpwright_format::minidump::{
     PROCESSOR_ARCHITECTURE_AMD64, PROCESSOR_ARCHITECTURE_ARM64, PROCESSOR_ARCHITECTURE_ARM64_OLD,
     PROCESSOR_ARCHITECTURE_INTEL,
 };
-use zerocopy::little_endian::{U32, U64};
-use zerocopy::{FromBytes, Immutable, KnownLayout};
+use zerocopy::FromBytes;
+use zerocopy::little_endian::U64;
 
 /// More than any extended context has: AMX makes one of about 12 KiB.
 pub(crate) const MAX_CONTEXT: u64 = 0x1_0000;
-
-/// `CONTEXT_i386`, winnt.h.
-const CONTEXT_X86: u32 = 0x1_0000;
-/// Breakpad's older context of ARM64.
-const CONTEXT_ARM64_OLD: u32 = 0x8000_0000;
 
 /// The registers of a context, by the names that debuggers use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,47 +50,6 @@ pub struct ExtendedState {
     /// Bytes from the XSAVE header on.
     pub size: u32,
 }
-
-/// `CONTEXT` of x86, winnt.h (716 bytes).
-#[derive(FromBytes, KnownLayout, Immutable)]
-#[repr(C)]
-struct ContextX86 {
-    context_flags: U32,
-    _debug: [U32; 6],
-    _float_save: [u8; 112],
-    gs: U32,
-    fs: U32,
-    es: U32,
-    ds: U32,
-    edi: U32,
-    esi: U32,
-    ebx: U32,
-    edx: U32,
-    ecx: U32,
-    eax: U32,
-    ebp: U32,
-    eip: U32,
-    cs: U32,
-    eflags: U32,
-    esp: U32,
-    ss: U32,
-    _extended_registers: [u8; 512],
-}
-const _: () = assert!(size_of::<ContextX86>() == 716);
-
-/// `MDRawContextARM64_Old`, Breakpad's minidump_cpu_arm64.h (796 bytes).
-#[derive(FromBytes, KnownLayout, Immutable)]
-#[repr(C)]
-struct ContextArm64Old {
-    context_flags: U64,
-    x: [U64; 32],
-    pc: U64,
-    cpsr: U32,
-    _fpsr: U32,
-    _fpcr: U32,
-    _v: [[u8; 16]; 32],
-}
-const _: () = assert!(size_of::<ContextArm64Old>() == 796);
 
 const ARM64_NAMES: [&str; 31] = [
     "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14",
@@ -230,13 +187,13 @@ fn x86(bytes: &[u8]) -> Option<Registers> {
         ("ebp", c.ebp),
         ("esp", c.esp),
         ("eip", c.eip),
-        ("eflags", c.eflags),
-        ("cs", c.cs),
-        ("ds", c.ds),
-        ("es", c.es),
-        ("fs", c.fs),
-        ("gs", c.gs),
-        ("ss", c.ss),
+        ("eflags", c.e_flags),
+        ("cs", c.seg_cs),
+        ("ds", c.seg_ds),
+        ("es", c.seg_es),
+        ("fs", c.seg_fs),
+        ("gs", c.seg_gs),
+        ("ss", c.seg_ss),
     ];
     Some(Registers {
         context_flags: c.context_flags.get(),

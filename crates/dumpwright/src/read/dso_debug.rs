@@ -5,7 +5,7 @@ use super::minidump::Minidump;
 use super::wire::StreamBytes;
 use dumpwright_format::minidump::StreamType;
 use dumpwright_format::minidump::linux::{
-    DsoDebug64, DsoDebug64Packed, LinkMap64, LinkMap64Packed,
+    DsoDebug32, DsoDebug64, DsoDebug64Packed, LinkMap32, LinkMap64, LinkMap64Packed,
 };
 use zerocopy::FromBytes;
 use zerocopy::little_endian::{U32, U64};
@@ -42,12 +42,6 @@ pub struct LinkMap {
     pub name: Option<String>,
 }
 
-/// `MDRawDebug32`, Breakpad's minidump_format.h, as words: `r_version`, map,
-/// count, `r_brk`, `r_ldbase`, dynamic.
-type DsoDebug32 = [U32; 6];
-/// `MDRawLinkMap32`, Breakpad's minidump_format.h: address, name, dynamic section.
-type LinkMap32 = [U32; 3];
-
 /// The layouts of the stream that writers use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
@@ -83,10 +77,10 @@ impl Layout {
     fn head(self, bytes: &StreamBytes) -> ReadResult<(DsoDebug, usize)> {
         Ok(match self {
             Layout::Narrow => {
-                let words = bytes.get::<DsoDebug32>(0)?.map(U32::get);
-                let [version, map, count, brk, ldbase, dynamic] = words;
-                let addresses = [brk, ldbase, dynamic].map(u64::from);
-                (head([version, map, count], addresses), size_of::<DsoDebug32>())
+                let d: DsoDebug32 = bytes.get(0)?;
+                let words = [d.version, d.map, d.dso_count].map(U32::get);
+                let addresses = [d.brk, d.ldbase, d.dynamic].map(|a| a.get().into());
+                (head(words, addresses), size_of_val(&d))
             }
             Layout::Aligned => {
                 let d: DsoDebug64 = bytes.get(0)?;
@@ -105,8 +99,8 @@ impl Layout {
     fn entry(self, entry: &[u8]) -> Option<(u64, u32, u64)> {
         Some(match self {
             Layout::Narrow => {
-                let [addr, name, ld] = LinkMap32::read_from_bytes(entry).ok()?.map(U32::get);
-                (addr.into(), name, ld.into())
+                let entry = LinkMap32::read_from_bytes(entry).ok()?;
+                (entry.addr.get().into(), entry.name.get(), entry.ld.get().into())
             }
             Layout::Aligned => {
                 let entry = LinkMap64::read_from_bytes(entry).ok()?;

@@ -3,7 +3,7 @@
 use super::error::ReadResult;
 use super::minidump::{Location, Minidump};
 use super::wire::StreamBytes;
-use dumpwright_format::minidump::{self as wire, MemoryDescriptor, StreamType};
+use dumpwright_format::minidump::{self as wire, StreamType};
 use zerocopy::little_endian::U32;
 
 /// An entry of the ThreadList stream.
@@ -63,15 +63,6 @@ pub struct ThreadInfo {
     pub affinity: u64,
 }
 
-/// `MINIDUMP_THREAD_EX`, minidumpapiset.h: a thread and its backing store.
-#[derive(zerocopy::FromBytes, zerocopy::KnownLayout, zerocopy::Immutable)]
-#[repr(C)]
-struct ThreadEx {
-    thread: wire::Thread,
-    _backing_store: MemoryDescriptor,
-}
-const _: () = assert!(size_of::<ThreadEx>() == 64);
-
 impl Minidump {
     /// The threads, from the ThreadList stream, or the ThreadExList stream of a
     /// dump that has only that.
@@ -80,7 +71,7 @@ impl Minidump {
             return Ok(Some(bytes.counted_list()?.map(thread).collect()));
         }
         let Some(bytes) = self.load(StreamType::THREAD_EX_LIST)? else { return Ok(None) };
-        Ok(Some(bytes.counted_list()?.map(|entry: ThreadEx| thread(entry.thread)).collect()))
+        Ok(Some(bytes.counted_list()?.map(|entry: wire::ThreadEx| thread(entry.thread)).collect()))
     }
 
     /// The names of threads, from the ThreadNames stream.

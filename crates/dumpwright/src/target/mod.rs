@@ -44,7 +44,8 @@ pub trait MemorySource: Send + Sync {
     ///
     /// Always fills all of `buf`: bytes that cannot be read become zero, and
     /// each such range is added to `holes` (whole pages where the target has
-    /// pages).
+    /// pages). Never waits for a user-space pager, which may be the very process
+    /// that stands still: pages that one would have to supply are holes.
     fn read(&self, ranges: &[AddressRange], buf: &mut [u8], holes: &mut Vec<Hole>);
 
     /// The parts of `range` that have contents of their own, in whole pages

@@ -279,7 +279,9 @@ impl Stopper {
 
     /// Lets all threads go on, with the signals that they had stopped for.
     pub(super) fn detach(&mut self) {
-        for tracee in std::mem::take(&mut self.tracees) {
+        // The main thread last: another dumper that waits for it finds all the
+        // others free then.
+        for tracee in std::mem::take(&mut self.tracees).into_iter().rev() {
             let stop = match tracee.stop {
                 Some(stop) => Some(stop),
                 // It may have stopped since; if not, the kernel detaches it when
