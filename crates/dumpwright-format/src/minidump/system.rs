@@ -202,6 +202,8 @@ pub const PROCESSOR_ARCHITECTURE_ARM64: u16 = 12;
 /// Breakpad's older value for ARM64.
 pub const PROCESSOR_ARCHITECTURE_ARM64_OLD: u16 = 0x8003;
 
+/// `VER_PLATFORM_WIN32_WINDOWS`, winnt.h: Windows 95 and its kind.
+pub const PLATFORM_WIN32_WINDOWS: u32 = 1;
 /// `VER_PLATFORM_WIN32_NT`, winnt.h.
 pub const PLATFORM_WIN32_NT: u32 = 2;
 /// Breakpad: macOS.

@@ -303,7 +303,9 @@ fn done_type(
     if context.snapshot.system.xstate.is_none() {
         let message = match context.snapshot.system.architecture {
             Architecture::Amd64 => "the processor or its kernel has no extended state",
-            Architecture::Arm64 => "the processor's context has no extended state",
+            Architecture::X86 | Architecture::Arm64 => {
+                "the processor's context has no extended state"
+            }
         };
         lacks(MinidumpType::WITH_AVX_XSTATE_CONTEXT, "ADD_AVX_XSTATE_CONTEXT", message);
     }

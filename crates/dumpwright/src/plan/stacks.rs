@@ -135,6 +135,9 @@ fn home_end(
     stack_pointer: u64,
     is_main: bool,
 ) -> Option<u64> {
+    if let Some(stack) = thread.stack.filter(|stack| stack.overlaps(region.range)) {
+        return (stack_pointer < stack.end).then_some(stack.end.min(region.range.end));
+    }
     if is_main && is_initial_stack(context, region) {
         return Some(region.range.end);
     }
@@ -189,7 +192,8 @@ pub(crate) fn homes(context: &Context<'_>) -> Vec<AddressRange> {
         let start = pointer.saturating_sub(HOME_REACH).max(region.range.start);
         Some(AddressRange::new(start, end))
     });
-    initial.map(|r| r.range).chain(own).collect()
+    let stated = context.snapshot.threads.iter().filter_map(|thread| thread.stack);
+    initial.map(|r| r.range).chain(own).chain(stated).collect()
 }
 
 /// Stacks in one mapping become one: an exception's frames and the thread's own.

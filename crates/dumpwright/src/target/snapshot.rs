@@ -4,7 +4,10 @@
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use bitflags::bitflags;
-use dumpwright_format::minidump::{ProcessVmCounters2, StreamType, SystemMemoryInfo1};
+use dumpwright_format::minidump::{
+    PLATFORM_ANDROID, PLATFORM_LINUX, PLATFORM_WIN32_NT, PLATFORM_WIN32_WINDOWS,
+    ProcessVmCounters2, StreamType, SystemMemoryInfo1,
+};
 use serde::Serialize;
 use std::fmt;
 
@@ -94,6 +97,9 @@ pub struct ProcessSnapshot {
 pub enum Architecture {
     /// x86-64.
     Amd64,
+    /// 32-bit x86. Linux processes of this kind are not dumped live; Windows
+    /// processes and dumps of both systems can be.
+    X86,
     /// 64-bit ARM.
     Arm64,
 }
@@ -103,9 +109,29 @@ impl Architecture {
     pub fn red_zone(self) -> u64 {
         match self {
             Architecture::Amd64 => 128,
-            Architecture::Arm64 => 0,
+            Architecture::X86 | Architecture::Arm64 => 0,
         }
     }
+
+    /// Bytes of a pointer.
+    pub fn pointer_size(self) -> u64 {
+        match self {
+            Architecture::X86 => 4,
+            Architecture::Amd64 | Architecture::Arm64 => 8,
+        }
+    }
+}
+
+/// Operating systems that differ in what a dump of them holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Platform {
+    /// Windows, or Wine's.
+    Windows,
+    /// Linux and Android.
+    Linux,
+    /// Any other: macOS, iOS, Solaris, …
+    Other,
 }
 
 /// The machine and its operating system.
@@ -115,6 +141,10 @@ pub struct SystemSnapshot {
     pub architecture: Architecture,
     /// `SystemInfo::platform_id`.
     pub platform_id: u32,
+    /// `SystemInfo::product_type`: `VER_NT_*`; 0 outside Windows.
+    pub product_type: u8,
+    /// `SystemInfo::suite_mask`: `VER_SUITE_*`; 0 outside Windows.
+    pub suite_mask: u16,
     /// `SystemInfo::processor_level`.
     pub processor_level: u16,
     /// `SystemInfo::processor_revision`.
@@ -138,6 +168,17 @@ pub struct SystemSnapshot {
     pub xstate: Option<XstateLayout>,
 }
 
+impl SystemSnapshot {
+    /// The operating system that [`platform_id`](Self::platform_id) names.
+    pub fn platform(&self) -> Platform {
+        match self.platform_id {
+            PLATFORM_WIN32_WINDOWS | PLATFORM_WIN32_NT => Platform::Windows,
+            PLATFORM_LINUX | PLATFORM_ANDROID => Platform::Linux,
+            _ => Platform::Other,
+        }
+    }
+}
+
 /// Layout of the XSAVE area behind an extended context.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct XstateLayout {
@@ -159,6 +200,8 @@ pub struct ProcessInfo {
     pub namespace_pids: Vec<u32>,
     /// Short name.
     pub name: String,
+    /// Address of the process environment block; 0 outside Windows.
+    pub peb: u64,
     /// When it was created.
     pub create_time: FileTime,
     /// User time in 100 ns units.
@@ -192,6 +235,10 @@ pub struct ThreadSnapshot {
     pub registers: Registers,
     /// Thread pointer (FS base, `TPIDR_EL0`); TEB on Windows.
     pub thread_pointer: u64,
+    /// Where the thread's own stack is, from the lowest address it may ever use
+    /// to its end, where the platform says so (`DeallocationStack` and
+    /// `StackBase` of the TEB on Windows). Elsewhere the planner finds out.
+    pub stack: Option<AddressRange>,
     /// How often it was suspended before it was dumped.
     pub suspend_count: u32,
     /// Priority as the platform counts it.

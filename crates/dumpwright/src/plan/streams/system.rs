@@ -3,7 +3,8 @@
 use crate::plan::assembly::{Assembly, FixupKind, Section};
 use crate::target::{Architecture, ProcessSnapshot};
 use dumpwright_format::minidump::{
-    PROCESSOR_ARCHITECTURE_AMD64, PROCESSOR_ARCHITECTURE_ARM64, StreamType, SystemInfo,
+    PROCESSOR_ARCHITECTURE_AMD64, PROCESSOR_ARCHITECTURE_ARM64, PROCESSOR_ARCHITECTURE_INTEL,
+    StreamType, SystemInfo,
 };
 use std::mem::offset_of;
 
@@ -11,6 +12,7 @@ use std::mem::offset_of;
 fn processor_architecture(architecture: Architecture) -> u16 {
     match architecture {
         Architecture::Amd64 => PROCESSOR_ARCHITECTURE_AMD64,
+        Architecture::X86 => PROCESSOR_ARCHITECTURE_INTEL,
         Architecture::Arm64 => PROCESSOR_ARCHITECTURE_ARM64,
     }
 }
@@ -24,13 +26,13 @@ pub(super) fn system_info(snapshot: &ProcessSnapshot, out: &mut Assembly) {
         processor_level: system.processor_level.into(),
         processor_revision: system.processor_revision.into(),
         number_of_processors: u8::try_from(system.number_of_processors).unwrap_or(u8::MAX),
-        product_type: 0,
+        product_type: system.product_type,
         major_version: system.version[0].into(),
         minor_version: system.version[1].into(),
         build_number: system.version[2].into(),
         platform_id: system.platform_id.into(),
         csd_version_rva: 0.into(),
-        suite_mask: 0.into(),
+        suite_mask: system.suite_mask.into(),
         reserved2: 0.into(),
         cpu: system.cpu,
     });

@@ -188,6 +188,7 @@ fn process_info(proc: &ProcDir, clock: BootClock, notes: &mut Vec<SoftError>) ->
     let ticks = |get: fn(&Stat) -> u64| stat.as_ref().map_or(0, get);
     ProcessInfo {
         pid: proc.pid,
+        peb: 0,
         namespace_pids: if namespace_pids.is_empty() { vec![proc.pid.0] } else { namespace_pids },
         name: String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned(),
         create_time: clock.time_at(ticks(Stat::start_ticks)),

@@ -227,6 +227,7 @@ fn thread_snapshot(thread: HeldThread) -> ThreadSnapshot {
         name: String::new(),
         registers: thread.registers,
         thread_pointer: thread.thread_pointer,
+        stack: None,
         suspend_count: 0,
         priority: 0,
         info: None,

@@ -33,6 +33,8 @@ pub(super) fn describe(
         } else {
             Architecture::Amd64
         },
+        product_type: 0,
+        suite_mask: 0,
         platform_id: if cfg!(target_os = "android") { PLATFORM_ANDROID } else { PLATFORM_LINUX },
         processor_level: cpu.level,
         processor_revision: cpu.revision,

@@ -109,6 +109,7 @@ pub(crate) fn thread(tid: u32) -> ThreadSnapshot {
             general: Vec::new(),
         },
         thread_pointer: 0,
+        stack: None,
         suspend_count: 0,
         priority: 0,
         info: None,

@@ -199,6 +199,8 @@ fn snapshot() -> ProcessSnapshot {
         system: SystemSnapshot {
             architecture: Architecture::Amd64,
             platform_id: 0x8201,
+            product_type: 0,
+            suite_mask: 0,
             processor_level: 0,
             processor_revision: 0,
             cpu: [0; 24],
@@ -213,6 +215,7 @@ fn snapshot() -> ProcessSnapshot {
         process: ProcessInfo {
             pid: Pid(1),
             namespace_pids: vec![1],
+            peb: 0,
             name: String::new(),
             create_time: FileTime(0),
             user_time: 0,
