@@ -5,6 +5,7 @@
 //! layout, write, package — sees only these, so a new kind of target is one new
 //! folder here.
 
+pub mod machine;
 mod snapshot;
 
 #[cfg(target_os = "linux")]
