@@ -124,7 +124,7 @@ impl Error {
             Error::CannotStop { .. } => HResult::from_win32(win32::TIMEOUT),
             Error::InaccessibleMemory { .. } => HResult::from_win32(win32::PARTIAL_COPY),
             Error::Cancelled => HResult::from_win32(win32::CANCELLED),
-            Error::NotADump { .. } => HResult::from_win32(win32::FILE_CORRUPT),
+            Error::NotADump { .. } | Error::NotATarget { .. } => HResult::from_win32(win32::FILE_CORRUPT),
         }
     }
 }
@@ -219,6 +219,7 @@ mod tests {
             ),
             (Error::Cancelled, 0x8007_04C7),
             (Error::NotADump { file: file(), reason: String::new() }, 0x8007_0570),
+            (Error::NotATarget { file: file(), reason: String::new() }, 0x8007_0570),
         ]
     }
 

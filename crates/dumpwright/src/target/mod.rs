@@ -5,6 +5,7 @@
 //! layout, write, package — sees only these, so a new kind of target is one new
 //! folder here.
 
+pub mod dump_file;
 pub mod machine;
 mod snapshot;
 
