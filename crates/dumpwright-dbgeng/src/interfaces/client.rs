@@ -113,7 +113,7 @@ vtable! {
         fn SetEventContextCallbacks(callbacks: Raw) => callbacks::set_event_context;
     }
     interface IDebugClient7 = 0x13586be3_542e_481e_b1f2_8497ba74f9a9 {
-        fn SetClientContext(context: Raw, contextsize: u32) => identity::client_context;
+        fn SetClientContext(context: Raw, contextsize: u32);
     }
     interface IDebugClient8 = 0xcec43add_6375_469e_83d5_414e4033c19a {
         fn OpenDumpFileWide2(filename: Wide, filehandle: u64, alternatearch: u32) => dumps::open_handle2;

@@ -65,7 +65,7 @@ vtable! {
         fn GetSystemErrorControl(output_level: Out<u32>, break_level: Out<u32>);
         fn SetSystemErrorControl(output_level: u32, break_level: u32);
         fn GetTextMacro(slot: u32, buffer: StrBuf, buffer_size: u32, macro_size: Out<u32>);
-        fn SetTextMacro(slot: u32, macro: Str);
+        fn SetTextMacro(slot: u32, text_macro: Str);
         fn GetRadix(radix: Out<u32>);
         fn SetRadix(radix: u32);
         fn Evaluate(expression: Str, desired_type: u32, value: Raw, remainder_index: Out<u32>);
@@ -142,7 +142,7 @@ vtable! {
         fn DisassembleWide(offset: u64, flags: u32, buffer: WideBuf, buffer_size: u32, disassembly_size: Out<u32>, end_offset: Out<u64>);
         fn GetProcessorTypeNamesWide(kind: u32, full_name_buffer: WideBuf, full_name_buffer_size: u32, full_name_size: Out<u32>, abbrev_name_buffer: WideBuf, abbrev_name_buffer_size: u32, abbrev_name_size: Out<u32>);
         fn GetTextMacroWide(slot: u32, buffer: WideBuf, buffer_size: u32, macro_size: Out<u32>);
-        fn SetTextMacroWide(slot: u32, macro: Wide);
+        fn SetTextMacroWide(slot: u32, text_macro: Wide);
         fn EvaluateWide(expression: Wide, desired_type: u32, value: Raw, remainder_index: Out<u32>);
         fn ExecuteWide(output_control: u32, command: Wide, flags: u32) => execute::execute;
         fn ExecuteCommandFileWide(output_control: u32, command_file: Wide, flags: u32);
