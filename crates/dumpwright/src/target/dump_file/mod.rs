@@ -49,15 +49,21 @@ fn open_content(
     options: &OpenOptions,
     observer: &dyn Observer,
 ) -> Result<Box<dyn ProcessTarget>> {
-    // Used by the kinds that follow.
-    let _ = (file, wants, options, observer);
+    // Unpacking, which follows, takes time.
+    let _ = observer;
     match content {
         Content::Minidump => Err(not_a_target(path, "minidumps are not read as targets yet")),
         Content::UserDump => Err(not_a_target(path, "USERDUMP files are not read as targets yet")),
         Content::KernelDump => {
             Err(not_a_target(path, "it is a dump of a machine and holds no single process"))
         }
-        Content::ElfCore => Err(not_a_target(path, "ELF cores are not read as targets yet")),
+        #[cfg(target_os = "linux")]
+        Content::ElfCore => {
+            let sysroot = options.sysroot.as_deref();
+            Ok(Box::new(crate::target::core::CoreProcess::open(path, file, wants, sysroot)?))
+        }
+        #[cfg(not(target_os = "linux"))]
+        Content::ElfCore => Err(not_a_target(path, "ELF cores are read on Linux only")),
         Content::Packed(packing) => Err(not_a_target(
             path,
             &format!("files packed with {} are not read as targets yet", packing.name()),
