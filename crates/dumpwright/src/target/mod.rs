@@ -10,6 +10,8 @@ pub mod machine;
 mod snapshot;
 
 #[cfg(target_os = "linux")]
+pub mod core;
+#[cfg(target_os = "linux")]
 pub mod linux;
 
 pub use snapshot::*;
