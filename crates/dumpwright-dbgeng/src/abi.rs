@@ -37,6 +37,14 @@ impl Guid {
             data4: (value as u64).to_be_bytes(),
         }
     }
+
+    /// The digits as they are written.
+    pub const fn to_u128(self) -> u128 {
+        (self.data1 as u128) << 96
+            | (self.data2 as u128) << 80
+            | (self.data3 as u128) << 64
+            | u64::from_be_bytes(self.data4) as u128
+    }
 }
 
 /// `DEBUG_MODULE_PARAMETERS`.

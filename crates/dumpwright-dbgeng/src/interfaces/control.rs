@@ -39,7 +39,7 @@ vtable! {
         fn GetStackTrace(frame_offset: u64, stack_offset: u64, instruction_offset: u64, frames: Raw, frames_size: u32, frames_filled: Out<u32>);
         fn GetReturnOffset(offset: Out<u64>);
         fn OutputStackTrace(output_control: u32, frames: Raw, frames_size: u32, flags: u32);
-        fn GetDebuggeeType(class: Out<u32>, qualifier: Out<u32>) => control::debuggee_type;
+        fn GetDebuggeeType(debuggee_class: Out<u32>, qualifier: Out<u32>) => control::debuggee_type;
         fn GetActualProcessorType(kind: Out<u32>) => control::processor_type;
         fn GetExecutingProcessorType(kind: Out<u32>) => control::processor_type;
         fn GetNumberPossibleExecutingProcessorTypes(number: Out<u32>);
@@ -193,6 +193,6 @@ vtable! {
         fn GetSynchronizationStatus(sendsattempted: Out<u32>, secondssincelastresponse: Out<u32>);
     }
     interface IDebugControl7 = 0xb86fb3b1_80d4_475b_aea3_cf06539cf63a {
-        fn GetDebuggeeType2(flags: u32, class: Out<u32>, qualifier: Out<u32>) => control::debuggee_type2;
+        fn GetDebuggeeType2(flags: u32, debuggee_class: Out<u32>, qualifier: Out<u32>) => control::debuggee_type2;
     }
 }
