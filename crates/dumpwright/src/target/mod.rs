@@ -6,10 +6,16 @@
 //! folder here.
 
 pub mod machine;
+#[cfg(any(windows, test))]
+mod nt;
+#[cfg(any(target_os = "linux", windows))]
+mod processor;
 mod snapshot;
 
 #[cfg(target_os = "linux")]
 pub mod linux;
+#[cfg(windows)]
+pub mod windows;
 
 pub use snapshot::*;
 
