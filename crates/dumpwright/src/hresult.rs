@@ -124,7 +124,9 @@ impl Error {
             Error::CannotStop { .. } => HResult::from_win32(win32::TIMEOUT),
             Error::InaccessibleMemory { .. } => HResult::from_win32(win32::PARTIAL_COPY),
             Error::Cancelled => HResult::from_win32(win32::CANCELLED),
-            Error::NotADump { .. } | Error::NotATarget { .. } => HResult::from_win32(win32::FILE_CORRUPT),
+            Error::NotADump { .. } | Error::NotATarget { .. } => {
+                HResult::from_win32(win32::FILE_CORRUPT)
+            }
         }
     }
 }
