@@ -40,6 +40,16 @@ pub struct DumpRequest {
     pub extensions: Extensions,
 }
 
+/// What kind of file a dump of a process is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// A minidump.
+    #[default]
+    Minidump,
+    /// An ELF core, of Linux processes only.
+    ElfCore,
+}
+
 /// What a dump can hold beyond the `DEBUG_FORMAT_*` flags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extensions {
@@ -59,6 +69,8 @@ pub struct Extensions {
     pub include_dontdump: bool,
     /// Where in the target an exception was left.
     pub exception: ExceptionSource,
+    /// What kind of file is written.
+    pub format: OutputFormat,
 }
 
 impl DumpRequest {
