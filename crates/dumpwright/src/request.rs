@@ -223,7 +223,8 @@ impl DumpRequest {
             full_memory: has(FormatFlags::USER_SMALL_FULL_MEMORY),
             thread_info: has(FormatFlags::USER_SMALL_THREAD_INFO),
             extended_state: has(FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT),
-            process_data: has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA),
+            process_data: has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA)
+                || self.extensions.format == OutputFormat::ElfCore,
             module_headers: has(FormatFlags::USER_SMALL_MODULE_HEADERS),
             token: self.extensions.token,
             vm_counters: self.extensions.vm_counters,

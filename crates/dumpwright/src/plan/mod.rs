@@ -123,6 +123,9 @@ pub(crate) struct Context<'a> {
     /// Content flags, with what NO_OPTIONAL_DATA takes out taken out.
     pub flags: FormatFlags,
     pub include_dontdump: bool,
+    /// Whether readers find the modules by the dynamic linker's list in memory,
+    /// and not by a stream.
+    pub lists_modules_in_memory: bool,
 }
 
 impl Context<'_> {
@@ -203,6 +206,8 @@ pub fn plan(
         memory,
         flags: without_optional_data(asked),
         include_dontdump: request.extensions.include_dontdump,
+        lists_modules_in_memory: request.extensions.format == OutputFormat::ElfCore
+            && !asked.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA),
     };
     let mut soft_errors = snapshot.soft_errors.clone();
     let mut minidump_type = done_type(&context, request, &mut soft_errors);
