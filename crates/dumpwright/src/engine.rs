@@ -82,7 +82,9 @@ pub fn write_dump(
     observer: &dyn Observer,
 ) -> Result<Summary> {
     let plan = plan::plan(target.snapshot(), target.memory(), &within_a_cab(request))?;
-    let layout = Layout::new(&plan, now())?;
+    // A dump of a dump shows the process as it was then.
+    let time = target.snapshot().original.as_ref().map_or_else(now, |o| o.time_date_stamp);
+    let layout = Layout::new(&plan, time)?;
     let mut job = Job { target: &mut *target, plan: &plan, layout: &layout, observer };
     let mut summary = match output.kind {
         OutputKind::Stdout => {

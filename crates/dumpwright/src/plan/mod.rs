@@ -8,6 +8,7 @@
 //! - [`indirect`] — INDIRECT_MEMORY
 //! - [`images`] — DATA_SEGMENTS, CODE_SEGMENTS, MODULE_HEADERS
 //! - [`whole`] — FULL_MEMORY and PRIVATE_READ_WRITE_MEMORY
+//! - [`missing`] — what a dump that is the target does not have
 //! - [`selection`] — puts ranges together, by priority under a size budget
 //! - [`filter_memory`] — FILTER_MEMORY, and edits of memory in general
 //! - [`filter_text`] — FILTER_PATHS, FILTER_TRIAGE, NO_OPTIONAL_DATA
@@ -20,6 +21,7 @@ pub mod filter_memory;
 pub mod filter_text;
 pub mod images;
 pub mod indirect;
+pub mod missing;
 pub mod selection;
 pub mod stacks;
 pub mod streams;
@@ -187,7 +189,7 @@ pub fn plan(
     request: &DumpRequest,
 ) -> Result<DumpPlan> {
     let asked = request.content_flags();
-    let privacy = Privacy::new(asked);
+    let privacy = Privacy::new(asked, snapshot.system.platform());
     let context = Context {
         snapshot,
         memory,
@@ -196,6 +198,7 @@ pub fn plan(
     };
     let mut soft_errors = snapshot.soft_errors.clone();
     let mut minidump_type = done_type(&context, request, &mut soft_errors);
+    missing::streams(&context, request, &mut minidump_type, &mut soft_errors);
 
     let stacks = stacks::find(&context, &mut soft_errors);
     let mut selection = Selection::default();
@@ -222,6 +225,7 @@ pub fn plan(
     let (set, left_out) = selection.resolve(budget);
     let waiting = context.waiting_for_a_pager(&set);
     let set = set.difference(&waiting);
+    let set = set.difference(&missing::memory(&context, &set, &mut soft_errors));
     let reason = HoleReason::UserFault;
     holes.extend(waiting.ranges().iter().map(|range| Hole { range: *range, reason }));
     if !left_out.is_empty() {
@@ -229,6 +233,7 @@ pub fn plan(
     }
     soft_errors.extend(left_out.iter().map(LeftOut::note));
     let assembly = streams::assemble(&context, request, privacy, &stacks, &set);
+    soft_errors.extend(streams::left_out(&context, request, privacy));
 
     let form = if minidump_type.contains(MinidumpType::WITH_FULL_MEMORY) || set.len() > LIST_LIMIT {
         MemoryForm::List64

@@ -6,11 +6,14 @@
 //! folder here.
 
 pub mod machine;
+pub mod minidump;
+mod original;
 mod snapshot;
 
 #[cfg(target_os = "linux")]
 pub mod linux;
 
+pub use original::*;
 pub use snapshot::*;
 
 use crate::address::AddressRange;

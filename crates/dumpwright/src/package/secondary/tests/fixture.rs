@@ -236,6 +236,7 @@ fn snapshot() -> ProcessSnapshot {
         token: None,
         vm_counters: None,
         system_memory: None,
+        original: None,
         soft_errors: Vec::new(),
     }
 }
