@@ -89,7 +89,10 @@ pub(super) fn memory(
     set: &RangeSet,
     soft_errors: &mut Vec<SoftError>,
 ) -> RangeSet {
-    let regions = context.snapshot.regions.iter().filter(|r| r.absent == Absent::NotInSource);
+    if context.snapshot.original.is_none() {
+        return RangeSet::new();
+    }
+    let regions = context.snapshot.regions.iter().filter(|r| r.absent == Absent::Missing);
     let parts = regions.flat_map(|region| set.within(region.range));
     let missing: RangeSet = parts
         .flat_map(|part| {

@@ -59,6 +59,13 @@ pub(crate) fn select(
                 ),
             ));
         }
+        // A minidump does not tell pages that it left out from those that were
+        // never populated.
+        if full && region.absent == Absent::Missing && context.snapshot.original.is_none() {
+            let reason = HoleReason::NotInSource;
+            let missing = populated.missing_from(region.range).into_iter();
+            holes.extend(missing.map(|range| Hole { range, reason }));
+        }
         for range in populated.ranges() {
             selection.add(reason, *range);
         }

@@ -5,11 +5,14 @@
 //! layout, write, package — sees only these, so a new kind of target is one new
 //! folder here.
 
+pub mod dump_file;
 pub mod machine;
 pub mod minidump;
 mod original;
 mod snapshot;
 
+#[cfg(target_os = "linux")]
+pub mod core;
 #[cfg(target_os = "linux")]
 pub mod linux;
 

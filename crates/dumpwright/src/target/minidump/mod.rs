@@ -59,7 +59,7 @@ impl MinidumpProcess {
     /// ([`DumpRequest::wants`](crate::DumpRequest::wants)).
     ///
     /// # Errors
-    /// [`Error::NotADump`] for a dump without SystemInfo, of an architecture
+    /// [`Error::NotATarget`] for a dump without SystemInfo, of an architecture
     /// that dumps are not made of, or whose lists of threads, modules or memory
     /// cannot be read; [`Error::Io`].
     pub fn open(dump: Minidump, wants: &Wants) -> Result<MinidumpProcess> {
@@ -67,8 +67,8 @@ impl MinidumpProcess {
         let file = dump.file().to_owned();
         open(dump, wants).map_err(|fault| match fault {
             Fault::Read(ReadError::Io { source, .. }) => Error::Io { action: "read", file, source },
-            Fault::Read(error) => Error::NotADump { file, reason: error.to_string() },
-            Fault::Refused(reason) => Error::NotADump { file, reason },
+            Fault::Read(error) => Error::NotATarget { file, reason: error.to_string() },
+            Fault::Refused(reason) => Error::NotATarget { file, reason },
         })
     }
 }

@@ -160,7 +160,7 @@ fn held_region(range: AddressRange) -> Region {
         name: String::new(),
         allocation_base: range.start,
         access: Access::Normal,
-        absent: Absent::NotInSource,
+        absent: Absent::Missing,
         backed_end: range.end,
     }
 }
