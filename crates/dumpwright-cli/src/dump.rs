@@ -4,7 +4,7 @@ use crate::args::DumpArgs;
 use crate::letters::mini_flags;
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
-use crate::{cancel, report};
+use crate::{cancel, privacy, report};
 use dumpwright::target::dump_file::open_process;
 use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
 use dumpwright::target::{ExceptionSource, Pid, Tid};
@@ -23,6 +23,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub fn run(args: &DumpArgs) -> Outcome {
     let request = request(args)?;
     let sources = sources(args)?;
+    privacy::check_audit(args)?;
     if request.destination == Destination::Stdout {
         cancel::watch_signals_while_streaming();
     } else {
@@ -76,6 +77,7 @@ fn dump_one(source: &Source, args: &DumpArgs, request: &DumpRequest) -> Result<(
     };
     progress.clear();
     let summary = result?;
+    privacy::write_audit(args, &summary)?;
     let text = if args.json { json(&summary)? } else { report::text(&summary) };
     // Standard output may be the dump itself.
     if request.destination == Destination::Stdout {
@@ -154,6 +156,9 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
     if !args.full.is_empty() && qualifier != implied {
         return Err(usage("-f and --qualifier choose different types; give one"));
     }
+    if args.sanitize {
+        flags |= privacy::SANITIZE;
+    }
     if args.full.iter().any(|letters| letters.contains('y')) {
         flags |= FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT;
     }
@@ -188,6 +193,7 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
         max_size: args.max_size,
         include_dontdump: args.include_dontdump,
         exception: exception_source(args)?,
+        redact: privacy::patterns(args)?,
     });
     request.comment.clone_from(&args.comment);
     request.validate().map_err(|error| Failure::Usage(error.to_string()))?;

@@ -80,6 +80,7 @@ pub mod observer;
 pub mod package;
 pub mod plan;
 pub mod read;
+pub mod redact;
 pub mod request;
 pub mod soft_error;
 pub mod summary;

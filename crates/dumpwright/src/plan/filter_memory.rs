@@ -15,6 +15,7 @@ use super::Context;
 use super::filter_text::Privacy;
 use super::stacks::{self, HOME_REACH, Stack};
 use crate::address::{AddressRange, RangeSet};
+use crate::redact::{Audit, AuditKind};
 use crate::target::{Access, Protection};
 use dumpwright_format::FormatFlags;
 
@@ -53,6 +54,21 @@ impl Edits {
     /// Whether nothing is changed.
     pub fn is_empty(&self) -> bool {
         self.replacements.is_empty() && self.filter.is_none()
+    }
+
+    /// Lists what is changed in the memory of a dump.
+    pub(crate) fn audit(&self, memory: &RangeSet, audit: &mut Audit) {
+        for (start, new) in &self.replacements {
+            let kind = if new.iter().all(|b| *b == 0) { AuditKind::Text } else { AuditKind::Path };
+            for part in memory.within(AddressRange::with_len(*start, new.len() as u64)) {
+                audit.memory(kind, part.start, part.len());
+            }
+        }
+        for (extent, _) in self.filter.iter().flat_map(|filter| &filter.stacks) {
+            for part in memory.within(*extent) {
+                audit.memory(AuditKind::Stack, part.start, part.len());
+            }
+        }
     }
 
     /// Changes `bytes`, which were read at `address`. Pieces must be cut at

@@ -29,6 +29,7 @@ pub mod whole;
 
 use crate::address::{AddressRange, RangeSet};
 use crate::error::Result;
+use crate::redact::{Audit, Redactor};
 use crate::request::DumpRequest;
 use crate::soft_error::{Hole, HoleReason, SoftError};
 use crate::target::{Absent, Access, Architecture, Backing, MemorySource, ProcessSnapshot, Region};
@@ -50,6 +51,9 @@ pub struct DumpPlan {
     pub memory: MemoryPlan,
     /// What could not be had, known before memory is read.
     pub soft_errors: Vec<SoftError>,
+    /// What filters and redaction removed outside of memory, and what filters
+    /// remove in it.
+    pub audit: Audit,
 }
 
 /// The target memory of a dump.
@@ -63,6 +67,8 @@ pub struct MemoryPlan {
     pub zero: RangeSet,
     /// What is changed in the copy.
     pub edits: Edits,
+    /// What is looked for in the copy, and overwritten.
+    pub redactor: Option<Redactor>,
     /// What to do about memory that cannot be read after all.
     pub hole_policy: HolePolicy,
     /// Whether the readable remains of bad pages are kept.
@@ -238,7 +244,7 @@ pub fn plan(
         minidump_type.remove(MinidumpType::WITH_FULL_MEMORY);
     }
     soft_errors.extend(left_out.iter().map(LeftOut::note));
-    let assembly = streams::assemble(&context, request, privacy, &stacks, &set);
+    let mut assembly = streams::assemble(&context, request, privacy, &stacks, &set);
     soft_errors.extend(streams::left_out(&context, request, privacy));
 
     let form = if minidump_type.contains(MinidumpType::WITH_FULL_MEMORY) || set.len() > LIST_LIMIT {
@@ -261,12 +267,22 @@ pub fn plan(
             error.subject = subject;
         }
     }
+    let mut audit = streams::audit(&context, request, privacy);
+    let edits = Edits::new(&context, privacy, &stacks);
+    edits.audit(&set, &mut audit);
+    let patterns = &request.extensions.redact;
+    let redactor = if patterns.is_empty() { None } else { Some(Redactor::new(patterns)?) };
+    if let Some(redactor) = &redactor {
+        redactor.redact_assembly(&mut assembly, &mut audit);
+        redactor.redact_soft_errors(&mut soft_errors);
+    }
     Ok(DumpPlan {
         minidump_type,
         assembly,
         memory: MemoryPlan {
             zero: zero_parts(&context, &set),
-            edits: Edits::new(&context, privacy, &stacks),
+            edits,
+            redactor,
             ranges: cut_at_regions(&context, &set),
             form,
             hole_policy,
@@ -275,6 +291,7 @@ pub fn plan(
             left_out,
         },
         soft_errors,
+        audit,
     })
 }
 

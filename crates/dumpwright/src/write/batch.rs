@@ -53,6 +53,11 @@ impl Batch {
         self.len
     }
 
+    /// The addresses of its bytes, in order.
+    pub fn ranges(&self) -> Vec<AddressRange> {
+        self.runs.iter().flat_map(|run| run.ranges.iter().copied()).collect()
+    }
+
     fn push(&mut self, range: AddressRange, zero: bool) {
         let len = range.len() as usize;
         self.len += len;

@@ -26,6 +26,18 @@ pub(super) fn streams(
     }
 }
 
+/// The carried streams that filters leave out.
+pub(super) fn forbidden<'a>(
+    context: &'a Context<'_>,
+    request: &'a DumpRequest,
+    privacy: Privacy,
+) -> impl Iterator<Item = &'a CarriedStream> {
+    let original = context.snapshot.original.iter();
+    original.flat_map(|original| &original.streams).filter(move |stream| {
+        is_wanted(context, stream) && forbidden_by(context, request, privacy, stream).is_some()
+    })
+}
+
 /// What filters leave out, so that nobody looks for it in vain.
 pub(crate) fn left_out(
     context: &Context<'_>,
