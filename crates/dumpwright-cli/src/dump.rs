@@ -6,7 +6,11 @@ use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
 use crate::{cancel, privacy, report};
 use dumpwright::target::dump_file::open_process;
+use dumpwright::error::LIST_PROCESSES;
+#[cfg(target_os = "linux")]
 use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
+#[cfg(windows)]
+use dumpwright::target::windows::processes::{ProcessEntry, processes_named};
 use dumpwright::target::{ExceptionSource, Pid, Tid};
 use dumpwright::time::CivilTime;
 use dumpwright::{
@@ -126,7 +130,7 @@ fn find_processes(args: &DumpArgs) -> Outcome<Vec<Pid>> {
         processes_named(name).map_err(|error| format!("cannot list processes: {error}"))?;
     found.retain(|p| p.pid.0 != std::process::id());
     match found.as_slice() {
-        [] => Err(format!("no process is named '{name}'; see `ps -e`").into()),
+        [] => Err(format!("no process is named '{name}'; see `{LIST_PROCESSES}`").into()),
         [_] => Ok(vec![found[0].pid]),
         _ if args.all => Ok(found.iter().map(|p| p.pid).collect()),
         several => Err(several_found(name, several).into()),

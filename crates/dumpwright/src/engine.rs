@@ -9,6 +9,10 @@ use crate::request::{Destination, DumpRequest};
 use crate::summary::Summary;
 use crate::target::ProcessTarget;
 use crate::target::dump_file::{OpenOptions, open_process};
+#[cfg(target_os = "linux")]
+use crate::target::linux::LinuxProcess as LiveProcess;
+#[cfg(windows)]
+use crate::target::windows::WindowsProcess as LiveProcess;
 use crate::write::{self, Outcome};
 use dumpwright_format::FormatFlags;
 use std::borrow::Cow;
@@ -59,14 +63,14 @@ impl Output {
 /// # Errors
 /// Any [`Error`]. Nothing is left under the destination's name then, and a file
 /// that was there is as it was.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub fn dump_process(
     pid: crate::target::Pid,
     request: &DumpRequest,
     observer: &dyn Observer,
 ) -> Result<Summary> {
     let output = Output::open(request)?;
-    let target = crate::target::linux::LinuxProcess::attach(pid, &request.wants())?;
+    let target = LiveProcess::attach(pid, &request.wants())?;
     write_dump(Box::new(target), request, output, observer)
 }
 

@@ -93,7 +93,7 @@ pub mod write;
 
 pub use dumpwright_format as format;
 pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub use engine::dump_process;
 pub use engine::{Output, dump_file, write_dump};
 pub use error::{Error, Result};

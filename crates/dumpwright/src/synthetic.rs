@@ -63,6 +63,7 @@ pub fn region(start: u64, end: u64) -> Region {
         access: Access::Normal,
         absent: Absent::Zero,
         backed_end: end,
+        page_state: None,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use bitflags::bitflags;
 use dumpwright_format::minidump::{
-    PLATFORM_ANDROID, PLATFORM_LINUX, PLATFORM_WIN32_NT, PLATFORM_WIN32_WINDOWS,
+    MEM_PRIVATE, PLATFORM_ANDROID, PLATFORM_LINUX, PLATFORM_WIN32_NT, PLATFORM_WIN32_WINDOWS,
     ProcessVmCounters2, StreamType, SystemMemoryInfo1,
 };
 use serde::Serialize;
@@ -389,13 +389,37 @@ pub struct Region {
     /// First address that has nothing behind it, because the file ends:
     /// `range.end` except for a mapping that reaches past its file.
     pub backed_end: u64,
+    /// What `VirtualQuery` says of it, where the target is of Windows; elsewhere
+    /// the planner makes it from the rest.
+    pub page_state: Option<PageState>,
 }
 
 impl Region {
+    /// Whether it is private memory that can be read and written, as
+    /// PRIVATE_READ_WRITE_MEMORY means it: on Windows that is `MEM_PRIVATE`,
+    /// elsewhere also what was privately mapped of a file.
+    pub fn is_private_read_write(&self) -> bool {
+        let private = self.page_state.map_or(!self.shared, |s| s.memory_type == MEM_PRIVATE);
+        private && self.protection.contains(Protection::READ | Protection::WRITE)
+    }
+
     /// Whether a dump may read it and its protection lets the process read it.
     pub fn is_readable(&self) -> bool {
         self.access == Access::Normal && self.protection.contains(Protection::READ)
     }
+}
+
+/// A region as `VirtualQuery` describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PageState {
+    /// `MEM_COMMIT` or `MEM_RESERVE`.
+    pub state: u32,
+    /// `PAGE_*` protection now.
+    pub protect: u32,
+    /// `PAGE_*` protection when it was allocated.
+    pub allocation_protect: u32,
+    /// `MEM_PRIVATE`, `MEM_MAPPED` or `MEM_IMAGE`.
+    pub memory_type: u32,
 }
 
 /// What the pages of a region come from.

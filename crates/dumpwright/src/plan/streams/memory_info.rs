@@ -6,7 +6,7 @@
 
 use crate::address::{AddressRange, RangeSet};
 use crate::plan::assembly::{Assembly, Section};
-use crate::target::{Backing, ProcessSnapshot, Protection, Region};
+use crate::target::{Backing, PageState, ProcessSnapshot, Protection, Region};
 use dumpwright_format::minidump::{
     MEM_COMMIT, MEM_FREE, MEM_IMAGE, MEM_MAPPED, MEM_PRIVATE, MEM_RESERVE, MemoryInfo,
     MemoryInfoList, PageProtection, StreamType,
@@ -80,29 +80,37 @@ fn parts(range: AddressRange, memory: &RangeSet) -> Vec<AddressRange> {
 }
 
 fn mapped(region: &Region, part: AddressRange) -> MemoryInfo {
-    let reserved = region.protection.is_empty();
-    let protect = protection(region);
-    let image = matches!(region.backing, Backing::Image(_));
+    let state = region.page_state.unwrap_or_else(|| page_state(region));
     MemoryInfo {
         base_address: part.start.into(),
         allocation_base: region.allocation_base.into(),
-        // Linux does not remember the first protection of a mapping. An
-        // image's is what Windows says for one; others have their own.
-        allocation_protect: if image { PageProtection::EXECUTE_WRITE_COPY } else { protect }
-            .bits()
-            .into(),
+        allocation_protect: state.allocation_protect.into(),
         alignment1: 0.into(),
         region_size: part.len().into(),
-        state: if reserved { MEM_RESERVE } else { MEM_COMMIT }.into(),
-        protect: if reserved { 0 } else { protect.bits() }.into(),
+        state: state.state.into(),
+        protect: state.protect.into(),
+        memory_type: state.memory_type.into(),
+        alignment2: 0.into(),
+    }
+}
+
+/// What Windows would say of a region of another system.
+fn page_state(region: &Region) -> PageState {
+    let reserved = region.protection.is_empty();
+    let protect = protection(region);
+    let image = matches!(region.backing, Backing::Image(_));
+    PageState {
+        // Linux does not remember the first protection of a mapping. An
+        // image's is what Windows says for one; others have their own.
+        allocation_protect: if image { PageProtection::EXECUTE_WRITE_COPY } else { protect }.bits(),
+        state: if reserved { MEM_RESERVE } else { MEM_COMMIT },
+        protect: if reserved { 0 } else { protect.bits() },
         memory_type: match region.backing {
             Backing::Image(_) => MEM_IMAGE,
             Backing::File => MEM_MAPPED,
             Backing::Anonymous if region.shared => MEM_MAPPED,
             Backing::Anonymous => MEM_PRIVATE,
-        }
-        .into(),
-        alignment2: 0.into(),
+        },
     }
 }
 

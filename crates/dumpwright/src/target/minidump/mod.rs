@@ -119,11 +119,11 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let maps = platform_stream(StreamType::LINUX_MAPS).map(maps::parse).unwrap_or_default();
     let memory_info = or_note("memory information", dump.memory_info(), &mut notes);
     let memory_info = memory_info.map(regions::merge).unwrap_or_default();
-    let regions = regions::regions(&memory_info, &maps, memory.held(), &modules);
-
     let xstate = wants.extended_state && threads.extended;
     let system = system::system(&info, architecture, misc.as_ref(), xstate);
     let platform = system.platform();
+    let regions = regions::regions(&memory_info, &maps, memory.held(), &modules, platform);
+
     modules::add_places(&mut modules, &regions, &memory, platform);
     let words = Words { memory: &memory, size: architecture.pointer_size() };
     let peb = if platform == Platform::Windows { peb(&words, &threads) } else { 0 };

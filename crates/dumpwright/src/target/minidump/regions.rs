@@ -4,7 +4,9 @@
 use super::maps::Mapping;
 use crate::address::{AddressRange, RangeSet};
 use crate::read::MemoryRegion;
-use crate::target::{Absent, Access, Backing, ModuleSnapshot, Protection, Region};
+use crate::target::{
+    Absent, Access, Backing, ModuleSnapshot, PageState, Platform, Protection, Region,
+};
 use dumpwright_format::minidump::{
     MEM_COMMIT, MEM_FREE, MEM_IMAGE, MEM_MAPPED, MemoryInfo, PageProtection,
 };
@@ -54,14 +56,16 @@ pub(super) fn regions(
     maps: &[Mapping],
     held: &RangeSet,
     modules: &[ModuleSnapshot],
+    platform: Platform,
 ) -> Vec<Region> {
+    let windows = platform == Platform::Windows;
     let images = Images::new(modules);
     let listed = if info.is_empty() {
         maps.iter().map(|mapping| of_mapping(mapping, &images)).collect()
     } else {
         info.iter()
             .filter(|entry| entry.state.get() != MEM_FREE)
-            .map(|entry| of_info(entry, maps, &images))
+            .map(|entry| of_info(entry, maps, &images, windows))
             .collect()
     };
     with_held(listed, held, &images)
@@ -104,7 +108,12 @@ impl<'a> Images<'a> {
     }
 }
 
-fn of_info(entry: &MemoryInfo, maps: &[Mapping], images: &Images<'_>) -> Region {
+fn of_info(
+    entry: &MemoryInfo,
+    maps: &[Mapping],
+    images: &Images<'_>,
+    windows: bool,
+) -> Region {
     let start = entry.base_address.get();
     let range = AddressRange::with_len(start, entry.region_size.get());
     let copied = PageProtection::WRITE_COPY | PageProtection::EXECUTE_WRITE_COPY;
@@ -121,6 +130,13 @@ fn of_info(entry: &MemoryInfo, maps: &[Mapping], images: &Images<'_>) -> Region 
         backing,
         name: name_at(start, maps, images),
         allocation_base: entry.allocation_base.get(),
+        page_state: Some(PageState {
+            state: entry.state.get(),
+            protect: entry.protect.get(),
+            allocation_protect: entry.allocation_protect.get(),
+            memory_type: entry.memory_type.get(),
+        })
+        .filter(|_| windows),
         ..held_region(range)
     }
 }
@@ -162,6 +178,7 @@ fn held_region(range: AddressRange) -> Region {
         access: Access::Normal,
         absent: Absent::Missing,
         backed_end: range.end,
+        page_state: None,
     }
 }
 
@@ -256,7 +273,7 @@ mod tests {
     fn memory_that_the_dump_holds_is_readable_whatever_its_map_says() {
         let info = merge(vec![entry(0x1000, 0x3000, PageProtection::NO_ACCESS)]);
         let held = [AddressRange::new(0x2000, 0x2100), AddressRange::new(0x9000, 0x9010)];
-        let regions = regions(&info, &[], &held.into_iter().collect(), &[]);
+        let regions = regions(&info, &[], &held.into_iter().collect(), &[], Platform::Windows);
         let found: Vec<_> = regions.iter().map(|r| (r.range.start, r.is_readable())).collect();
         assert_eq!(found, [(0x1000, false), (0x2000, true), (0x2100, false), (0x9000, true)]);
     }

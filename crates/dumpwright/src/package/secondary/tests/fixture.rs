@@ -191,6 +191,7 @@ fn region(base: u64, name: &str, backing: Backing) -> Region {
         access: Access::Normal,
         absent: Absent::File,
         backed_end: range.end,
+        page_state: None,
     }
 }
 
