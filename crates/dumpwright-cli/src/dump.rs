@@ -5,8 +5,8 @@ use crate::letters::mini_flags;
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
 use crate::{cancel, privacy, report};
-use dumpwright::target::dump_file::open_process;
 use dumpwright::error::LIST_PROCESSES;
+use dumpwright::target::dump_file::open_process;
 #[cfg(target_os = "linux")]
 use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
 #[cfg(windows)]
