@@ -10,6 +10,7 @@
 
 mod command_line;
 mod dot_dump_letters;
+mod dump_of_dump;
 mod every_flag;
 mod exceptions;
 mod extended_state;
@@ -20,6 +21,7 @@ mod privacy;
 mod readers;
 mod real_programs;
 mod samples;
+mod sanitize;
 mod target_goes_on;
 mod thousand_threads;
 

@@ -117,7 +117,7 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     };
     let maps = platform_stream(StreamType::LINUX_MAPS).map(maps::parse).unwrap_or_default();
     let memory_info = or_note("memory information", dump.memory_info(), &mut notes);
-    let memory_info = memory_info.map(regions::merge).unwrap_or_default();
+    let memory_info = memory_info.map(|stored| regions::merge(stored, &maps)).unwrap_or_default();
     let xstate = wants.extended_state && threads.extended;
     let system = system::system(&info, architecture, misc.as_ref(), xstate);
     let platform = system.platform();
