@@ -11,6 +11,7 @@
 mod command_line;
 mod cores;
 mod dot_dump_letters;
+mod dump_of_dump;
 mod every_flag;
 mod exceptions;
 mod extended_state;
@@ -21,6 +22,7 @@ mod privacy;
 mod readers;
 mod real_programs;
 mod samples;
+mod sanitize;
 mod target_goes_on;
 mod thousand_threads;
 

@@ -7,6 +7,7 @@ pub mod dump;
 pub mod frozen;
 pub mod processor;
 pub mod readers;
+pub mod redump;
 pub mod target;
 pub mod tools;
 

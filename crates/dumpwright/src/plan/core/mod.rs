@@ -15,7 +15,7 @@ use super::assembly::Assembly;
 use super::filter_text::Privacy;
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
-use crate::request::DumpRequest;
+use crate::redact::Redactor;
 use crate::target::{Architecture, Platform, ProcessSnapshot, Protection};
 use dumpwright_format::elf_core::{
     EM_AARCH64, EM_X86_64, NOTE_COMMENT, NOTE_MODULE, NOTE_STREAM, NOTE_SYSTEM, NOTE_THREAD_NAME,
@@ -42,6 +42,46 @@ pub struct CorePlan {
 /// Streams that a core has notes of its own for, or no use for.
 const NOT_CARRIED: [StreamType; 2] = [StreamType::LINUX_AUXV, StreamType::LINUX_DSO_DEBUG];
 
+/// Text that is in no stream of the assembly, as far as a core may show it.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'a> {
+    /// What the flags filter.
+    pub privacy: Privacy,
+    /// What the request overwrites.
+    pub redactor: Option<&'a Redactor>,
+}
+
+impl Text<'_> {
+    /// A path.
+    fn path(self, path: &str) -> Vec<u8> {
+        self.redacted(&self.privacy.path(path))
+    }
+
+    /// The name of a thread or process.
+    fn name(self, name: &str) -> Vec<u8> {
+        self.redacted(&self.privacy.thread_name(name))
+    }
+
+    /// Any other text.
+    fn redacted(self, text: &str) -> Vec<u8> {
+        let mut bytes = text.as_bytes().to_vec();
+        if let Some(redactor) = self.redactor {
+            redactor.redact(&mut bytes);
+        }
+        bytes
+    }
+}
+
+/// The text of a wide comment stream.
+fn utf8(wide: &[u8]) -> String {
+    let units: Vec<u16> = wide
+        .chunks_exact(2)
+        .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
+        .take_while(|unit| *unit != 0)
+        .collect();
+    String::from_utf16_lossy(&units)
+}
+
 /// Plans the core of a Linux process.
 ///
 /// # Errors
@@ -49,8 +89,7 @@ const NOT_CARRIED: [StreamType; 2] = [StreamType::LINUX_AUXV, StreamType::LINUX_
 pub(super) fn plan(
     snapshot: &ProcessSnapshot,
     assembly: &Assembly,
-    privacy: Privacy,
-    request: &DumpRequest,
+    text: Text<'_>,
 ) -> Result<CorePlan> {
     let machine = machine(snapshot)?;
     let mut notes = NoteWriter::default();
@@ -58,15 +97,18 @@ pub(super) fn plan(
         let found = assembly.streams().iter().find(|(stream_type, _)| *stream_type == kind);
         found.map(|(_, section)| section.bytes())
     };
-    process::notes(snapshot, privacy, stream, &mut notes, |notes| {
+    process::notes(snapshot, text, stream, &mut notes, |notes| {
         if let Some(auxv) = stream(StreamType::LINUX_AUXV) {
             notes.put(OWNER_CORE, NT_AUXV, auxv);
         }
-        if let Some(files) = files::note(snapshot, stream(StreamType::LINUX_MAPS), privacy) {
+        if let Some(files) = files::note(snapshot, stream(StreamType::LINUX_MAPS), text) {
             notes.put(OWNER_CORE, NT_FILE, &files);
         }
     });
-    own_notes(snapshot, assembly, privacy, request, &mut notes);
+    own_notes(snapshot, assembly, text, &mut notes);
+    if let Some(comment) = stream(StreamType::COMMENT_W) {
+        notes.put(OWNER_DUMPWRIGHT, NOTE_COMMENT, utf8(comment).as_bytes());
+    }
     Ok(CorePlan {
         machine,
         notes: notes.bytes,
@@ -102,17 +144,16 @@ fn flags(protection: Protection) -> u32 {
 fn own_notes(
     snapshot: &ProcessSnapshot,
     assembly: &Assembly,
-    privacy: Privacy,
-    request: &DumpRequest,
+    text: Text<'_>,
     notes: &mut NoteWriter,
 ) {
     for thread in snapshot.threads.iter().filter(|t| !t.name.is_empty()) {
-        let name = privacy.thread_name(&thread.name);
-        let bytes = [&thread.tid.0.to_le_bytes(), name.as_bytes()].concat();
+        let name = text.name(&thread.name);
+        let bytes = [&thread.tid.0.to_le_bytes(), name.as_slice()].concat();
         notes.put(OWNER_DUMPWRIGHT, NOTE_THREAD_NAME, &bytes);
     }
     for module in &snapshot.modules {
-        let bytes = process::module(module, privacy);
+        let bytes = process::module(module, text);
         notes.put(OWNER_DUMPWRIGHT, NOTE_MODULE, &bytes);
     }
     for (stream_type, section) in assembly.streams() {
@@ -122,8 +163,5 @@ fn own_notes(
             notes.put(OWNER_DUMPWRIGHT, NOTE_STREAM, &bytes);
         }
     }
-    notes.put(OWNER_DUMPWRIGHT, NOTE_SYSTEM, &process::system(snapshot));
-    if let Some(comment) = &request.comment {
-        notes.put(OWNER_DUMPWRIGHT, NOTE_COMMENT, comment.as_bytes());
-    }
+    notes.put(OWNER_DUMPWRIGHT, NOTE_SYSTEM, &process::system(snapshot, text));
 }
