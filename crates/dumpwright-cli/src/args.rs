@@ -2,7 +2,7 @@
 
 use crate::flag_args::FlagArgs;
 use crate::numbers::{parse_number, parse_range, parse_size};
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use dumpwright::Qualifier;
 use dumpwright::address::AddressRange;
@@ -164,12 +164,37 @@ pub struct DumpArgs {
     /// Take memory too that the process marked MADV_DONTDUMP
     #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
     pub include_dontdump: bool,
+    /// Leave personal data out: FILTER_MEMORY, FILTER_PATHS, FILTER_TRIAGE and NO_OPTIONAL_DATA
+    #[arg(long, help_heading = "Privacy")]
+    pub sanitize: bool,
+    /// Overwrite what matches a regular expression, in memory and text, ASCII and UTF-16; can be
+    /// repeated
+    #[arg(long, value_name = "REGEX", help_heading = "Privacy", allow_hyphen_values = true)]
+    pub redact: Vec<String>,
+    /// The same for each line of a file; empty lines and those that begin with # do not count
+    #[arg(long, value_name = "FILE", help_heading = "Privacy")]
+    pub redact_file: Vec<PathBuf>,
+    /// List what was removed where, as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Privacy", conflicts_with = "all")]
+    pub audit: Option<PathBuf>,
+    /// What kind of file to write; a core of Linux processes only
+    #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
+    pub format: Format,
     /// End with a summary as JSON
     #[arg(long)]
     pub json: bool,
     /// The file to write, extension included; - for standard output
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// Kinds of files that `dump` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A minidump
+    Minidump,
+    /// An ELF core, for gdb and lldb
+    Core,
 }
 
 /// `dumpwright info`.

@@ -1,9 +1,9 @@
 //! `dump`: which processes, which request, and what came of it.
 
-use crate::args::DumpArgs;
+use crate::args::{DumpArgs, Format};
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
-use crate::{cancel, report};
+use crate::{cancel, privacy, report};
 use dumpwright::dot_dump::{mini_flags, unique_name};
 use dumpwright::error::LIST_PROCESSES;
 use dumpwright::target::dump_file::open_process;
@@ -13,8 +13,8 @@ use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
 use dumpwright::target::windows::processes::{ProcessEntry, processes_named};
 use dumpwright::target::{ExceptionSource, Pid, Tid};
 use dumpwright::{
-    Destination, DumpRequest, Extensions, FormatFlags, OpenOptions, Output, Qualifier, Summary,
-    dump_file, dump_process, write_dump,
+    Destination, DumpRequest, Extensions, FormatFlags, OpenOptions, Output, OutputFormat,
+    Qualifier, Summary, dump_file, dump_process, write_dump,
 };
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -25,6 +25,7 @@ use std::time::SystemTime;
 pub fn run(args: &DumpArgs) -> Outcome {
     let request = request(args)?;
     let sources = sources(args)?;
+    privacy::check_audit(args)?;
     if request.destination == Destination::Stdout {
         cancel::watch_signals_while_streaming();
     } else {
@@ -78,6 +79,7 @@ fn dump_one(source: &Source, args: &DumpArgs, request: &DumpRequest) -> Result<(
     };
     progress.clear();
     let summary = result?;
+    privacy::write_audit(args, &summary)?;
     let text = if args.json { json(&summary)? } else { report::text(&summary) };
     // Standard output may be the dump itself.
     if request.destination == Destination::Stdout {
@@ -156,6 +158,9 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
     if !args.full.is_empty() && qualifier != implied {
         return Err(usage("-f and --qualifier choose different types; give one"));
     }
+    if args.sanitize {
+        flags |= privacy::SANITIZE;
+    }
     if args.full.iter().any(|letters| letters.contains('y')) {
         flags |= FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT;
     }
@@ -190,6 +195,11 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
         max_size: args.max_size,
         include_dontdump: args.include_dontdump,
         exception: exception_source(args)?,
+        format: match args.format {
+            Format::Minidump => OutputFormat::Minidump,
+            Format::Core => OutputFormat::ElfCore,
+        },
+        redact: privacy::patterns(args)?,
     });
     request.comment.clone_from(&args.comment);
     request.validate().map_err(|error| Failure::Usage(error.to_string()))?;

@@ -173,6 +173,7 @@ pub fn snapshot() -> ProcessSnapshot {
         token: None,
         vm_counters: None,
         system_memory: None,
+        original: None,
         soft_errors: Vec::new(),
     }
 }

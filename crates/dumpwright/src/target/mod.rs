@@ -7,8 +7,10 @@
 
 pub mod dump_file;
 pub mod machine;
+pub mod minidump;
 #[cfg(any(windows, test))]
 mod nt;
+mod original;
 #[cfg(any(target_os = "linux", windows))]
 mod processor;
 mod snapshot;
@@ -20,6 +22,7 @@ pub mod linux;
 #[cfg(windows)]
 pub mod windows;
 
+pub use original::*;
 pub use snapshot::*;
 
 use crate::address::AddressRange;

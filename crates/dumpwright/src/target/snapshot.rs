@@ -1,6 +1,7 @@
 //! What a process was when it was held still: plain data, the same for every
 //! kind of target.
 
+use super::OriginalDump;
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use bitflags::bitflags;
@@ -87,6 +88,8 @@ pub struct ProcessSnapshot {
     pub vm_counters: Option<ProcessVmCounters2>,
     /// Memory counters of the system, when asked for.
     pub system_memory: Option<SystemMemoryInfo1>,
+    /// What a dump recorded, for a target that is one.
+    pub original: Option<Box<OriginalDump>>,
     /// What could not be had.
     pub soft_errors: Vec<SoftError>,
 }
@@ -222,6 +225,18 @@ pub struct Registers {
     pub stack_pointer: u64,
     /// Every general register, for pointers to follow.
     pub general: Vec<u64>,
+}
+
+impl Registers {
+    /// Of a thread whose registers are not known.
+    pub fn none() -> Self {
+        Registers {
+            context: Vec::new(),
+            instruction_pointer: 0,
+            stack_pointer: 0,
+            general: Vec::new(),
+        }
+    }
 }
 
 /// A thread.

@@ -2,10 +2,12 @@
 
 pub mod cli;
 pub mod compile;
+pub mod cores;
 pub mod dump;
 pub mod frozen;
 pub mod processor;
 pub mod readers;
+pub mod redump;
 pub mod target;
 pub mod tools;
 

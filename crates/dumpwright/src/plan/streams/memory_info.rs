@@ -14,6 +14,34 @@ use dumpwright_format::minidump::{
 use std::mem::size_of;
 
 pub(super) fn memory_info_list(snapshot: &ProcessSnapshot, memory: &RangeSet, out: &mut Assembly) {
+    let stored = snapshot.original.iter().flat_map(|original| &original.memory_info);
+    let mut entries: Vec<MemoryInfo> = stored.flat_map(|entry| cut(entry, memory)).collect();
+    if entries.is_empty() {
+        entries = described(snapshot, memory);
+    }
+    let mut section = Section::new();
+    section.put(&MemoryInfoList {
+        size_of_header: (size_of::<MemoryInfoList>() as u32).into(),
+        size_of_entry: (size_of::<MemoryInfo>() as u32).into(),
+        number_of_entries: (entries.len() as u64).into(),
+    });
+    section.put(entries.as_slice());
+    out.stream(StreamType::MEMORY_INFO_LIST, section);
+}
+
+/// An entry of the original, cut where memory in the dump starts and ends.
+fn cut(entry: &MemoryInfo, memory: &RangeSet) -> Vec<MemoryInfo> {
+    let range = AddressRange::with_len(entry.base_address.get(), entry.region_size.get());
+    let part = |part: AddressRange| MemoryInfo {
+        base_address: part.start.into(),
+        region_size: part.len().into(),
+        ..*entry
+    };
+    parts(range, memory).into_iter().map(part).collect()
+}
+
+/// The entries that the regions make.
+fn described(snapshot: &ProcessSnapshot, memory: &RangeSet) -> Vec<MemoryInfo> {
     let mut entries = Vec::with_capacity(snapshot.regions.len() * 2);
     let mut at = 0;
     for region in &snapshot.regions {
@@ -26,14 +54,7 @@ pub(super) fn memory_info_list(snapshot: &ProcessSnapshot, memory: &RangeSet, ou
     if at < snapshot.address_space_end {
         entries.push(free(AddressRange::new(at, snapshot.address_space_end)));
     }
-    let mut section = Section::new();
-    section.put(&MemoryInfoList {
-        size_of_header: (size_of::<MemoryInfoList>() as u32).into(),
-        size_of_entry: (size_of::<MemoryInfo>() as u32).into(),
-        number_of_entries: (entries.len() as u64).into(),
-    });
-    section.put(entries.as_slice());
-    out.stream(StreamType::MEMORY_INFO_LIST, section);
+    entries
 }
 
 /// As `VirtualQuery` describes a free range: no allocation, no access.

@@ -237,6 +237,7 @@ fn snapshot() -> ProcessSnapshot {
         token: None,
         vm_counters: None,
         system_memory: None,
+        original: None,
         soft_errors: Vec::new(),
     }
 }
