@@ -11,6 +11,7 @@ use dumpwright_dbgeng::exports::DebugCreate;
 use dumpwright_dbgeng::interfaces::FAMILIES;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::cell::{Cell, RefCell};
 use std::ffi::{CString, c_void};
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -119,6 +120,28 @@ fn is_left_out(name: &str) -> bool {
     name.starts_with("CreateProcess") && name.contains('2')
 }
 
+/// Calls a method by its place in the vtable of a face.
+fn call_at(client: *mut c_void, family: usize, place: usize, values: [u64; 14]) -> HResult {
+    // SAFETY: the face is the family's, its vtable has the method after the
+    // three of IUnknown, and the arguments are null or point to what the method
+    // may expect.
+    unsafe {
+        let face = client.cast::<*const Method>().add(family);
+        let function = *(*face).add(3 + place);
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = values;
+        function(face.cast(), a, b, c, d, e, f, g, h, i, j, k, l, m, n)
+    }
+}
+
+/// Calls a method of the client by its name.
+fn call(client: *mut c_void, name: &str, arguments: &[u64]) {
+    let mut methods = FAMILIES[0].iter().flat_map(|i| i.methods);
+    let place = methods.position(|m| m.name == name).unwrap();
+    let mut values = [0; 14];
+    values[..arguments.len()].copy_from_slice(arguments);
+    call_at(client, 0, place, values);
+}
+
 #[test]
 fn no_order_of_calls_crashes() {
     let folder = tempfile::tempdir().unwrap();
@@ -133,14 +156,28 @@ fn no_order_of_calls_crashes() {
     let client = client.pointer();
 
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    let config = Config { cases: 150, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, rng);
     // Mostly methods that work, since the others have nothing to go wrong.
-    let call = (0..FAMILIES.len(), any::<prop::sample::Index>(), 0..10_u8, any::<[u64; 14]>());
-    let calls = prop::collection::vec(call, 1..20);
-    let pool = std::cell::RefCell::new(&mut pool);
+    let one = (0..FAMILIES.len(), any::<prop::sample::Index>(), 0..10_u8, any::<[u64; 14]>());
+    let calls = (0..3_u8, prop::collection::vec(one, 1..20));
+    let pool = RefCell::new(&mut pool);
+    let (calls_made, worked) = (Cell::new(0_usize), Cell::new(0_usize));
     runner
-        .run(&calls, |calls| {
+        .run(&calls, |(start, calls)| {
+            // Most runs have a target from the start: the process, or a dump.
+            let pid = pool.borrow().pid.into();
+            match start {
+                0 => {}
+                1 => call(client, "AttachProcess", &[0, pid, calls.len() as u64 & 1]),
+                _ => {
+                    let dump = pool.borrow().strings[1].clone();
+                    call(client, "AttachProcess", &[0, pid, 1]);
+                    call(client, "WriteDumpFile", &[dump.as_ptr() as u64, 1024]);
+                    call(client, "DetachProcesses", &[]);
+                    call(client, "OpenDumpFile", &[dump.as_ptr() as u64]);
+                }
+            }
             for (family, index, chance, seeds) in calls {
                 let mut methods: Vec<_> =
                     FAMILIES[family].iter().flat_map(|i| i.methods).enumerate().collect();
@@ -152,25 +189,25 @@ fn no_order_of_calls_crashes() {
                 {
                     *value = pool.borrow_mut().argument(name, ty, seed, client);
                 }
-                // SAFETY: the face is the family's, its vtable has the method
-                // after the three of IUnknown, and the arguments are null or
-                // point to what the method may expect.
-                unsafe {
-                    let face = client.cast::<*const Method>().add(family);
-                    let function = *(*face).add(3 + place);
-                    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = values;
-                    function(face.cast(), a, b, c, d, e, f, g, h, i, j, k, l, m, n);
-                }
+                calls_made.set(calls_made.get() + 1);
+                worked.set(
+                    worked.get()
+                        + usize::from(!call_at(client, family, place, values).is_failure()),
+                );
             }
             Ok(())
         })
         .unwrap();
+
+    // Answers of methods that work, and of methods that have something to do.
+    let (made, worked) = (calls_made.get(), worked.get());
+    assert!(made > 3000 && worked > made / 5, "of {made} calls {worked} succeeded");
 
     // SAFETY: the last reference is given back: Release is the third method.
     let left = unsafe {
         let vtable = *client.cast::<*const unsafe extern "system" fn(*mut c_void) -> u32>();
         (*vtable.add(2))(client)
     };
-    // Interfaces that were handed out into the buffer are other clients.
+    // Clients that CreateClient handed out have counts of their own.
     assert_eq!(left, 0);
 }
