@@ -9,6 +9,7 @@
 //!   of `WriteDumpFile2`.
 //! - [`minidump`]: the user-mode minidump.
 //! - [`context`]: the processor `CONTEXT` records.
+//! - [`machine`]: memory images of machines, and the Windows kernel in them.
 //! - [`cab`]: the Microsoft cabinet and its limits.
 
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ extern crate alloc;
 pub mod cab;
 pub mod context;
 pub mod flags;
+pub mod machine;
 pub mod minidump;
 
 pub use flags::{FormatFlags, MinidumpType, Qualifier};
