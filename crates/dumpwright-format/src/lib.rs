@@ -8,6 +8,7 @@
 //! - [`flags`]: [`Qualifier`], [`FormatFlags`] and [`MinidumpType`], the inputs
 //!   of `WriteDumpFile2`.
 //! - [`minidump`]: the user-mode minidump.
+//! - [`kernel`]: the kernel-mode crash dumps.
 //! - [`context`]: the processor `CONTEXT` records.
 //! - [`machine`]: memory images of machines, and the Windows kernel in them.
 //! - [`cab`]: the Microsoft cabinet and its limits.
@@ -20,6 +21,7 @@ extern crate alloc;
 pub mod cab;
 pub mod context;
 pub mod flags;
+pub mod kernel;
 pub mod machine;
 pub mod minidump;
 
