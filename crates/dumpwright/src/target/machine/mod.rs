@@ -5,7 +5,11 @@
 //! [`MachineSnapshot`]; plan, layout and write see only that.
 
 mod address;
+pub mod image;
+mod processor;
 mod snapshot;
+#[cfg(test)]
+pub(crate) mod testkit;
 
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
 pub use snapshot::*;
