@@ -10,9 +10,11 @@ mod processor;
 mod snapshot;
 #[cfg(test)]
 pub(crate) mod testkit;
+mod translate;
 
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
 pub use snapshot::*;
+pub use translate::{AddressSpace, Translation};
 
 use crate::soft_error::HoleReason;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Small machine images for tests.
 
+use super::{PAGE_SIZE, PageHole, PageRun, Pfn, PhysicalMemory};
+use crate::soft_error::HoleReason;
 use dumpwright_format::machine::qemu::QemuCpuState;
 use object::LittleEndian as LE;
 use object::elf;
@@ -83,5 +85,54 @@ impl CoreBuilder {
         }
         debug_assert!(pod::from_bytes::<elf::FileHeader64<LE>>(&out).is_ok());
         out
+    }
+}
+
+/// RAM from address 0.
+pub(crate) struct Ram {
+    bytes: Vec<u8>,
+    runs: Vec<PageRun>,
+}
+
+impl Ram {
+    /// So many pages of zeros.
+    pub fn new(pages: u64) -> Ram {
+        let runs = vec![PageRun { base: Pfn(0), count: pages }];
+        Ram { bytes: vec![0; (pages * PAGE_SIZE) as usize], runs }
+    }
+
+    /// Stores bytes.
+    pub fn put(&mut self, at: u64, bytes: &[u8]) -> &mut Self {
+        self.bytes[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
+        self
+    }
+
+    /// Stores a `u64`.
+    pub fn put64(&mut self, at: u64, value: u64) -> &mut Self {
+        self.put(at, &value.to_le_bytes())
+    }
+
+    /// Stores a `u32`.
+    pub fn put32(&mut self, at: u64, value: u32) -> &mut Self {
+        self.put(at, &value.to_le_bytes())
+    }
+}
+
+impl PhysicalMemory for Ram {
+    fn runs(&self) -> &[PageRun] {
+        &self.runs
+    }
+
+    fn read_pages(&self, run: PageRun, buf: &mut [u8], holes: &mut Vec<PageHole>) {
+        for (index, page) in buf.chunks_mut(PAGE_SIZE as usize).enumerate() {
+            let pfn = Pfn(run.base.0.saturating_add(index as u64));
+            if self.runs[0].contains(pfn) {
+                page.copy_from_slice(&self.bytes[pfn.gpa().0 as usize..][..PAGE_SIZE as usize]);
+            } else {
+                page.fill(0);
+                let run = PageRun { base: pfn, count: 1 };
+                holes.push(PageHole { run, reason: HoleReason::NotInSource });
+            }
+        }
     }
 }
