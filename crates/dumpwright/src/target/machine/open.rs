@@ -81,7 +81,7 @@ fn kind_of(start: &[u8], len: u64, options: &MachineOptions) -> Result<Option<Im
         return kind.map(Some);
     }
     let other = OTHER_FILES.iter().any(|signature| start.starts_with(signature));
-    let raw = !other && len >= MIN_RAW && len % super::PAGE_SIZE == 0;
+    let raw = !other && len >= MIN_RAW && len.is_multiple_of(super::PAGE_SIZE);
     Ok(raw.then_some(ImageKind::Raw))
 }
 

@@ -171,7 +171,7 @@ fn host_address(qmp: &mut Qmp, region: &Region) -> Option<u64> {
 fn is_the_same(qmp: &mut Qmp, source: &dyn Source, extent: Extent) -> bool {
     let size = (WORDS * 8) as u64;
     let Some(last) = extent.len.checked_sub(size) else { return false };
-    [0, last / 2 & !7, last & !7].into_iter().all(|skip| {
+    [0, (last / 2) & !7, last & !7].into_iter().all(|skip| {
         let mut bytes = [0; WORDS * 8];
         let Some(offset) = extent.offset.checked_add(skip) else { return false };
         if source.read_at(offset, &mut bytes).is_err() {
