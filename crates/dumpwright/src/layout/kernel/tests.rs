@@ -42,7 +42,8 @@ fn by_us(bytes: &[u8]) -> BTreeMap<u64, Vec<u8>> {
         let mut holes = Vec::new();
         dump.read_pages(*run, &mut buf, &mut holes);
         assert_eq!(holes, []);
-        assert_eq!(dump.mapped(*run).unwrap(), buf, "a dump in memory is not copied");
+        // Runs that touch in memory may stand apart in the file.
+        assert!(dump.mapped(*run).is_none_or(|bytes| bytes == buf));
         pages.extend((run.base.0..).zip(buf.chunks(PAGE).map(<[u8]>::to_vec)));
     }
     pages
