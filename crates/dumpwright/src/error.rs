@@ -184,6 +184,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file is not a kernel dump that can be read.
+    #[error("'{}' is not a kernel dump: {reason}", .file.display())]
+    NotAKernelDump {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file is not a dump that can be read.
     #[error("'{}' is not a minidump: {reason}", .file.display())]
     NotADump {
