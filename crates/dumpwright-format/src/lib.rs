@@ -8,6 +8,7 @@
 //! - [`flags`]: [`Qualifier`], [`FormatFlags`] and [`MinidumpType`], the inputs
 //!   of `WriteDumpFile2`.
 //! - [`minidump`]: the user-mode minidump.
+//! - [`kernel`]: the kernel-mode crash dumps.
 //! - [`context`]: the processor `CONTEXT` records.
 //! - [`cab`]: the Microsoft cabinet and its limits.
 
@@ -19,6 +20,7 @@ extern crate alloc;
 pub mod cab;
 pub mod context;
 pub mod flags;
+pub mod kernel;
 pub mod minidump;
 
 pub use flags::{FormatFlags, MinidumpType, Qualifier};
