@@ -5,10 +5,16 @@
 //! [`MachineSnapshot`]; plan, layout and write see only that.
 
 mod address;
+pub mod image;
+mod processor;
 mod snapshot;
+#[cfg(test)]
+pub(crate) mod testkit;
+mod translate;
 
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
 pub use snapshot::*;
+pub use translate::{AddressSpace, Translation};
 
 use crate::soft_error::HoleReason;
 use std::time::Duration;
