@@ -165,8 +165,8 @@ impl Image {
         for i in 0..self.runs.len() {
             let mut pfn = self.next[i] + 1;
             while pfn < self.runs[i].end() && littered.len() < most {
-                if !self.pages.contains_key(&pfn) {
-                    self.pages.insert(pfn, Box::new(crate::pattern(pfn)));
+                if let std::collections::btree_map::Entry::Vacant(e) = self.pages.entry(pfn) {
+                    e.insert(Box::new(crate::pattern(pfn)));
                     littered.push(pfn);
                 }
                 pfn += step;

@@ -80,7 +80,7 @@ pub struct Keys {
 impl Keys {
     /// The block as it stands in memory while it is hidden.
     pub fn encode(&self, block: &[u8]) -> Vec<u8> {
-        self.each(block, |value| {
+        each(block, |value| {
             ((value ^ self.wait_always).swap_bytes() ^ self.encoded_at).rotate_right(self.turn())
                 ^ self.wait_never
         })
@@ -88,7 +88,7 @@ impl Keys {
 
     /// The way back.
     pub fn decode(&self, block: &[u8]) -> Vec<u8> {
-        self.each(block, |value| {
+        each(block, |value| {
             ((value ^ self.wait_never).rotate_left(self.turn()) ^ self.encoded_at).swap_bytes()
                 ^ self.wait_always
         })
@@ -97,9 +97,9 @@ impl Keys {
     fn turn(&self) -> u32 {
         self.wait_never as u32 & 0xff
     }
+}
 
-    fn each(&self, block: &[u8], f: impl Fn(u64) -> u64) -> Vec<u8> {
-        let words = block.chunks_exact(8).map(|c| u64::from_le_bytes(c.try_into().unwrap()));
-        words.flat_map(|word| f(word).to_le_bytes()).collect()
-    }
+fn each(block: &[u8], f: impl Fn(u64) -> u64) -> Vec<u8> {
+    let words = block.chunks_exact(8).map(|c| u64::from_le_bytes(c.try_into().unwrap()));
+    words.flat_map(|word| f(word).to_le_bytes()).collect()
 }

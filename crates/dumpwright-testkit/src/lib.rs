@@ -12,10 +12,15 @@
 //! - [`output`]: raw, LiME and ELF files; [`broken`]: what is wrong with some.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, reason = "in a test kit a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "in a test kit a panic is the report"
+)]
 
 pub mod broken;
 pub mod context;
+mod dump_file;
 pub mod full_dump;
 mod image;
 pub mod kdbg;
@@ -28,6 +33,7 @@ mod processor;
 mod rebuilt;
 mod triage;
 
+pub use dump_file::DumpFile;
 pub use image::{Image, PAGE, Page, Run};
 pub use nt::{KdbgForm, Module, Nt, NtOptions};
 pub use paging::{Access, AddressSpace, Frames, PageSize, PagingMode};

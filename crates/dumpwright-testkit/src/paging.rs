@@ -137,7 +137,7 @@ impl AddressSpace {
             NO_EXECUTE
         };
         let hidden = if access.bits() & PRESENT == 0 { 0 } else { hidden };
-        self.write_entry(image, at, pfn * PAGE | access.bits() | large | hidden);
+        self.write_entry(image, at, (pfn * PAGE) | access.bits() | large | hidden);
     }
 
     /// The table below `table` for `va`, made if there is none.
@@ -154,7 +154,7 @@ impl AddressSpace {
         let top_of_pae = self.mode == PagingMode::Pae && level.bits == 2;
         let user = if va < self.kernel_start() { USER } else { 0 };
         let bits = if top_of_pae { PRESENT } else { PRESENT | WRITE | ACCESSED | user };
-        self.write_entry(image, at, pfn * PAGE | bits);
+        self.write_entry(image, at, (pfn * PAGE) | bits);
         pfn * PAGE
     }
 

@@ -8,6 +8,7 @@ use dumpwright_testkit::{
     Rebuilt, Run, TriageDump, full_dump::Header, kdbg, nt, output,
 };
 use kdmp_parser::{Gpa, Gva, Gxa as _, KernelDumpParser};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 fn parse(header: &Header, image: &Image) -> (tempfile::TempDir, KernelDumpParser) {
@@ -131,14 +132,12 @@ fn the_files_of_one_image_hold_the_same_memory() {
     let registers = nt.registers();
     let notes = output::ElfNotes { processors: &registers, vmcoreinfo: None };
     output::elf(&nt.image, &notes, &path("elf")).unwrap();
-    let raw = std::fs::read(path("raw")).unwrap();
+    let raw = std::fs::File::open(path("raw")).unwrap();
     let pages = || nt.image.runs().iter().flat_map(|r| r.base..r.end());
     for pfn in pages() {
-        let at = (pfn * PAGE) as usize;
-        assert!(
-            raw[at..at + PAGE as usize] == nt.image.page(pfn),
-            "frame {pfn:#x} of the raw image"
-        );
+        let mut page = [0; PAGE as usize];
+        raw.read_exact_at(&mut page, pfn * PAGE).unwrap();
+        assert!(page == nt.image.page(pfn), "frame {pfn:#x} of the raw image");
     }
     let memory: Vec<u8> = pages().flat_map(|pfn| nt.image.page(pfn)).collect();
     let elf = std::fs::read(path("elf")).unwrap();
