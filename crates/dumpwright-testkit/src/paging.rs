@@ -280,10 +280,23 @@ impl AddressSpace {
     /// The frames of the kernel's half, and those of its tables. What maps
     /// itself is left out; pages in transition are not.
     pub fn kernel_frames(&self, image: &Image) -> Frames {
+        let entries = self.top_entries();
+        self.frames(image, entries / 2..entries)
+    }
+
+    /// The same of the user half.
+    pub fn user_frames(&self, image: &Image) -> Frames {
+        self.frames(image, 0..self.top_entries() / 2)
+    }
+
+    fn top_entries(&self) -> u64 {
+        1 << self.mode.levels()[0].bits
+    }
+
+    fn frames(&self, image: &Image, entries: std::ops::Range<u64>) -> Frames {
         let mut frames = Frames::default();
-        let entries = 1 << self.mode.levels()[0].bits;
         frames.tables.insert(self.root / PAGE);
-        self.collect(image, self.root, 0, entries / 2..entries, &mut frames);
+        self.collect(image, self.root, 0, entries, &mut frames);
         frames
     }
 

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod compile;
 pub mod dump;
 pub mod frozen;
+pub mod guest;
 pub mod processor;
 pub mod readers;
 pub mod target;
