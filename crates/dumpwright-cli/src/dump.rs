@@ -142,6 +142,7 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
         max_size: args.max_size,
         include_dontdump: args.include_dontdump,
         exception: exception_source(args)?,
+        ..Extensions::default()
     });
     request.comment.clone_from(&args.comment);
     request.validate().map_err(|error| Failure::Usage(error.to_string()))?;

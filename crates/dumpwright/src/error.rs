@@ -24,6 +24,12 @@ pub enum Error {
     /// A qualifier that the target cannot be dumped with.
     #[error("{} cannot be written of a process; use DEBUG_DUMP_SMALL (minidump) or DEBUG_DUMP_DEFAULT (full user-mode dump)", .0.name())]
     QualifierNotForProcess(Qualifier),
+    /// A qualifier that a machine cannot be dumped with.
+    #[error("{} cannot be written of a machine; use DEBUG_DUMP_SMALL (triage), DEBUG_DUMP_DEFAULT (kernel), DEBUG_DUMP_FULL (complete) or DEBUG_DUMP_ACTIVE", .0.name())]
+    QualifierNotForMachine(Qualifier),
+    /// Format flags that say something about processes only.
+    #[error("{} choose the contents of a process's dump and mean nothing for a kernel dump; leave them out and choose a type (-m, -k, -ka, -f, --active, --type)", names(*.0))]
+    FlagsNotForMachine(FormatFlags),
     /// Options that contradict each other or cannot be carried out here.
     #[error("{0}")]
     InvalidRequest(String),

@@ -75,6 +75,7 @@ pub mod address;
 pub mod engine;
 pub mod error;
 pub mod info;
+pub mod kernel_type;
 pub mod layout;
 pub mod observer;
 pub mod package;
@@ -94,8 +95,9 @@ pub use dumpwright_format as format;
 pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
 #[cfg(target_os = "linux")]
 pub use engine::dump_process;
-pub use engine::{Output, write_dump};
+pub use engine::{Output, write_dump, write_machine_dump};
 pub use error::{Error, Result};
+pub use kernel_type::KernelDumpType;
 pub use observer::{Observer, Phase};
 pub use request::{Destination, DumpRequest, Extensions};
 pub use summary::Summary;

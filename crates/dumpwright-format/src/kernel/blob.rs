@@ -46,3 +46,9 @@ wire! {
 /// Tag of a file that dumpwright attached to a dump: the data is a UTF-8 name,
 /// NUL, and the file's bytes. As on the wire, where it can be read in a hex dump.
 pub const ATTACHED_FILE_TAG: [u8; 16] = *b"dumpwright:file1";
+
+/// Tag of a comment that a header could not hold whole: UTF-8.
+pub const FULL_TEXT_TAG: [u8; 16] = *b"dumpwright:text1";
+
+/// Tag of what went wrong while a dump was written: JSON, with spaces behind it.
+pub const SOFT_ERRORS_TAG: [u8; 16] = *b"dumpwright:soft1";
