@@ -5,7 +5,8 @@ use dumpwright_testkit::{DumpFile, KdbgForm, Nt, NtOptions, kdbg, nt};
 use kdmp_parser::{Gpa, Gva, KernelDumpParser};
 
 fn crashed() -> Nt {
-    let bug_check = Some((0x1000_007e, [0xc000_0005, nt::KERNEL + 0x2234, 0xffff_8504_0000_4000, 7]));
+    let bug_check =
+        Some((0x1000_007e, [0xc000_0005, nt::KERNEL + 0x2234, 0xffff_8504_0000_4000, 7]));
     Nt::build(&NtOptions { bug_check, processors: 3, ..NtOptions::default() })
 }
 

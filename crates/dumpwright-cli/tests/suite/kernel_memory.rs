@@ -1,82 +1,17 @@
 //! Which page frames a kernel dump of a guest holds, and that each is as the
 //! guest has it: read by a second reading of the layouts, page by page.
 
-use super::support::guest::{
-    Guest, KERNEL_ONLY, KernelDump, PAGE_TYPES, WHOLE, dump_image, try_dump,
-};
-use dumpwright_testkit::{DumpFile, Image, KdbgForm, Nt, NtOptions, PAGE, PagingMode, Run, output};
-use std::collections::BTreeSet;
-use std::fs;
+use super::support::frames::{assert_kernel_only, assert_pages, assert_whole, frames, kernel, ram};
+use super::support::guest::{Guest, KERNEL_ONLY, PAGE_TYPES, WHOLE, dump_image, try_dump};
+use dumpwright_testkit::{DumpFile, KdbgForm, Nt, NtOptions, PAGE, PagingMode, Run, output};
 use std::time::{Duration, Instant};
-
-/// Asserts that each page of a dump is as in the image.
-#[track_caller]
-fn assert_pages(dump: &DumpFile, image: &Image) {
-    for &pfn in dump.pages.keys() {
-        assert!(image.is_ram(pfn), "frame {pfn:#x} is not RAM");
-        assert!(dump.page(pfn).unwrap() == image.page(pfn), "frame {pfn:#x} differs");
-    }
-}
-
-fn frames(dump: &DumpFile) -> BTreeSet<u64> {
-    dump.pages.keys().copied().collect()
-}
-
-fn ram(image: &Image) -> BTreeSet<u64> {
-    image.runs().iter().flat_map(|r| r.base..r.end()).collect()
-}
-
-/// What the kernel maps, and its tables.
-fn kernel(nt: &Nt) -> BTreeSet<u64> {
-    let frames = nt.system.kernel_frames(&nt.image);
-    &frames.pages | &frames.tables
-}
-
-/// Tables of the user halves: no user's data, and so allowed in a kernel dump.
-fn user_tables(nt: &Nt) -> BTreeSet<u64> {
-    let spaces = nt.processes.iter().flat_map(|p| [Some(p.space), p.shadow]).flatten();
-    spaces.flat_map(|s| s.user_frames(&nt.image).tables).collect()
-}
-
-/// Asserts that a dump has the kernel's pages and no other.
-#[track_caller]
-fn assert_kernel_only(dump: &KernelDump, nt: &Nt) {
-    let file = dump.open();
-    assert_pages(&file, &nt.image);
-    let (has, kernel) = (frames(&file), kernel(nt));
-    let lost: Vec<_> = kernel.difference(&has).collect();
-    assert!(lost.is_empty(), "lost of the kernel: {lost:x?}");
-    let added: Vec<_> = has.difference(&(&kernel | &user_tables(nt))).copied().collect();
-    assert!(added.is_empty(), "not the kernel's: {added:x?}");
-    assert_no_canary(dump, nt);
-}
-
-/// Asserts that no byte of a user page is anywhere in the file.
-#[track_caller]
-fn assert_no_canary(dump: &KernelDump, nt: &Nt) {
-    let bytes = fs::read(&dump.file).unwrap();
-    let needle = b"USER PAGE CANARY";
-    assert!(nt.canaries().all(|c| c.bytes.starts_with(needle)));
-    let found = bytes.chunks(16).any(|chunk| chunk == needle);
-    // Canaries stand at multiples of 16 of their page, and pages at multiples of
-    // 16 of the file.
-    assert!(!found, "a user page is in the dump");
-    for pfn in &nt.litter {
-        let page = nt.image.page(*pfn);
-        assert!(!bytes.chunks(16).any(|chunk| chunk == &page[..16]), "a freed page is in the dump");
-        if *pfn > nt.litter[4] {
-            break;
-        }
-    }
-}
 
 #[test]
 fn every_type_of_complete_dump_has_every_page_of_the_guest() {
     let guest = Guest::new();
     for name in WHOLE {
         let dump = guest.dump_type(name).open();
-        assert_pages(&dump, &guest.nt.image);
-        assert_eq!(frames(&dump), ram(&guest.nt.image), "{name}");
+        assert_whole(&dump, &guest.nt.image);
     }
 }
 
@@ -104,10 +39,9 @@ fn a_kernel_dump_has_what_the_kernel_maps_and_no_user_page() {
 
 #[test]
 fn no_user_page_leaks_through_small_pages_shadow_tables_or_five_levels() {
-    for (paging, large_kernel, kva_shadow) in [
-        (PagingMode::Long4, false, true),
-        (PagingMode::Long5, true, false),
-    ] {
+    for (paging, large_kernel, kva_shadow) in
+        [(PagingMode::Long4, false, true), (PagingMode::Long5, true, false)]
+    {
         let options = NtOptions { paging, large_kernel, kva_shadow, ..NtOptions::default() };
         let guest = Guest::of(Nt::build(&options));
         assert_kernel_only(&guest.dump(&["-k"]), &guest.nt);
@@ -177,8 +111,7 @@ fn the_page_at_address_zero_is_not_lost() {
     let guest = Guest::of(nt);
     for name in ["full", "bitmap-full"] {
         let dump = guest.dump_type(name).open();
-        assert_pages(&dump, &guest.nt.image);
-        assert_eq!(frames(&dump), ram(&guest.nt.image), "{name}");
+        assert_whole(&dump, &guest.nt.image);
     }
     // A reader takes a range that begins at frame 0 for the end of the list, so
     // that type 10 cannot name it at the front, and must not end there.
@@ -200,8 +133,7 @@ fn more_runs_than_the_header_holds_lose_no_page() {
     let guest = Guest::of(Nt::build(&options));
     for name in ["bitmap-full", "complete-memory"] {
         let dump = guest.dump_type(name).open();
-        assert_pages(&dump, &guest.nt.image);
-        assert_eq!(frames(&dump), ram(&guest.nt.image), "{name}");
+        assert_whole(&dump, &guest.nt.image);
     }
     // Type 1 has no other place for its runs: it says so, and does not lose any.
     let file = guest.path("full.dmp");
@@ -249,8 +181,7 @@ fn an_active_dump_without_symbols_says_so_and_loses_nothing() {
     if run.status.success() {
         let dump = DumpFile::open(&file).unwrap();
         assert_eq!(dump.dump_type(), 5);
-        assert_pages(&dump, &guest.nt.image);
-        assert_eq!(frames(&dump), ram(&guest.nt.image));
+        assert_whole(&dump, &guest.nt.image);
         let said = format!("{}{}", run.text(), run.stderr).to_lowercase();
         assert!(said.contains("symbol") || said.contains("pdb"), "{said}");
     } else {
@@ -262,10 +193,10 @@ fn an_active_dump_without_symbols_says_so_and_loses_nothing() {
 
 #[test]
 fn a_guest_without_debugger_data_still_gives_its_memory() {
-    let guest = Guest::of(Nt::build(&NtOptions { kdbg: KdbgForm::Missing, ..NtOptions::default() }));
+    let guest =
+        Guest::of(Nt::build(&NtOptions { kdbg: KdbgForm::Missing, ..NtOptions::default() }));
     for name in ["full", "bitmap-full"] {
         let dump = guest.dump_type(name).open();
-        assert_pages(&dump, &guest.nt.image);
-        assert_eq!(frames(&dump), ram(&guest.nt.image), "{name}");
+        assert_whole(&dump, &guest.nt.image);
     }
 }

@@ -104,7 +104,8 @@ fn volatilitys_crash_layer_reads_complete_dumps() {
         assert_eq!(seen["layer"], "WindowsCrashDump64Layer", "{name}");
         assert_eq!(seen["dump_type"], value, "{name}");
         assert_eq!(seen["different"], json!([]), "{name}");
-        let pages: u64 = seen["runs"].as_array().unwrap().iter().map(|r| r[1].as_u64().unwrap()).sum();
+        let pages: u64 =
+            seen["runs"].as_array().unwrap().iter().map(|r| r[1].as_u64().unwrap()).sum();
         assert_eq!(pages, guest.nt.image.ram_pages(), "{name}");
         assert_eq!(seen["debugger_data"].as_u64(), Some(Nt::variable(nt::rva::KDBG)), "{name}");
     }
@@ -119,7 +120,8 @@ fn memprocfs_reads_memory_through_the_page_tables_of_a_complete_dump() {
     arguments.extend(places.iter().map(|va| format!("{va:x}:20")));
     for name in ["full", "bitmap-full"] {
         let dump = guest.dump_type(name);
-        let Some(seen) = script_on("memprocfs_dump.py", &[&dump.file, &guest.raw], &arguments) else {
+        let Some(seen) = script_on("memprocfs_dump.py", &[&dump.file, &guest.raw], &arguments)
+        else {
             return;
         };
         assert_eq!(seen["different"], json!([]), "{name}");

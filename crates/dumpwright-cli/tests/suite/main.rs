@@ -16,6 +16,7 @@ mod extended_state;
 mod files_and_cab;
 mod handles;
 mod kernel_bad_input;
+mod kernel_engine;
 mod kernel_files;
 mod kernel_header;
 mod kernel_memory;

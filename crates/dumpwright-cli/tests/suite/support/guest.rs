@@ -1,7 +1,9 @@
 //! Guests: memory images by the test kit, and kernel dumps of them.
 
 use super::cli::{Run, command, run};
+use super::machine::Known;
 use super::tools::root;
+use dumpwright::{DumpRequest, KernelDumpType, Output, Qualifier, write_machine_dump};
 use dumpwright_testkit::output::{self, ElfNotes};
 use dumpwright_testkit::{DumpFile, Nt, NtOptions, Rebuilt, TriageDump};
 use serde_json::Value;
@@ -27,7 +29,8 @@ pub const PAGE_TYPES: [(&str, u32); 8] = [
 pub const WHOLE: [&str; 3] = ["full", "bitmap-full", "complete-memory"];
 
 /// Those that hold the kernel's memory only.
-pub const KERNEL_ONLY: [&str; 4] = ["kernel-summary", "bitmap-kernel", "automatic", "kernel-memory"];
+pub const KERNEL_ONLY: [&str; 4] =
+    ["kernel-summary", "bitmap-kernel", "automatic", "kernel-memory"];
 
 /// A guest with its images on disk.
 pub struct Guest {
@@ -69,6 +72,22 @@ impl Guest {
     #[track_caller]
     pub fn dump(&self, options: &[&str]) -> KernelDump {
         dump_image(&self.elf, options)
+    }
+
+    /// Dumps the guest by the engine alone, which is told all about it.
+    #[track_caller]
+    pub fn dump_known(&self, kind: KernelDumpType) -> KernelDump {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kernel.dmp");
+        let mut request = DumpRequest::new(&file, Qualifier::Default);
+        request.extensions.kernel_type = Some(kind);
+        let output = Output::open_for_machine(&request).unwrap();
+        let target = Box::new(Known::new(&self.nt));
+        let summary = write_machine_dump(target, &request, output, &()).unwrap();
+        let length = fs::metadata(&file).unwrap().len();
+        assert_eq!(summary.size, length, "the summary's size");
+        let summary = serde_json::to_value(&summary).unwrap();
+        KernelDump { folder, file, summary, stderr: String::new() }
     }
 
     /// Dumps the ELF core into a type.
