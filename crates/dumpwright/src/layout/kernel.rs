@@ -88,7 +88,7 @@ pub fn blob_header(blob: &Blob) -> BlobHeader {
     BlobHeader {
         header_size: (size_of::<BlobHeader>() as u32).into(),
         tag: blob.tag,
-        data_size: u32::try_from(blob.len()).unwrap_or(u32::MAX).into(),
+        data_size: u32::try_from(blob.data_size()).unwrap_or(u32::MAX).into(),
         pre_pad: 0.into(),
         post_pad: (blob.padding() as u32).into(),
     }

@@ -18,6 +18,12 @@ pub trait Source: Send + Sync {
     ///
     /// Fails with [`io::ErrorKind::UnexpectedEof`] when they reach past the end.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+
+    /// The bytes themselves, where they are in memory already (a mapped file).
+    fn in_memory(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        let _ = (offset, len);
+        None
+    }
 }
 
 impl Source for File {
@@ -57,6 +63,11 @@ impl Source for &[u8] {
             .ok_or(io::ErrorKind::UnexpectedEof)?;
         buf.copy_from_slice(bytes);
         Ok(())
+    }
+
+    fn in_memory(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        let (from, len) = (usize::try_from(offset).ok()?, usize::try_from(len).ok()?);
+        self.get(from..from.checked_add(len)?)
     }
 }
 

@@ -97,7 +97,8 @@ pub fn finish(
             match part {
                 BlobPart::Bytes(bytes) => put(bytes)?,
                 BlobPart::SoftErrors(room) => {
-                    put(&report(&plan.soft_errors, &outcome.holes, outcome.unlisted_pages, *room))?
+                    let unlisted = outcome.unlisted_pages;
+                    put(&report(&plan.soft_errors, &outcome.holes, unlisted, *room))?;
                 }
                 BlobPart::File(file, len) => copy_file(file, *len, &mut put)?,
             }

@@ -166,14 +166,17 @@ fn store_context(field: &mut [u8], snapshot: &MachineSnapshot) {
 fn exception64(snapshot: &MachineSnapshot, filler: ExceptionRecord64) -> ExceptionRecord64 {
     let known =
         snapshot.exception.as_deref().and_then(|b| ExceptionRecord64::read_from_prefix(b).ok());
-    known.map(|(record, _)| record).unwrap_or_else(|| ExceptionRecord64 {
-        exception_code: STATUS_BREAKPOINT.into(),
-        exception_flags: 0.into(),
-        exception_record: 0.into(),
-        exception_address: instruction_pointer(snapshot).into(),
-        number_parameters: 0.into(),
-        ..filler
-    })
+    known.map_or_else(
+        || ExceptionRecord64 {
+            exception_code: STATUS_BREAKPOINT.into(),
+            exception_flags: 0.into(),
+            exception_record: 0.into(),
+            exception_address: instruction_pointer(snapshot).into(),
+            number_parameters: 0.into(),
+            ..filler
+        },
+        |(record, _)| record,
+    )
 }
 
 fn exception32(snapshot: &MachineSnapshot, filler: ExceptionRecord32) -> ExceptionRecord32 {

@@ -22,11 +22,9 @@ pub fn select(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> Vec<Pa
         None => {
             "the layout of its PFN database (MMPFN) is not known; its kernel's symbols would tell (--pdb)"
         }
-        Some(layout) if !is_sane(&layout) => {
-            "the layout of its PFN database (MMPFN) makes no sense"
-        }
+        Some(layout) if !is_sane(layout) => "the layout of its PFN database (MMPFN) makes no sense",
         Some(_) if !machine.kernel_space().is_known() => "its page tables are not known",
-        Some(layout) => return in_use(machine, &layout, soft_errors),
+        Some(layout) => return in_use(machine, layout, soft_errors),
     };
     soft_errors.push(SoftError::new(
         "active memory",
@@ -35,13 +33,13 @@ pub fn select(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> Vec<Pa
     machine.ram.to_vec()
 }
 
-fn is_sane(layout: &PfnDatabaseLayout) -> bool {
+fn is_sane(layout: PfnDatabaseLayout) -> bool {
     (8..=0x100).contains(&layout.entry_size) && layout.page_location_offset < layout.entry_size
 }
 
 fn in_use(
     machine: &Machine<'_>,
-    layout: &PfnDatabaseLayout,
+    layout: PfnDatabaseLayout,
     soft_errors: &mut Vec<SoftError>,
 ) -> Vec<PageRun> {
     let space = machine.kernel_space();

@@ -71,7 +71,7 @@ impl PageSet {
     }
 
     /// How many frames it has.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         let bits =
             |chunk: &[u64; WORDS]| chunk.iter().map(|w| u64::from(w.count_ones())).sum::<u64>();
         self.chunks.values().map(|chunk| bits(chunk)).sum()
@@ -156,7 +156,7 @@ mod tests {
             for frame in &gone { set.remove(Pfn(*frame)); truth.remove(frame); }
             let listed: Vec<u64> = set.runs().iter().flat_map(|r| r.base.0..r.end().0).collect();
             prop_assert!(listed.iter().eq(truth.iter()));
-            prop_assert_eq!(set.len(), truth.len() as u64);
+            prop_assert_eq!(set.count(), truth.len() as u64);
             prop_assert!(set.runs().windows(2).all(|w| w[0].end() < w[1].base));
         }
 
@@ -189,7 +189,7 @@ mod tests {
         set.insert_within(run(0, 100), &[run(2, 3), run(50, 10), run(99, 4)]);
         assert_eq!(set.runs(), [run(2, 3), run(50, 10), run(99, 1)]);
         set.insert_within(run(u64::MAX - 1, 5), &[run(2, 3)]);
-        assert_eq!(set.len(), 14);
+        assert_eq!(set.count(), 14);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub enum BlobPart {
 
 impl BlobPart {
     /// Its bytes.
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         match self {
             BlobPart::Bytes(bytes) => bytes.len() as u64,
             BlobPart::File(_, len) | BlobPart::SoftErrors(len) => *len,
@@ -65,7 +65,7 @@ impl Blob {
             tag: ATTACHED_FILE_TAG,
             data: vec![BlobPart::Bytes(name), BlobPart::File(Arc::new(file), len)],
         };
-        if blob.len() > u64::from(u32::MAX) - BLOB_ALIGNMENT {
+        if blob.data_size() > u64::from(u32::MAX) - BLOB_ALIGNMENT {
             return Err(Error::InvalidRequest(format!(
                 "'{}' has {len} bytes and a block of a dump holds less than 4 GiB; compress or split it",
                 path.display()
@@ -75,17 +75,17 @@ impl Blob {
     }
 
     /// Bytes of its data.
-    pub fn len(&self) -> u64 {
-        self.data.iter().map(BlobPart::len).sum()
+    pub fn data_size(&self) -> u64 {
+        self.data.iter().map(BlobPart::size).sum()
     }
 
     /// Bytes of padding behind its data.
     pub fn padding(&self) -> u64 {
-        self.len().next_multiple_of(BLOB_ALIGNMENT) - self.len()
+        self.data_size().next_multiple_of(BLOB_ALIGNMENT) - self.data_size()
     }
 
     /// Bytes that it takes in the file, with header and padding.
     pub fn file_size(&self) -> u64 {
-        size_of::<BlobHeader>() as u64 + self.len() + self.padding()
+        size_of::<BlobHeader>() as u64 + self.data_size() + self.padding()
     }
 }

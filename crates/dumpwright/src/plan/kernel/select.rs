@@ -229,9 +229,9 @@ fn kernel_pages(
 
     let mut pages = kernel.pages;
     pages.insert_all(&kernel.tables);
-    let before = pages.len();
+    let before = pages.count();
     pages.remove_all(&user.pages);
-    let aliased = before - pages.len();
+    let aliased = before - pages.count();
     if aliased > 0 {
         soft_errors.push(SoftError::new(
             "user pages",
