@@ -157,6 +157,22 @@ pub enum Error {
         /// Why.
         reason: HoleReason,
     },
+    /// A file cannot be used as a machine.
+    #[error("'{}' cannot be read as the memory of a machine: {reason}", .file.display())]
+    NotAMachine {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it, and the way out.
+        reason: String,
+    },
+    /// A live guest could not be dumped.
+    #[error("the guest behind '{}' cannot be dumped: {reason}", .socket.display())]
+    Guest {
+        /// The socket of its monitor.
+        socket: PathBuf,
+        /// Why, and the way out.
+        reason: String,
+    },
     /// The observer asked to stop.
     #[error("cancelled; nothing was left behind")]
     Cancelled,

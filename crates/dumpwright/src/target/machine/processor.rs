@@ -206,10 +206,11 @@ fn selector(register: U32) -> U16 {
 mod tests {
     use super::*;
     use crate::target::machine::testkit::cpu_state;
+    use MachineArchitecture as A;
 
     #[test]
     fn registers_stand_where_windows_has_them() {
-        let state = qemu_state(&cpu_state(0xfff8, 1 << 31, 0x1ad000)).unwrap();
+        let state = qemu_state(&cpu_state(0xfff8, 1 << 31, 0x001a_d000)).unwrap();
         let processor = from_qemu(&state, MachineArchitecture::Amd64);
         let context = ContextAmd64::read_from_bytes(&processor.context).unwrap();
         assert_eq!(context.rip.get(), 0xfff8);
@@ -226,7 +227,6 @@ mod tests {
             state.cr[4] = cr4.into();
             state
         };
-        use MachineArchitecture as A;
         assert_eq!(architecture(&state(0, 0), false), A::Amd64, "real mode");
         assert_eq!(architecture(&state(CR0_PAGING, CR4_PAE), true), A::Amd64);
         assert_eq!(architecture(&state(CR0_PAGING, CR4_PAE | CR4_LA57), true), A::Amd64La57);

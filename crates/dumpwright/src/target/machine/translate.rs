@@ -294,6 +294,7 @@ impl Search<'_, '_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::precedence, reason = "flags are or-ed to addresses throughout")]
 mod tests {
     use super::*;
     use crate::target::machine::testkit::Ram;

@@ -1,7 +1,7 @@
 //! ELF cores of machines: QEMU's `dump-guest-memory`, and the like.
 
 use super::notes::{self, Note};
-use super::{Extent, Image};
+use super::{Extent, Image, Refusal};
 use crate::read::Source;
 use crate::soft_error::SoftError;
 use crate::target::machine::processor;
@@ -34,20 +34,24 @@ struct Segment {
 /// The headers of a core.
 #[derive(Debug)]
 struct Headers {
+    kind: elf::FileType,
     machine: elf::Machine,
     segments: Vec<Segment>,
 }
 
-pub(super) fn parse(source: &dyn Source) -> Result<Image, String> {
+pub(super) fn parse(source: &dyn Source) -> Result<Image, Refusal> {
     let headers = headers(source)?;
+    if headers.kind != elf::ET_CORE {
+        return Err(Refusal::NotOfAMachine);
+    }
     let notes = read_notes(source, &headers)?;
-    if let Some(reason) = not_of_a_machine(&headers, &notes) {
-        return Err(reason);
+    if !is_of_a_machine(&headers, &notes) {
+        return Err(Refusal::NotOfAMachine);
     }
     let mut image = described(headers.machine, &notes)?;
     image.extents = memory_of(&headers);
     if image.extents.is_empty() {
-        return Err("it is an ELF core without memory; take the dump again".into());
+        return Err("it is an ELF core without memory; take the dump again".to_owned().into());
     }
     if headers.segments.iter().any(|s| s.kind == elf::PT_LOAD && s.vaddr != 0) {
         image.soft_errors.push(SoftError::new(
@@ -133,9 +137,6 @@ where
     H::ProgramHeader: Pod,
 {
     let header: &H = pod_at(ident, 0)?;
-    if header.e_type(LE) != elf::ET_CORE {
-        return Err("it is an ELF file and no core dump: a program or a library".into());
-    }
     let offset: u64 = header.e_phoff(LE).into();
     let mut count = u64::from(header.e_phnum(LE));
     if count == u64::from(elf::PN_XNUM) {
@@ -168,7 +169,7 @@ where
             file_size: entry.p_filesz(LE).into(),
         });
     }
-    Ok(Headers { machine: header.e_machine(LE), segments })
+    Ok(Headers { kind: header.e_type(LE), machine: header.e_machine(LE), segments })
 }
 
 fn read_notes(source: &dyn Source, headers: &Headers) -> Result<Vec<Note>, String> {
@@ -189,20 +190,19 @@ fn read_notes(source: &dyn Source, headers: &Headers) -> Result<Vec<Note>, Strin
     Ok(all)
 }
 
-/// Why a core is not one of a machine but of a process: processes have an
+/// Whether a core is of a machine and not of a process: processes have an
 /// auxiliary vector, and no physical addresses.
-fn not_of_a_machine(headers: &Headers, notes: &[Note]) -> Option<String> {
+fn is_of_a_machine(headers: &Headers, notes: &[Note]) -> bool {
     let of_machine = |note: &Note| note.name == QEMU_NOTE_NAME || note.name == VMCOREINFO_NOTE_NAME;
     if notes.iter().any(of_machine) {
-        return None;
+        return true;
     }
     let of_process = [elf::NT_PRPSINFO, elf::NT_AUXV, elf::NT_FILE];
     let is_process =
         notes.iter().any(|note| note.name == b"CORE" && of_process.contains(&note.kind));
     let mut loads = headers.segments.iter().filter(|s| s.kind == elf::PT_LOAD);
     let physical = loads.clone().any(|s| s.paddr != 0) || loads.all(|s| s.vaddr == 0);
-    (is_process || !physical)
-        .then(|| "it is the core dump of a process and not of a machine".into())
+    physical && !is_process
 }
 
 /// What the notes tell.
@@ -334,7 +334,7 @@ mod tests {
     fn a_core_of_a_process_is_not_one_of_a_machine() {
         let mut builder = CoreBuilder::default();
         builder.load(0, 0x40_0000, &[1; 0x1000]).note(b"CORE", elf::NT_AUXV.0, &[0; 16]);
-        assert!(parse(&builder.build()).unwrap_err().contains("of a process"));
+        assert_eq!(parse(&builder.build()).unwrap_err(), Refusal::NotOfAMachine);
     }
 
     #[test]

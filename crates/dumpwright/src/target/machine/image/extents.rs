@@ -17,12 +17,13 @@ const MAX_ADDRESS: u64 = 1 << 52;
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     run: PageRun,
+    source: usize,
     offset: u64,
 }
 
-/// Memory in pieces of a [`Source`].
+/// Memory in pieces of one or several [`Source`]s.
 pub struct ExtentMemory {
-    source: Arc<dyn Source>,
+    sources: Vec<Arc<dyn Source>>,
     pieces: Vec<Piece>,
     runs: Vec<PageRun>,
 }
@@ -39,16 +40,31 @@ impl ExtentMemory {
         source: Arc<dyn Source>,
         extents: Vec<Extent>,
     ) -> Result<(Self, Vec<SoftError>), String> {
-        if extents.len() > MAX_PIECES {
-            return Err(format!(
-                "it claims {} ranges of memory; no machine has that",
-                extents.len()
-            ));
+        Self::of_several(vec![(source, extents)])
+    }
+
+    /// The same for memory that lies in several files.
+    pub(in crate::target::machine) fn of_several(
+        parts: Vec<(Arc<dyn Source>, Vec<Extent>)>,
+    ) -> Result<(Self, Vec<SoftError>), String> {
+        let count: usize = parts.iter().map(|(_, extents)| extents.len()).sum();
+        if count > MAX_PIECES {
+            return Err(format!("it claims {count} ranges of memory; no machine has that"));
         }
         let mut soft_errors = Vec::new();
-        let mut pieces = Vec::with_capacity(extents.len());
-        for extent in extents {
-            pieces.extend(whole_pages(extent, source.len(), &mut soft_errors)?);
+        let mut pieces = Vec::with_capacity(count);
+        let mut sources = Vec::with_capacity(parts.len());
+        for (source, extents) in parts {
+            let size = source.len();
+            for extent in extents {
+                let whole = whole_pages(extent, size, &mut soft_errors)?;
+                pieces.extend(whole.map(|(run, offset)| Piece {
+                    run,
+                    source: sources.len(),
+                    offset,
+                }));
+            }
+            sources.push(source);
         }
         pieces.sort_by_key(|piece| (piece.run.base, piece.run.count));
         let pieces = joined(pieces)?;
@@ -62,7 +78,7 @@ impl ExtentMemory {
         if runs.is_empty() {
             return Err("it holds no whole page of memory".into());
         }
-        Ok((ExtentMemory { source, pieces, runs }, soft_errors))
+        Ok((ExtentMemory { sources, pieces, runs }, soft_errors))
     }
 }
 
@@ -71,7 +87,7 @@ fn whole_pages(
     extent: Extent,
     file_size: u64,
     soft_errors: &mut Vec<SoftError>,
-) -> Result<Option<Piece>, String> {
+) -> Result<Option<(PageRun, u64)>, String> {
     let Extent { start, len, offset } = extent;
     let end = start.checked_add(len).filter(|end| *end <= MAX_ADDRESS).ok_or_else(|| {
         format!("it claims memory at {start:#x}+{len:#x}, where no machine has any")
@@ -92,7 +108,7 @@ fn whole_pages(
     }
     let run =
         PageRun { base: Pfn(first / PAGE_SIZE), count: past.saturating_sub(first) / PAGE_SIZE };
-    Ok((run.count != 0).then(|| Piece { run, offset: offset + (first - start) }))
+    Ok((run.count != 0).then(|| (run, offset + (first - start))))
 }
 
 /// Pieces without overlaps. An image with virtual addresses (paging on) names
@@ -105,7 +121,8 @@ fn joined(sorted: Vec<Piece>) -> Result<Vec<Piece>, String> {
             continue;
         };
         let ahead = (piece.run.base.0 - last.run.base.0) * PAGE_SIZE;
-        if last.offset.checked_add(ahead) == Some(piece.offset) {
+        let goes_on = last.source == piece.source;
+        if goes_on && last.offset.checked_add(ahead) == Some(piece.offset) {
             let end = piece.run.end().max(last.run.end());
             last.run.count = end.0 - last.run.base.0;
         } else if piece.run.base < last.run.end() {
@@ -141,30 +158,34 @@ impl PhysicalMemory for ExtentMemory {
             let Some(piece) = piece else { continue };
             let part = PageRun { base: at, count: piece.run.end().min(end).0 - at.0 };
             let offset = piece.offset + (at.0 - piece.run.base.0) * PAGE_SIZE;
-            self.read_part(part, offset, bytes_of(run, part, buf), holes);
+            read_part(&*self.sources[piece.source], part, offset, bytes_of(run, part, buf), holes);
             at = part.end();
             next += 1;
         }
     }
 }
 
-impl ExtentMemory {
-    /// Reads frames that lie back to back; page by page where that fails, so
-    /// that only what cannot be read is a hole.
-    fn read_part(&self, part: PageRun, offset: u64, buf: &mut [u8], holes: &mut Vec<PageHole>) {
-        let Err(error) = self.source.read_at(offset, buf) else { return };
-        if part.count == 1 {
-            buf.fill(0);
-            holes.push(PageHole { run: part, reason: reason(&error) });
-            return;
-        }
-        let half = part.count / 2;
-        let (first, second) = buf.split_at_mut((half * PAGE_SIZE) as usize);
-        let middle = Pfn(part.base.0 + half);
-        self.read_part(PageRun { base: part.base, count: half }, offset, first, holes);
-        let rest = PageRun { base: middle, count: part.count - half };
-        self.read_part(rest, offset + half * PAGE_SIZE, second, holes);
+/// Reads frames that lie back to back; page by page where that fails, so that
+/// only what cannot be read is a hole.
+fn read_part(
+    source: &dyn Source,
+    part: PageRun,
+    offset: u64,
+    buf: &mut [u8],
+    holes: &mut Vec<PageHole>,
+) {
+    let Err(error) = source.read_at(offset, buf) else { return };
+    if part.count == 1 {
+        buf.fill(0);
+        holes.push(PageHole { run: part, reason: reason(&error) });
+        return;
     }
+    let half = part.count / 2;
+    let (first, second) = buf.split_at_mut((half * PAGE_SIZE) as usize);
+    let middle = Pfn(part.base.0 + half);
+    read_part(source, PageRun { base: part.base, count: half }, offset, first, holes);
+    let rest = PageRun { base: middle, count: part.count - half };
+    read_part(source, rest, offset + half * PAGE_SIZE, second, holes);
 }
 
 fn reason(error: &io::Error) -> HoleReason {
@@ -213,7 +234,7 @@ mod tests {
         let bytes = vec![7; 0x4000];
         let extents = vec![Extent { start: 0, len: 0x4000, offset: 0 }];
         let (mut memory, _) = ExtentMemory::new(Arc::new(bytes), extents).unwrap();
-        memory.source = Arc::new(vec![7u8; 0x2800]);
+        memory.sources[0] = Arc::new(vec![7u8; 0x2800]);
         let mut buf = vec![9; 4 * 4096];
         let mut holes = Vec::new();
         memory.read_pages(PageRun { base: Pfn(0), count: 4 }, &mut buf, &mut holes);

@@ -12,7 +12,8 @@ mod notes;
 mod raw;
 mod recognise;
 
-pub(in crate::target::machine) use elf::parse_head;
+#[cfg(target_os = "linux")]
+pub(in crate::target::machine) use elf::{HeadError, parse_head};
 pub use extents::ExtentMemory;
 pub use raw::RawLayout;
 pub(super) use recognise::{ImageKind, PEEK, recognise};
@@ -53,11 +54,35 @@ pub(super) fn parse(
     kind: ImageKind,
     source: &Arc<dyn Source>,
     layout: &RawLayout,
-) -> Result<Image, String> {
+) -> Result<Image, Refusal> {
     match kind {
-        ImageKind::Lime => lime::parse(&**source),
+        ImageKind::Lime => Ok(lime::parse(&**source)?),
         ImageKind::Elf => elf::parse(&**source),
-        ImageKind::Raw => raw::parse(source.len(), layout),
+        ImageKind::Raw => Ok(raw::parse(source.len(), layout)?),
+    }
+}
+
+/// Why a file is not used as an image.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::target::machine) enum Refusal {
+    /// It is an ELF file, and not of a machine: a core of a process, a program.
+    NotOfAMachine,
+    /// It is damaged or cannot be read: why, and the way out.
+    Bad(String),
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Refusal::Bad(reason)
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::NotOfAMachine => f.write_str("it is an ELF file and not of a machine"),
+            Refusal::Bad(reason) => f.write_str(reason),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(in crate::target::machine) fn recognise(start: &[u8]) -> Option<Result<Image
         | [b'm', b'a', b'k', b'e', b'd', b'u', b'm', b'p', ..] => {
             "it is compressed in the kdump format, which cannot be read; take the dump again without -z, -l and -s (dump-guest-memory FILE), or unpack it to ELF with makedumpfile or crash"
         }
-        [0xd0 | 0xd1 | 0xd2, 0xbe, 0xd2, 0xbe, ..] => {
+        [0xd0..=0xd2, 0xbe, 0xd2, 0xbe, ..] => {
             "it is a VMware snapshot (.vmss, .vmsn) without the memory; give the .vmem file"
         }
         [b'h', b'i', b'b', b'r', ..] | [b'H', b'I', b'B', b'R', ..] => {
