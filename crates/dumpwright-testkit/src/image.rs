@@ -110,6 +110,12 @@ impl Image {
             .expect("the image has room for aligned frames")
     }
 
+    /// Takes the run that holds this frame out of what is given out.
+    pub fn keep_free(&mut self, pfn: u64) {
+        let run = self.runs.iter().position(|r| r.base <= pfn && pfn < r.end()).unwrap();
+        self.next[run] = self.runs[run].end();
+    }
+
     fn take(&mut self, run: usize, count: u64, alignment: u64) -> Option<u64> {
         let mut pfn = self.next[run].next_multiple_of(alignment);
         // A frame that the caller fixed by hand is not free.

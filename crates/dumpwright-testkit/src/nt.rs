@@ -88,7 +88,7 @@ pub struct NtOptions {
     pub large_kernel: bool,
     /// Whether programs have page tables without the kernel.
     pub kva_shadow: bool,
-    /// A frame for a 1 GiB page of a program.
+    /// A frame for a 1 GiB page of a program; nothing else is put in its run.
     pub huge_user_page: Option<u64>,
     /// Pages of freed memory with something in them.
     pub litter: usize,
@@ -167,6 +167,9 @@ impl Nt {
     /// Builds the guest.
     pub fn build(options: &NtOptions) -> Nt {
         let mut image = Image::new(&options.runs);
+        if let Some(pfn) = options.huge_user_page {
+            image.keep_free(pfn);
+        }
         let system = AddressSpace::at(&mut image, options.paging, 0x1a_d000);
         if options.paging == PagingMode::Long4 {
             system.map_itself(&mut image, SELF_MAP);
