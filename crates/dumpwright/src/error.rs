@@ -176,6 +176,14 @@ pub enum Error {
     /// The observer asked to stop.
     #[error("cancelled; nothing was left behind")]
     Cancelled,
+    /// A file is not a kernel dump that can be read.
+    #[error("'{}' is not a kernel dump: {reason}", .file.display())]
+    NotAKernelDump {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file is not a dump that can be read.
     #[error("'{}' is not a minidump: {reason}", .file.display())]
     NotADump {

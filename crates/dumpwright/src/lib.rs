@@ -86,6 +86,8 @@ pub mod soft_error;
 pub mod summary;
 #[cfg(test)]
 mod synthetic;
+#[cfg(test)]
+mod synthetic_machine;
 pub mod target;
 pub mod time;
 pub mod verify;

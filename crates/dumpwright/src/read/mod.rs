@@ -34,6 +34,7 @@ mod dso_debug;
 mod error;
 mod exception;
 mod handle;
+pub mod kernel;
 mod memory;
 mod minidump;
 mod misc_info;
