@@ -184,6 +184,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file holds no process that could be dumped.
+    #[error("'{}' cannot be dumped: {reason}", .file.display())]
+    NotATarget {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file is not a dump that can be read.
     #[error("'{}' is not a minidump: {reason}", .file.display())]
     NotADump {

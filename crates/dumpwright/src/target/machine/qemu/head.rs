@@ -29,7 +29,7 @@ pub(super) fn read(qmp: &mut Qmp) -> Result<Image, String> {
     qmp.give_fd(FD_NAME, &writer).map_err(|error| error.to_string())?;
     drop(writer);
     let protocol = format!("fd:{FD_NAME}");
-    qmp.start(COMMAND, json!({ "paging": false, "protocol": protocol }))
+    qmp.start(COMMAND, &json!({ "paging": false, "protocol": protocol }))
         .map_err(|error| error.to_string())?;
     match head(qmp, reader) {
         Ok(image) => {
@@ -41,7 +41,7 @@ pub(super) fn read(qmp: &mut Qmp) -> Result<Image, String> {
         }
         Err(reason) => {
             // Where QEMU did not come to use it, it still has the descriptor.
-            let _ = qmp.execute("closefd", json!({ "fdname": FD_NAME }));
+            let _ = qmp.execute("closefd", &json!({ "fdname": FD_NAME }));
             Err(reason)
         }
     }

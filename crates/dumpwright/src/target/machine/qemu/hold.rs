@@ -34,7 +34,7 @@ pub(super) struct Hold {
 impl Hold {
     /// Stops the guest, if it runs.
     pub fn stop(mut qmp: Qmp) -> Result<Hold, QmpError> {
-        let status = qmp.execute("query-status", json!({}))?;
+        let status = qmp.execute("query-status", &json!({}))?;
         let mut hold = Hold { qmp, to_resume: None, since: None, held: None };
         if status["running"].as_bool() != Some(true) {
             return Ok(hold);
@@ -46,7 +46,7 @@ impl Hold {
         }
         hold.to_resume = Some(ticket);
         hold.since = Some(Instant::now());
-        hold.qmp.execute("stop", json!({}))?;
+        hold.qmp.execute("stop", &json!({}))?;
         Ok(hold)
     }
 
@@ -59,7 +59,7 @@ impl Hold {
     pub fn release(&mut self) -> Result<(), QmpError> {
         let Some(ticket) = self.to_resume.take() else { return Ok(()) };
         PAUSED.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _)| *of != ticket);
-        let done = self.qmp.execute("cont", json!({}));
+        let done = self.qmp.execute("cont", &json!({}));
         self.held = self.since.map(|since| since.elapsed());
         done.map(drop)
     }

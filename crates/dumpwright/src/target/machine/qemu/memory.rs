@@ -34,7 +34,7 @@ pub(super) struct Backend {
 /// The guest's memory backends that are shared files. What QEMU does not tell
 /// is had in another way.
 pub(super) fn backends(qmp: &mut Qmp) -> Vec<Backend> {
-    let objects = qmp.execute("qom-list", json!({ "path": "/objects" })).unwrap_or_default();
+    let objects = qmp.execute("qom-list", &json!({ "path": "/objects" })).unwrap_or_default();
     let of_kind = |object: &&Value| object["type"] == "child<memory-backend-file>";
     let ids: Vec<String> = objects
         .as_array()
@@ -50,7 +50,7 @@ pub(super) fn backends(qmp: &mut Qmp) -> Vec<Backend> {
 fn backend(qmp: &mut Qmp, id: String) -> Option<Backend> {
     let mut get = |property: &str| {
         let arguments = json!({ "path": format!("/objects/{id}"), "property": property });
-        qmp.execute("qom-get", arguments).ok()
+        qmp.execute("qom-get", &arguments).ok()
     };
     if get("share")?.as_bool() != Some(true) {
         return None;
@@ -137,18 +137,15 @@ fn pieces(ram: &[Extent], regions: &[Region]) -> Vec<Region> {
         let mut at = extent.start;
         while at < end {
             let holds = |r: &&Region| r.start <= at && at - r.start < r.len;
-            let piece = match regions.iter().find(holds) {
-                Some(region) => {
-                    let skip = at - region.start;
-                    let len = (region.len - skip).min(end - at);
-                    let offset = region.offset.saturating_add(skip);
-                    Region { start: at, len, name: region.name.clone(), offset }
-                }
-                None => {
-                    let later = regions.iter().map(|r| r.start).filter(|start| *start > at);
-                    let next = later.min().unwrap_or(end).min(end);
-                    Region { start: at, len: next - at, name: String::new(), offset: 0 }
-                }
+            let piece = if let Some(region) = regions.iter().find(holds) {
+                let skip = at - region.start;
+                let len = (region.len - skip).min(end - at);
+                let offset = region.offset.saturating_add(skip);
+                Region { start: at, len, name: region.name.clone(), offset }
+            } else {
+                let later = regions.iter().map(|r| r.start).filter(|start| *start > at);
+                let next = later.min().unwrap_or(end).min(end);
+                Region { start: at, len: next - at, name: String::new(), offset: 0 }
             };
             at += piece.len;
             pieces.push(piece);
@@ -243,14 +240,14 @@ fn dumped(
         arguments["begin"] = range.start.into();
         arguments["length"] = range.len.into();
     }
-    qmp.start(COMMAND, arguments).map_err(|error| error.to_string())?;
+    qmp.start(COMMAND, &arguments).map_err(|error| error.to_string())?;
     let mut before = 0;
     loop {
         match qmp.finish(COMMAND, super::PATIENCE) {
             Ok(_) => return Ok(Arc::new(file)),
             // It takes as long as it takes, as long as it goes on.
             Err(QmpError::Timeout(..)) if Source::len(&file) > before => {
-                before = Source::len(&file)
+                before = Source::len(&file);
             }
             Err(error) => return Err(error.to_string()),
         }

@@ -68,7 +68,7 @@ impl Qmp {
         if hello.get("QMP").is_none() {
             return Err(QmpError::NotQmp(shortened(&hello)));
         }
-        qmp.execute("qmp_capabilities", json!({}))?;
+        qmp.execute("qmp_capabilities", &json!({}))?;
         Ok(qmp)
     }
 
@@ -84,7 +84,7 @@ impl Qmp {
     }
 
     /// Carries a command out.
-    pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value, QmpError> {
+    pub fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value, QmpError> {
         self.start(command, arguments)?;
         self.finish(command, self.patience)
     }
@@ -92,12 +92,12 @@ impl Qmp {
     /// A command of the human monitor; its text.
     pub fn human(&mut self, line: &str) -> Result<String, QmpError> {
         let arguments = json!({ "command-line": line });
-        let answer = self.execute("human-monitor-command", arguments)?;
+        let answer = self.execute("human-monitor-command", &arguments)?;
         Ok(answer.as_str().unwrap_or_default().to_owned())
     }
 
     /// Sends a command.
-    pub fn start(&mut self, command: &str, arguments: Value) -> Result<(), QmpError> {
+    pub fn start(&mut self, command: &str, arguments: &Value) -> Result<(), QmpError> {
         let line = self.command_line(command, arguments);
         self.stream.write_all(&line).map_err(|error| self.failed(command, error))
     }
@@ -105,7 +105,7 @@ impl Qmp {
     /// Gives QEMU a file descriptor under a name.
     pub fn give_fd(&mut self, name: &str, fd: &OwnedFd) -> Result<(), QmpError> {
         let command = "getfd";
-        let line = self.command_line(command, json!({ "fdname": name }));
+        let line = self.command_line(command, &json!({ "fdname": name }));
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         let fds = [fd.as_fd()];
@@ -135,7 +135,7 @@ impl Qmp {
         }
     }
 
-    fn command_line(&mut self, command: &str, arguments: Value) -> Vec<u8> {
+    fn command_line(&mut self, command: &str, arguments: &Value) -> Vec<u8> {
         self.next_id += 1;
         let mut line = json!({ "execute": command, "arguments": arguments, "id": self.next_id })
             .to_string()
@@ -262,7 +262,7 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, server) = serve(folder.path(), |_| Some("{\"status\": \"running\"}".into()));
         let mut qmp = Qmp::connect(&path, PATIENCE).unwrap();
-        assert_eq!(qmp.execute("query-status", json!({})).unwrap()["status"], "running");
+        assert_eq!(qmp.execute("query-status", &json!({})).unwrap()["status"], "running");
         drop(qmp);
         assert_eq!(server.join().unwrap(), ["qmp_capabilities", "query-status"]);
     }
@@ -273,7 +273,7 @@ pub(super) mod tests {
         let (path, _server) = serve(folder.path(), |_| None);
         let mut qmp = Qmp::connect(&path, Duration::from_millis(200)).unwrap();
         let start = Instant::now();
-        let error = qmp.execute("stop", json!({})).unwrap_err();
+        let error = qmp.execute("stop", &json!({})).unwrap_err();
         assert!(matches!(error, QmpError::Timeout(..)), "{error}");
         assert!(start.elapsed() < Duration::from_secs(2));
     }
