@@ -23,15 +23,22 @@ pub fn watch_signals_while_streaming() {
     watch(|| {
         thread::sleep(GRACE);
         eprintln!("dumpwright: cancelled; the stream ends unfinished");
-        std::process::exit(INTERRUPTED.into());
+        end();
     });
+}
+
+/// Ends the program where it is. The kernel lets processes go; guests have to be
+/// told.
+fn end() -> ! {
+    dumpwright::target::machine::qemu::resume_all();
+    std::process::exit(INTERRUPTED.into())
 }
 
 fn watch(then: impl Fn() + Send + 'static) {
     // Fails only when a handler is installed already: then nothing is missing.
     let _ = ctrlc::set_handler(move || {
         if CANCELLED.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED.into());
+            end();
         }
         then();
     });

@@ -4,11 +4,15 @@ use crate::args::DumpArgs;
 use crate::letters::mini_flags;
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
-use crate::{cancel, report};
+use crate::{cancel, machine, report};
+use dumpwright::target::dump_file::open_process;
 use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
 use dumpwright::target::{ExceptionSource, Pid, Tid};
 use dumpwright::time::CivilTime;
-use dumpwright::{Destination, DumpRequest, Extensions, FormatFlags, Qualifier, dump_process};
+use dumpwright::{
+    Destination, DumpRequest, Extensions, FormatFlags, OpenOptions, Output, Qualifier, Summary,
+    dump_file, dump_process, write_dump,
+};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -17,18 +21,32 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `dumpwright dump`.
 pub fn run(args: &DumpArgs) -> Outcome {
-    let request = request(args)?;
-    let pids = find_processes(args)?;
+    let mut request = request(args)?;
+    let machine = machine::find(args)?;
+    if machine.is_some() {
+        request = machine::request(request, args)?;
+    } else if args.machine.kernel_type().is_some() {
+        return Err(usage(
+            "only machines have kernel dumps: a memory image or a kernel dump (-z), or a live guest (--qemu)",
+        ));
+    } else {
+        request.validate().map_err(|error| Failure::Usage(error.to_string()))?;
+    }
+    let sources = match machine {
+        Some(machine) => vec![Source::Machine(machine)],
+        None => sources(args)?,
+    };
     if request.destination == Destination::Stdout {
         cancel::watch_signals_while_streaming();
     } else {
         cancel::watch_signals();
     }
     let mut failures = Vec::new();
-    for pid in &pids {
-        match dump_one(*pid, args, &request) {
+    let count = sources.len();
+    for source in sources {
+        match dump_one(source, args, &request) {
             Ok(()) => {}
-            Err(failure) if pids.len() == 1 || cancel::is_cancelled() => return Err(failure),
+            Err(failure) if count == 1 || cancel::is_cancelled() => return Err(failure),
             Err(failure) => failures.push(failure.to_string()),
         }
     }
@@ -38,22 +56,44 @@ pub fn run(args: &DumpArgs) -> Outcome {
         Err(format!(
             "{} of {} processes were not dumped: {}",
             failures.len(),
-            pids.len(),
+            count,
             failures.join("; ")
         )
         .into())
     }
 }
 
-fn dump_one(pid: Pid, args: &DumpArgs, request: &DumpRequest) -> Result<(), Failure> {
-    let mut request = request.clone();
-    if args.unique
-        && let Destination::File(file) = &request.destination
-    {
-        request.destination = Destination::File(unique_name(file, pid, SystemTime::now()));
+/// What is dumped.
+enum Source<'a> {
+    /// A live process.
+    Process(Pid),
+    /// The process that a dump holds.
+    File(&'a Path),
+    /// A machine.
+    Machine(machine::Machine),
+}
+
+fn sources(args: &DumpArgs) -> Outcome<Vec<Source<'_>>> {
+    match &args.open {
+        Some(file) => Ok(vec![Source::File(file)]),
+        None => Ok(find_processes(args)?.into_iter().map(Source::Process).collect()),
     }
+}
+
+fn dump_one(source: Source<'_>, args: &DumpArgs, request: &DumpRequest) -> Result<(), Failure> {
+    let mut request = request.clone();
     let progress = Progress::new();
-    let result = dump_process(pid, &request, &progress);
+    let result = match source {
+        Source::Process(pid) => {
+            make_unique(&mut request, args, pid);
+            dump_process(pid, &request, &progress)
+        }
+        Source::File(file) => dump_of_file(file, args, &mut request, &progress),
+        Source::Machine(machine) => {
+            make_unique(&mut request, args, Pid(0));
+            machine::dump(machine, args, &request, &progress)
+        }
+    };
     progress.clear();
     let summary = result?;
     let text = if args.json { json(&summary)? } else { report::text(&summary) };
@@ -66,6 +106,32 @@ fn dump_one(pid: Pid, args: &DumpArgs, request: &DumpRequest) -> Result<(), Fail
         print(&text).map_err(|e| {
             format!("'{}' was written, and its summary not: {e}", file.display()).into()
         })
+    }
+}
+
+/// Dumps the process that a dump holds. Its id, which a unique name ends with,
+/// is only known once the dump is open.
+fn dump_of_file(
+    file: &Path,
+    args: &DumpArgs,
+    request: &mut DumpRequest,
+    progress: &Progress,
+) -> dumpwright::Result<Summary> {
+    let options = OpenOptions { sysroot: args.sysroot.clone() };
+    if !args.unique {
+        return dump_file(file, request, &options, progress);
+    }
+    let target = open_process(file, &request.wants(), &options, progress)?;
+    make_unique(request, args, target.snapshot().process.pid);
+    write_dump(target, request, Output::open(request)?, progress)
+}
+
+/// With `-u`, makes the file's name one of its own.
+fn make_unique(request: &mut DumpRequest, args: &DumpArgs, pid: Pid) {
+    if args.unique
+        && let Destination::File(file) = &request.destination
+    {
+        request.destination = Destination::File(unique_name(file, pid, SystemTime::now()));
     }
 }
 
@@ -145,7 +211,6 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
         ..Extensions::default()
     });
     request.comment.clone_from(&args.comment);
-    request.validate().map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(request)
 }
 

@@ -7,6 +7,8 @@ mod dump;
 mod flag_args;
 mod inspect;
 mod letters;
+mod machine;
+mod machine_args;
 mod manual;
 mod numbers;
 mod output;

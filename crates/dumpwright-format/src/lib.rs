@@ -10,6 +10,7 @@
 //! - [`minidump`]: the user-mode minidump.
 //! - [`kernel`]: the kernel-mode crash dumps.
 //! - [`context`]: the processor `CONTEXT` records.
+//! - [`machine`]: memory images of machines, and the Windows kernel in them.
 //! - [`cab`]: the Microsoft cabinet and its limits.
 
 #![forbid(unsafe_code)]
@@ -19,8 +20,10 @@ extern crate alloc;
 
 pub mod cab;
 pub mod context;
+pub mod elf_core;
 pub mod flags;
 pub mod kernel;
+pub mod machine;
 pub mod minidump;
 
 pub use flags::{FormatFlags, MinidumpType, Qualifier};

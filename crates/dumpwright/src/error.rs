@@ -157,9 +157,33 @@ pub enum Error {
         /// Why.
         reason: HoleReason,
     },
+    /// A file cannot be used as a machine.
+    #[error("'{}' cannot be read as the memory of a machine: {reason}", .file.display())]
+    NotAMachine {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it, and the way out.
+        reason: String,
+    },
+    /// A live guest could not be dumped.
+    #[error("the guest behind '{}' cannot be dumped: {reason}", .socket.display())]
+    Guest {
+        /// The socket of its monitor.
+        socket: PathBuf,
+        /// Why, and the way out.
+        reason: String,
+    },
     /// The observer asked to stop.
     #[error("cancelled; nothing was left behind")]
     Cancelled,
+    /// A file holds no process that could be dumped.
+    #[error("'{}' cannot be dumped: {reason}", .file.display())]
+    NotATarget {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file is not a kernel dump that can be read.
     #[error("'{}' is not a kernel dump: {reason}", .file.display())]
     NotAKernelDump {

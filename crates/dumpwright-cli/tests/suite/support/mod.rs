@@ -3,7 +3,10 @@
 pub mod cli;
 pub mod compile;
 pub mod dump;
+pub mod frames;
 pub mod frozen;
+pub mod guest;
+pub mod machine;
 pub mod processor;
 pub mod readers;
 pub mod target;

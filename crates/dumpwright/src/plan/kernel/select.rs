@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::kernel_type::{KernelDumpType, MemoryChoice};
 use crate::soft_error::SoftError;
 use crate::target::machine::{
-    GuestKind, Gva, MachineArchitecture, MachineSnapshot, PageRun, PhysicalMemory,
+    Gpa, GuestKind, Gva, MachineArchitecture, MachineSnapshot, PageRun, PhysicalMemory,
 };
 use dumpwright_format::kernel::DebuggerData;
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
@@ -224,11 +224,18 @@ fn kernel_pages(
     // The kernel's tables map themselves and with them those of the user half,
     // which must not be taken for lists of the kernel's pages.
     let mut foreign = user.tables.clone();
-    foreign.remove(crate::target::machine::Gpa(space.directory_table_base).pfn());
+    foreign.remove(Gpa(space.directory_table_base).pfn());
     space.walk(Half::Kernel, &foreign, &mut kernel);
 
     let mut pages = kernel.pages;
     pages.insert_all(&kernel.tables);
+    // A debugger that turns to another process sees the kernel through that
+    // one's top table, which no other maps.
+    let processes = machine.snapshot.processes.iter();
+    let roots = processes.map(|p| machine.table_base(p.directory_table_base));
+    for root in roots.filter(|base| *base != 0) {
+        pages.insert(Gpa(root).pfn());
+    }
     let before = pages.count();
     pages.remove_all(&user.pages);
     let aliased = before - pages.count();
