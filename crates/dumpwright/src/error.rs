@@ -176,17 +176,17 @@ pub enum Error {
     /// The observer asked to stop.
     #[error("cancelled; nothing was left behind")]
     Cancelled,
-    /// A file is not a kernel dump that can be read.
-    #[error("'{}' is not a kernel dump: {reason}", .file.display())]
-    NotAKernelDump {
+    /// A file holds no process that could be dumped.
+    #[error("'{}' cannot be dumped: {reason}", .file.display())]
+    NotATarget {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// A file holds no process that could be dumped.
-    #[error("'{}' cannot be dumped: {reason}", .file.display())]
-    NotATarget {
+    /// A file is not a kernel dump that can be read.
+    #[error("'{}' is not a kernel dump: {reason}", .file.display())]
+    NotAKernelDump {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.
