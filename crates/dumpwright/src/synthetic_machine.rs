@@ -324,3 +324,15 @@ pub fn request(kind: crate::KernelDumpType) -> crate::DumpRequest {
     request.extensions.kernel_type = Some(kind);
     request
 }
+
+/// The kernel's address space.
+pub fn kernel_space(machine: &Machine) -> crate::plan::kernel::AddressSpace<'_> {
+    crate::plan::kernel::AddressSpace {
+        memory: &machine.memory,
+        ram: &machine.memory.runs,
+        architecture: machine.snapshot.architecture,
+        directory_table_base: machine.snapshot.directory_table_base,
+        windows: true,
+        system_range_start: 0,
+    }
+}

@@ -21,12 +21,13 @@ pub struct SecondaryBlock {
 impl SecondaryBlock {
     /// The tag as a GUID is written.
     pub fn guid(&self) -> String {
-        let t = &self.tag;
-        let a = u32::from_le_bytes([t[0], t[1], t[2], t[3]]);
-        let (b, c) = (u16::from_le_bytes([t[4], t[5]]), u16::from_le_bytes([t[6], t[7]]));
-        let d = u16::from_be_bytes([t[8], t[9]]);
-        let e = u64::from_be_bytes([0, 0, t[10], t[11], t[12], t[13], t[14], t[15]]);
-        format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+        let tag = u128::from_be_bytes(self.tag);
+        // The first three fields are little-endian numbers on the wire.
+        let first = ((tag >> 96) as u32).swap_bytes();
+        let second = ((tag >> 80) as u16).swap_bytes();
+        let third = ((tag >> 64) as u16).swap_bytes();
+        let (fourth, last) = ((tag >> 48) as u16, tag & 0xFFFF_FFFF_FFFF);
+        format!("{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{last:012x}")
     }
 }
 
