@@ -145,10 +145,11 @@ impl Rebuilt {
         let unloaded = self.triage.unloaded();
         let from = self.triage.u32(0x2018) as usize + 8;
         let mut array = vec![0; 50 * 0x28];
-        for (i, (name, _)) in unloaded.iter().enumerate() {
+        // A small dump lists the last one first; the kernel's array, the oldest.
+        for (place, (i, (name, _))) in unloaded.iter().enumerate().rev().enumerate() {
             let text = utf16(name);
             let string = self.add(&text);
-            let e = 0x28 * i;
+            let e = 0x28 * place;
             put_u16(&mut array, e, text.len() as u16);
             put_u16(&mut array, e + 2, text.len() as u16);
             put_u64(&mut array, e + 8, string);

@@ -7,9 +7,8 @@ use super::paging::{AddressSpace, Half};
 use super::select::{Machine, padded};
 use crate::address::{AddressRange, RangeSet};
 use crate::soft_error::SoftError;
-use crate::target::machine::{
-    Gva, KernelModule, PAGE_SIZE, ProcessorSnapshot, UnloadedKernelModule,
-};
+pub use crate::target::machine::{Driver, SmallDump as TriagePlan};
+use crate::target::machine::{Gva, KernelModule, PAGE_SIZE, ProcessorSnapshot};
 use dumpwright_format::context::amd64::ContextAmd64;
 use dumpwright_format::kernel::{DebuggerData, KldrDataTableEntry64};
 use std::collections::HashSet;
@@ -26,44 +25,6 @@ const MAX_DEPTH: usize = 4;
 const MAX_POINTERS: usize = 4096;
 /// Processors whose structures are taken.
 const MAX_PROCESSORS: usize = 64;
-
-/// A small dump's contents.
-#[derive(Clone, Debug, Default)]
-pub struct TriagePlan {
-    /// `KPRCB` of the current processor.
-    pub prcb: Vec<u8>,
-    /// `EPROCESS` that it runs.
-    pub process: Vec<u8>,
-    /// `ETHREAD` that it runs.
-    pub thread: Vec<u8>,
-    /// Address of the stack's first byte.
-    pub stack_start: Gva,
-    /// The stack from there to its base.
-    pub stack: Vec<u8>,
-    /// `KDDEBUGGER_DATA64`.
-    pub debugger_data: Vec<u8>,
-    /// Drivers.
-    pub drivers: Vec<Driver>,
-    /// Drivers that were unloaded.
-    pub unloaded: Vec<UnloadedKernelModule>,
-    /// Pieces of virtual memory, in order and apart.
-    pub blocks: Vec<(Gva, Vec<u8>)>,
-}
-
-/// A driver.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Driver {
-    /// Load address.
-    pub base: Gva,
-    /// Bytes of the image.
-    pub size: u32,
-    /// Checksum of the image.
-    pub check_sum: u32,
-    /// Time stamp of the image.
-    pub time_date_stamp: u32,
-    /// Its full name.
-    pub name: String,
-}
 
 /// Kernel memory, without the pages of programs.
 struct KernelMemory<'a> {
