@@ -19,7 +19,7 @@ mod understand;
 mod windows;
 
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
-pub use open::{MachineOptions, open_machine};
+pub use open::{MachineOptions, open_machine, open_machine_source};
 pub use snapshot::*;
 pub use symbols::SymbolSources;
 pub use translate::{AddressSpace, Translation};
