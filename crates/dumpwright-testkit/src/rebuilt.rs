@@ -126,6 +126,10 @@ impl Rebuilt {
         for driver in self.triage.drivers() {
             let mut e = driver.entry.clone();
             e.resize(0xa0, 0);
+            // Small dumps have the time stamp in the place of `CoverageSection`.
+            let stamp = [e[0x80], e[0x81], e[0x82], e[0x83]];
+            put(&mut e, 0x80, &[0; 8]);
+            put(&mut e, 0x9c, &stamp);
             let base = driver.name.rsplit('\\').next().unwrap();
             for (at, text) in [(0x48, driver.name.as_str()), (0x58, base)] {
                 let text = utf16(text);

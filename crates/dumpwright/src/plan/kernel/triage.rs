@@ -150,7 +150,10 @@ fn driver(memory: &KernelMemory<'_>, module: &KernelModule) -> Driver {
     Driver {
         base: module.base,
         size: module.size,
-        check_sum: image.map_or(entry.check_sum.get(), |(_, sum)| sum),
+        check_sum: match entry.check_sum.get() {
+            0 => image.map_or(0, |(_, sum)| sum),
+            stated => stated,
+        },
         time_date_stamp: image
             .map(|(stamp, _)| stamp)
             .or(stamp_in_entry)

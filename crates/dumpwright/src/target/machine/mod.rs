@@ -20,7 +20,7 @@ mod understand;
 mod windows;
 
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
-pub use open::{MachineOptions, open_machine};
+pub use open::{MachineOptions, open_machine, open_machine_source};
 pub use small::{Driver, SmallDump};
 pub use snapshot::*;
 pub use symbols::SymbolSources;
