@@ -23,6 +23,8 @@ const BLOCK: u64 = 256;
 const MAX_DEPTH: usize = 4;
 /// Blocks that are taken for pointers.
 const MAX_POINTERS: usize = 4096;
+/// Build of the first Windows 10.
+const FIRST_WINDOWS_10: u32 = 10240;
 /// Processors whose structures are taken.
 const MAX_PROCESSORS: usize = 64;
 
@@ -82,7 +84,7 @@ pub fn plan(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> TriagePl
             .clone()
             .or_else(|| snapshot.decoded_debugger_data.clone())
             .unwrap_or_default(),
-        drivers: snapshot.modules.iter().map(|m| driver(&memory, m)).collect(),
+        drivers: snapshot.modules.iter().map(|m| driver(&memory, m, snapshot.build)).collect(),
         unloaded: snapshot.unloaded_modules.clone(),
         ..TriagePlan::default()
     };
@@ -138,7 +140,7 @@ fn stack_of(
     memory.read(Gva(start), len as usize).map(|bytes| (Gva(start), bytes))
 }
 
-fn driver(memory: &KernelMemory<'_>, module: &KernelModule) -> Driver {
+fn driver(memory: &KernelMemory<'_>, module: &KernelModule, build: u32) -> Driver {
     let entry: KldrDataTableEntry64 = padded(&module.entry_bytes);
     let stamp_in_entry = module
         .entry_bytes
@@ -154,8 +156,11 @@ fn driver(memory: &KernelMemory<'_>, module: &KernelModule) -> Driver {
             0 => image.map_or(0, |(_, sum)| sum),
             stated => stated,
         },
-        time_date_stamp: image
-            .map(|(stamp, _)| stamp)
+        // Entries have it since Windows 10 for certain; before that the image's
+        // headers are asked first.
+        time_date_stamp: stamp_in_entry
+            .filter(|_| build >= FIRST_WINDOWS_10)
+            .or(image.map(|(stamp, _)| stamp))
             .or(stamp_in_entry)
             .unwrap_or(entry.time_date_stamp.get()),
         name: module.name.clone(),
