@@ -20,7 +20,7 @@ const MAX_STACK: u64 = 0x20_000;
 const BLOCK: u64 = 256;
 /// How often pointers are followed: what a register points to, what that points
 /// to, and so on.
-const MAX_DEPTH: usize = 4;
+const MAX_DEPTH: usize = 10;
 /// Blocks that are taken for pointers.
 const MAX_POINTERS: usize = 4096;
 /// Build of the first Windows 10.
