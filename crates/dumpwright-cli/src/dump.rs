@@ -26,9 +26,7 @@ pub fn run(args: &DumpArgs) -> Outcome {
     if machine.is_some() {
         request = machine::request(request, args)?;
     } else if args.machine.kernel_type().is_some() {
-        return Err(usage(
-            "only machines have kernel dumps: a memory image or a kernel dump (-z), or a live guest (--qemu)",
-        ));
+        return Err(machine::missing(args));
     } else {
         request.validate().map_err(|error| Failure::Usage(error.to_string()))?;
     }
