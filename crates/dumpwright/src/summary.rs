@@ -27,7 +27,8 @@ pub struct Summary {
     /// `DEBUG_FORMAT_*` names without prefix, those that the qualifier implies
     /// included.
     pub format_flags: Vec<&'static str>,
-    /// The header's `Flags`.
+    /// The header's `Flags`; in JSON as `info` shows it, `"0x..."`.
+    #[serde(serialize_with = "hex")]
     pub minidump_type: u64,
     /// The names of its bits.
     pub minidump_type_names: Vec<&'static str>,
@@ -81,6 +82,11 @@ pub struct HoleReport {
     pub end: String,
     /// Why it could not be read.
     pub reason: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn hex<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{value:#x}"))
 }
 
 #[expect(clippy::ref_option, reason = "serde gives a reference")]
