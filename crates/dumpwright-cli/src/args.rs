@@ -2,7 +2,7 @@
 
 use crate::flag_args::FlagArgs;
 use crate::numbers::{parse_number, parse_range, parse_size};
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use dumpwright::Qualifier;
 use dumpwright::address::AddressRange;
@@ -31,7 +31,7 @@ DUMPWRIGHT_LOG=debug in the environment shows what the engine does.";
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a dump of a live process
+    /// Write a dump of a live process, or of one that another dump holds
     Dump(Box<DumpArgs>),
     /// Show what a minidump holds, its comment first
     Info(InfoArgs),
@@ -85,12 +85,13 @@ Examples:
   dumpwright dump -p 1234 app.dmp
   dumpwright dump -p 1234 -ma -c 'hangs after login' app.dmp
   dumpwright dump -n nginx -a -u -mhut nginx.dmp
-  dumpwright dump -p 1234 -ma - | zstd > app.dmp.zst";
+  dumpwright dump -p 1234 -ma - | zstd > app.dmp.zst
+  dumpwright dump -z core.1234 -ma app.dmp";
 
 /// `dumpwright dump`.
 #[derive(Args, Debug)]
 #[command(after_help = DOT_DUMP)]
-#[command(group = ArgGroup::new("process").args(["pid", "name"]).required(true))]
+#[command(group = ArgGroup::new("process").args(["pid", "name", "open"]).required(true))]
 pub struct DumpArgs {
     /// Process id
     #[arg(short, long, value_name = "PID", value_parser = parse_pid)]
@@ -98,8 +99,15 @@ pub struct DumpArgs {
     /// Name of the process, as `ps -o comm` or its executable has it
     #[arg(short, long, value_name = "NAME")]
     pub name: Option<String>,
+    /// The process that a dump holds: an ELF core, a minidump, or one of them packed
+    #[arg(short = 'z', long, value_name = "DUMP")]
+    pub open: Option<PathBuf>,
+    /// Where the programs and libraries of a core are, if not on this machine: a folder that
+    /// stands for /
+    #[arg(long, value_name = "DIR", requires = "open")]
+    pub sysroot: Option<PathBuf>,
     /// Dump every process of that name (needs -u)
-    #[arg(short, long, requires = "unique", conflicts_with = "pid")]
+    #[arg(short, long, requires = "unique", conflicts_with_all = ["pid", "open"])]
     pub all: bool,
     /// Overwrite an existing file
     #[arg(short, long)]
@@ -156,12 +164,24 @@ pub struct DumpArgs {
     /// Take memory too that the process marked MADV_DONTDUMP
     #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
     pub include_dontdump: bool,
+    /// What kind of file to write; a core of Linux processes only
+    #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
+    pub format: Format,
     /// End with a summary as JSON
     #[arg(long)]
     pub json: bool,
     /// The file to write, extension included; - for standard output
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// Kinds of files that `dump` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A minidump
+    Minidump,
+    /// An ELF core, for gdb and lldb
+    Core,
 }
 
 /// `dumpwright info`.

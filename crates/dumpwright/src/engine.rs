@@ -1,13 +1,15 @@
 //! The walk of one dump: target → plan → layout → write → package.
 
 use crate::error::{Error, Result};
-use crate::layout::Layout;
+use crate::layout::core::CoreLayout;
+use crate::layout::{DumpLayout, Layout};
 use crate::observer::Observer;
 use crate::package::{self, CabEntry, Need, Overwrite, PendingFile, SecondaryScope, largest_cab};
 use crate::plan::{self, DumpPlan};
-use crate::request::{Destination, DumpRequest};
+use crate::request::{Destination, DumpRequest, OutputFormat};
 use crate::summary::Summary;
 use crate::target::ProcessTarget;
+use crate::target::dump_file::{OpenOptions, open_process};
 use crate::write::{self, Outcome};
 use dumpwright_format::FormatFlags;
 use std::borrow::Cow;
@@ -69,6 +71,23 @@ pub fn dump_process(
     write_dump(Box::new(target), request, output, observer)
 }
 
+/// Writes a dump of the process that another dump holds: `WriteDumpFile2` for a
+/// debugger whose target is a dump file. `path` may be the destination too: it
+/// is the same file until the new one takes its place.
+///
+/// # Errors
+/// As [`dump_process`], and those of [`open_process`].
+pub fn dump_file(
+    path: &Path,
+    request: &DumpRequest,
+    options: &OpenOptions,
+    observer: &dyn Observer,
+) -> Result<Summary> {
+    let output = Output::open(request)?;
+    let target = open_process(path, &request.wants(), options, observer)?;
+    write_dump(target, request, output, observer)
+}
+
 /// Writes a dump of a target that was opened with the request's
 /// [`wants`](DumpRequest::wants). The target is released as soon as its memory
 /// has been read, and dropped.
@@ -82,8 +101,11 @@ pub fn write_dump(
     observer: &dyn Observer,
 ) -> Result<Summary> {
     let plan = plan::plan(target.snapshot(), target.memory(), &within_a_cab(request))?;
-    let layout = Layout::new(&plan, now())?;
-    let mut job = Job { target: &mut *target, plan: &plan, layout: &layout, observer };
+    let layout: Box<dyn DumpLayout> = match &plan.core {
+        Some(core) => Box::new(CoreLayout::new(&plan, core)),
+        None => Box::new(Layout::new(&plan, now())?),
+    };
+    let mut job = Job { target: &mut *target, plan: &plan, layout: &*layout, observer };
     let mut summary = match output.kind {
         OutputKind::Stdout => {
             let outcome = job.write(&mut io::stdout().lock())?;
@@ -110,7 +132,7 @@ pub fn write_dump(
 struct Job<'a> {
     target: &'a mut dyn ProcessTarget,
     plan: &'a DumpPlan,
-    layout: &'a Layout,
+    layout: &'a dyn DumpLayout,
     observer: &'a dyn Observer,
 }
 
@@ -136,7 +158,7 @@ impl Job<'_> {
         let Destination::File(destination) = &request.destination else {
             return Err(Error::EmptyFileName);
         };
-        let name = dump_name(destination);
+        let name = dump_name(destination, request.extensions.format);
         let size = self.layout.file_size();
         package::cab_check(&[(name.clone(), size)])?;
         // The dump, and at worst a CAB that could not compress it.
@@ -205,9 +227,13 @@ fn file_size(file: &File) -> io::Result<u64> {
 
 /// The name of the dump inside its CAB: that of the request, with the
 /// extension of a dump.
-fn dump_name(destination: &Path) -> String {
+fn dump_name(destination: &Path, format: OutputFormat) -> String {
     let is_cab = destination.extension().is_some_and(|e| e.eq_ignore_ascii_case("cab"));
-    let named = if is_cab { destination.with_extension("dmp") } else { destination.to_owned() };
+    let extension = match format {
+        OutputFormat::Minidump => "dmp",
+        OutputFormat::ElfCore => "core",
+    };
+    let named = if is_cab { destination.with_extension(extension) } else { destination.to_owned() };
     named.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 

@@ -94,8 +94,9 @@ pub use dumpwright_format as format;
 pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
 #[cfg(target_os = "linux")]
 pub use engine::dump_process;
-pub use engine::{Output, write_dump};
+pub use engine::{Output, dump_file, write_dump};
 pub use error::{Error, Result};
 pub use observer::{Observer, Phase};
-pub use request::{Destination, DumpRequest, Extensions};
+pub use request::{Destination, DumpRequest, Extensions, OutputFormat};
 pub use summary::Summary;
+pub use target::dump_file::OpenOptions;
