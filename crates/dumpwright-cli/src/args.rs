@@ -167,6 +167,19 @@ pub struct DumpArgs {
     /// What kind of file to write; a core of Linux processes only
     #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
     pub format: Format,
+    /// Leave personal data out: FILTER_MEMORY, FILTER_PATHS, FILTER_TRIAGE and NO_OPTIONAL_DATA
+    #[arg(long, help_heading = "Privacy")]
+    pub sanitize: bool,
+    /// Overwrite what matches a regular expression, in memory and text, ASCII and UTF-16; can be
+    /// repeated
+    #[arg(long, value_name = "REGEX", help_heading = "Privacy", allow_hyphen_values = true)]
+    pub redact: Vec<String>,
+    /// The same for each line of a file; empty lines and those that begin with # do not count
+    #[arg(long, value_name = "FILE", help_heading = "Privacy")]
+    pub redact_file: Vec<PathBuf>,
+    /// List what was removed where, as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Privacy", conflicts_with = "all")]
+    pub audit: Option<PathBuf>,
     /// End with a summary as JSON
     #[arg(long)]
     pub json: bool,

@@ -23,7 +23,7 @@ pub fn watch_signals_while_streaming() {
     watch(|| {
         thread::sleep(GRACE);
         eprintln!("dumpwright: cancelled; the stream ends unfinished");
-        std::process::exit(INTERRUPTED.into());
+        end();
     });
 }
 
@@ -31,10 +31,17 @@ fn watch(then: impl Fn() + Send + 'static) {
     // Fails only when a handler is installed already: then nothing is missing.
     let _ = ctrlc::set_handler(move || {
         if CANCELLED.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED.into());
+            end();
         }
         then();
     });
+}
+
+/// Ends the program where it is. Windows does not let a target go on by itself.
+fn end() -> ! {
+    #[cfg(windows)]
+    dumpwright::target::windows::resume_all();
+    std::process::exit(INTERRUPTED.into())
 }
 
 /// Whether one of them has come.

@@ -4,9 +4,13 @@ use crate::args::{DumpArgs, Format};
 use crate::letters::mini_flags;
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
-use crate::{cancel, report};
+use crate::{cancel, privacy, report};
 use dumpwright::target::dump_file::open_process;
+use dumpwright::error::LIST_PROCESSES;
+#[cfg(target_os = "linux")]
 use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
+#[cfg(windows)]
+use dumpwright::target::windows::processes::{ProcessEntry, processes_named};
 use dumpwright::target::{ExceptionSource, Pid, Tid};
 use dumpwright::time::CivilTime;
 use dumpwright::{
@@ -23,6 +27,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub fn run(args: &DumpArgs) -> Outcome {
     let request = request(args)?;
     let sources = sources(args)?;
+    privacy::check_audit(args)?;
     if request.destination == Destination::Stdout {
         cancel::watch_signals_while_streaming();
     } else {
@@ -76,6 +81,7 @@ fn dump_one(source: &Source, args: &DumpArgs, request: &DumpRequest) -> Result<(
     };
     progress.clear();
     let summary = result?;
+    privacy::write_audit(args, &summary)?;
     let text = if args.json { json(&summary)? } else { report::text(&summary) };
     // Standard output may be the dump itself.
     if request.destination == Destination::Stdout {
@@ -124,7 +130,7 @@ fn find_processes(args: &DumpArgs) -> Outcome<Vec<Pid>> {
         processes_named(name).map_err(|error| format!("cannot list processes: {error}"))?;
     found.retain(|p| p.pid.0 != std::process::id());
     match found.as_slice() {
-        [] => Err(format!("no process is named '{name}'; see `ps -e`").into()),
+        [] => Err(format!("no process is named '{name}'; see `{LIST_PROCESSES}`").into()),
         [_] => Ok(vec![found[0].pid]),
         _ if args.all => Ok(found.iter().map(|p| p.pid).collect()),
         several => Err(several_found(name, several).into()),
@@ -153,6 +159,9 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
     let qualifier = args.qualifier.unwrap_or(implied);
     if !args.full.is_empty() && qualifier != implied {
         return Err(usage("-f and --qualifier choose different types; give one"));
+    }
+    if args.sanitize {
+        flags |= privacy::SANITIZE;
     }
     if args.full.iter().any(|letters| letters.contains('y')) {
         flags |= FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT;
@@ -192,6 +201,7 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
             Format::Minidump => OutputFormat::Minidump,
             Format::Core => OutputFormat::ElfCore,
         },
+        redact: privacy::patterns(args)?,
     });
     request.comment.clone_from(&args.comment);
     request.validate().map_err(|error| Failure::Usage(error.to_string()))?;

@@ -10,6 +10,7 @@ mod letters;
 mod manual;
 mod numbers;
 mod output;
+mod privacy;
 mod progress;
 mod report;
 mod usage;

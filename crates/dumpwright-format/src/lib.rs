@@ -9,6 +9,7 @@
 //!   of `WriteDumpFile2`.
 //! - [`minidump`]: the user-mode minidump.
 //! - [`context`]: the processor `CONTEXT` records.
+//! - [`nt`]: what Windows leaves in a process's memory.
 //! - [`cab`]: the Microsoft cabinet and its limits.
 
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod context;
 pub mod elf_core;
 pub mod flags;
 pub mod minidump;
+pub mod nt;
 
 pub use flags::{FormatFlags, MinidumpType, Qualifier};
 

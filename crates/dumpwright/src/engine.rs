@@ -10,6 +10,10 @@ use crate::request::{Destination, DumpRequest, OutputFormat};
 use crate::summary::Summary;
 use crate::target::ProcessTarget;
 use crate::target::dump_file::{OpenOptions, open_process};
+#[cfg(target_os = "linux")]
+use crate::target::linux::LinuxProcess as LiveProcess;
+#[cfg(windows)]
+use crate::target::windows::WindowsProcess as LiveProcess;
 use crate::write::{self, Outcome};
 use dumpwright_format::FormatFlags;
 use std::borrow::Cow;
@@ -60,14 +64,14 @@ impl Output {
 /// # Errors
 /// Any [`Error`]. Nothing is left under the destination's name then, and a file
 /// that was there is as it was.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub fn dump_process(
     pid: crate::target::Pid,
     request: &DumpRequest,
     observer: &dyn Observer,
 ) -> Result<Summary> {
     let output = Output::open(request)?;
-    let target = crate::target::linux::LinuxProcess::attach(pid, &request.wants())?;
+    let target = LiveProcess::attach(pid, &request.wants())?;
     write_dump(Box::new(target), request, output, observer)
 }
 
@@ -101,9 +105,11 @@ pub fn write_dump(
     observer: &dyn Observer,
 ) -> Result<Summary> {
     let plan = plan::plan(target.snapshot(), target.memory(), &within_a_cab(request))?;
+    // A dump of a dump shows the process as it was then.
+    let time = target.snapshot().original.as_ref().map_or_else(now, |o| o.time_date_stamp);
     let layout: Box<dyn DumpLayout> = match &plan.core {
         Some(core) => Box::new(CoreLayout::new(&plan, core)),
-        None => Box::new(Layout::new(&plan, now())?),
+        None => Box::new(Layout::new(&plan, time)?),
     };
     let mut job = Job { target: &mut *target, plan: &plan, layout: &*layout, observer };
     let mut summary = match output.kind {

@@ -80,6 +80,7 @@ pub mod observer;
 pub mod package;
 pub mod plan;
 pub mod read;
+pub mod redact;
 pub mod request;
 pub mod soft_error;
 pub mod summary;
@@ -92,7 +93,7 @@ pub mod write;
 
 pub use dumpwright_format as format;
 pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub use engine::dump_process;
 pub use engine::{Output, dump_file, write_dump};
 pub use error::{Error, Result};

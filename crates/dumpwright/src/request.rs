@@ -2,6 +2,7 @@
 
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
+use crate::redact::{RedactPattern, Redactor};
 use crate::target::{ExceptionSource, Wants};
 use dumpwright_format::{FormatFlags, Qualifier};
 use std::path::PathBuf;
@@ -71,6 +72,8 @@ pub struct Extensions {
     pub exception: ExceptionSource,
     /// What kind of file is written.
     pub format: OutputFormat,
+    /// What is overwritten wherever it stands, see [`redact`](crate::redact).
+    pub redact: Vec<RedactPattern>,
 }
 
 impl DumpRequest {
@@ -177,6 +180,7 @@ impl DumpRequest {
                 "the token stream (--token) is made of the user and group ids that USER_SMALL_FILTER_TRIAGE drops; leave one of them out".into(),
             ));
         }
+        Redactor::new(&self.extensions.redact)?;
         let exception = &self.extensions.exception;
         if exception.pointers.is_some()
             && (exception.context.is_some() || exception.record.is_some())

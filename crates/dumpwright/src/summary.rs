@@ -2,6 +2,7 @@
 
 use crate::plan::DumpPlan;
 use crate::plan::selection::LeftOut;
+use crate::redact::Audit;
 use crate::request::{Destination, DumpRequest};
 use crate::soft_error::{Hole, SoftError};
 use crate::target::{Pid, ProcessSnapshot};
@@ -65,6 +66,12 @@ pub struct Summary {
     pub soft_errors: usize,
     /// The soft errors.
     pub soft_error_list: Vec<SoftError>,
+    /// What filters and redaction removed.
+    #[serde(skip)]
+    pub audit: Audit,
+    /// How many matches were redacted; only in JSON if any were looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redactions: Option<u64>,
     /// How long the target stood still; zero for one that never ran.
     #[serde(rename = "held_ms", serialize_with = "millis")]
     pub held: Duration,
@@ -107,6 +114,8 @@ impl Summary {
         outcome: &Outcome,
         size: u64,
     ) -> Summary {
+        let mut audit = plan.audit.clone();
+        audit.append(&outcome.audit);
         let holes = plan.memory.holes.iter().chain(&outcome.holes).map(HoleReport::new).collect();
         Summary {
             file: match &request.destination {
@@ -138,6 +147,8 @@ impl Summary {
             left_out: plan.memory.left_out.clone(),
             soft_errors: plan.soft_errors.len(),
             soft_error_list: plan.soft_errors.clone(),
+            redactions: plan.memory.redactor.as_ref().map(|_| audit.redactions()),
+            audit,
             held: Duration::ZERO,
             total: Duration::ZERO,
         }

@@ -8,6 +8,7 @@
 //! - [`indirect`] — INDIRECT_MEMORY
 //! - [`images`] — DATA_SEGMENTS, CODE_SEGMENTS, MODULE_HEADERS
 //! - [`whole`] — FULL_MEMORY and PRIVATE_READ_WRITE_MEMORY
+//! - [`missing`] — what a dump that is the target does not have
 //! - [`selection`] — puts ranges together, by priority under a size budget
 //! - [`filter_memory`] — FILTER_MEMORY, and edits of memory in general
 //! - [`filter_text`] — FILTER_PATHS, FILTER_TRIAGE, NO_OPTIONAL_DATA
@@ -22,6 +23,7 @@ pub mod filter_memory;
 pub mod filter_text;
 pub mod images;
 pub mod indirect;
+pub mod missing;
 pub mod selection;
 pub mod stacks;
 pub mod streams;
@@ -29,6 +31,7 @@ pub mod whole;
 
 use crate::address::{AddressRange, RangeSet};
 use crate::error::Result;
+use crate::redact::{Audit, Redactor};
 use crate::request::{DumpRequest, OutputFormat};
 use crate::soft_error::{Hole, HoleReason, SoftError};
 use crate::target::{Absent, Access, Architecture, Backing, MemorySource, ProcessSnapshot, Region};
@@ -55,6 +58,9 @@ pub struct DumpPlan {
     pub memory: MemoryPlan,
     /// What could not be had, known before memory is read.
     pub soft_errors: Vec<SoftError>,
+    /// What filters and redaction removed outside of memory, and what filters
+    /// remove in it.
+    pub audit: Audit,
 }
 
 /// The target memory of a dump.
@@ -68,6 +74,8 @@ pub struct MemoryPlan {
     pub zero: RangeSet,
     /// What is changed in the copy.
     pub edits: Edits,
+    /// What is looked for in the copy, and overwritten.
+    pub redactor: Option<Redactor>,
     /// What to do about memory that cannot be read after all.
     pub hole_policy: HolePolicy,
     /// Whether the readable remains of bad pages are kept.
@@ -200,7 +208,7 @@ pub fn plan(
     request: &DumpRequest,
 ) -> Result<DumpPlan> {
     let asked = request.content_flags();
-    let privacy = Privacy::new(asked);
+    let privacy = Privacy::new(asked, snapshot.system.platform());
     let context = Context {
         snapshot,
         memory,
@@ -211,6 +219,7 @@ pub fn plan(
     };
     let mut soft_errors = snapshot.soft_errors.clone();
     let mut minidump_type = done_type(&context, request, &mut soft_errors);
+    missing::streams(&context, request, &mut minidump_type, &mut soft_errors);
 
     let stacks = stacks::find(&context, &mut soft_errors);
     let mut selection = Selection::default();
@@ -236,6 +245,7 @@ pub fn plan(
         }
     };
     let (set, left_out) = selection.resolve(budget);
+    let set = set.difference(&missing::memory(&context, &set, &mut soft_errors));
     let out_of_reach = context.out_of_reach(&set);
     let set = set.difference(&out_of_reach.iter().map(|hole| hole.range).collect());
     let listed: RangeSet = holes.iter().map(|hole| hole.range).collect();
@@ -247,7 +257,8 @@ pub fn plan(
         minidump_type.remove(MinidumpType::WITH_FULL_MEMORY);
     }
     soft_errors.extend(left_out.iter().map(LeftOut::note));
-    let assembly = streams::assemble(&context, request, privacy, &stacks, &set);
+    let mut assembly = streams::assemble(&context, request, privacy, &stacks, &set);
+    soft_errors.extend(streams::left_out(&context, request, privacy));
 
     let form = if minidump_type.contains(MinidumpType::WITH_FULL_MEMORY) || set.len() > LIST_LIMIT {
         MemoryForm::List64
@@ -269,13 +280,23 @@ pub fn plan(
             error.subject = subject;
         }
     }
+    let mut audit = streams::audit(&context, request, privacy);
+    let edits = Edits::new(&context, privacy, &stacks);
+    edits.audit(&set, &mut audit);
+    let patterns = &request.extensions.redact;
+    let redactor = if patterns.is_empty() { None } else { Some(Redactor::new(patterns)?) };
+    if let Some(redactor) = &redactor {
+        redactor.redact_assembly(&mut assembly, &mut audit);
+        redactor.redact_soft_errors(&mut soft_errors);
+    }
     Ok(DumpPlan {
         minidump_type,
         core: plan_core(snapshot, &assembly, privacy, request)?,
         assembly,
         memory: MemoryPlan {
             zero: zero_parts(&context, &set),
-            edits: Edits::new(&context, privacy, &stacks),
+            edits,
+            redactor,
             ranges: cut_at_regions(&context, &set),
             form,
             hole_policy,
@@ -284,6 +305,7 @@ pub fn plan(
             left_out,
         },
         soft_errors,
+        audit,
     })
 }
 

@@ -5,7 +5,7 @@ use super::selection::{Reason, Selection};
 use crate::address::{AddressRange, RangeSet};
 use crate::error::{Error, Result};
 use crate::soft_error::{Hole, HoleReason, SoftError};
-use crate::target::{Absent, Backing, Protection, Region};
+use crate::target::{Absent, Backing, Region};
 use dumpwright_format::FormatFlags;
 
 /// Selects whole regions: every populated page that the flags ask for, and
@@ -31,8 +31,7 @@ pub(crate) fn select(
         return Ok(());
     }
     for region in context.snapshot.regions.iter().filter(|r| context.may_read(r)) {
-        let is_private_write =
-            !region.shared && region.protection.contains(Protection::READ | Protection::WRITE);
+        let is_private_write = region.is_private_read_write();
         if !full && !is_private_write {
             continue;
         }
@@ -59,7 +58,9 @@ pub(crate) fn select(
                 ),
             ));
         }
-        if full && region.absent == Absent::Missing {
+        // A minidump does not tell pages that it left out from those that were
+        // never populated.
+        if full && region.absent == Absent::Missing && context.snapshot.original.is_none() {
             let reason = HoleReason::NotInSource;
             let missing = populated.missing_from(region.range).into_iter();
             holes.extend(missing.map(|range| Hole { range, reason }));

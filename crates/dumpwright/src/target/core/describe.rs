@@ -145,6 +145,7 @@ pub(super) fn describe(
         token: None,
         vm_counters: None,
         system_memory: None,
+        original: None,
         soft_errors: troubles,
     };
     own::complete(&notes.ours, &mut snapshot);
