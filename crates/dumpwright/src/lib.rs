@@ -92,6 +92,8 @@ pub mod write;
 
 pub use dumpwright_format as format;
 pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
+#[cfg(all(target_os = "linux", feature = "crash-context"))]
+pub use engine::dump_crash;
 #[cfg(target_os = "linux")]
 pub use engine::dump_process;
 pub use engine::{Output, write_dump};

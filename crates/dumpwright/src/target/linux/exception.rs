@@ -37,6 +37,17 @@ impl SignalInfo {
         }
     }
 
+    /// A signal of which no more is known.
+    pub(super) fn of_signal(signal: i32) -> Self {
+        SignalInfo { signal, code: libc::SI_USER, address: 0 }
+    }
+
+    /// From its parts.
+    #[cfg(feature = "crash-context")]
+    pub(super) fn new(signal: i32, code: i32, address: u64) -> Self {
+        SignalInfo { signal, code, address }
+    }
+
     /// Whether the kernel raised it for what the thread itself did.
     fn is_synchronous(self) -> bool {
         self.code > 0
@@ -259,7 +270,12 @@ impl Evidence<'_> {
     }
 }
 
-fn snapshot(tid: Tid, signal: Option<SignalInfo>, registers: Registers) -> ExceptionSnapshot {
+/// The exception that a signal is, or a mere mark on a thread.
+pub(super) fn snapshot(
+    tid: Tid,
+    signal: Option<SignalInfo>,
+    registers: Registers,
+) -> ExceptionSnapshot {
     let ip = registers.instruction_pointer;
     ExceptionSnapshot {
         tid,

@@ -1,5 +1,6 @@
 //! Registers of 64-bit ARM threads as `ARM64_NT_CONTEXT`.
 
+use crate::target::linux::core_head::NoteThread;
 use crate::target::linux::sys;
 use crate::target::{MemorySource, Registers, Tid, Wants, XstateLayout};
 use dumpwright_format::context::arm64::{CONTEXT_ARM64, CONTEXT_FULL, ContextArm64};
@@ -47,6 +48,43 @@ pub(in crate::target::linux) fn thread_registers(
     let mut thread_pointer = [0; 8];
     sys::register_set(tid, sys::NT_ARM_TLS, &mut thread_pointer)?;
     Ok((registers(&context), u64::from_le_bytes(thread_pointer)))
+}
+
+/// Registers and thread pointer that the notes of a core hold. `None` if the
+/// general registers are not those of a 64-bit thread.
+pub(in crate::target::linux) fn note_registers(
+    thread: &NoteThread,
+    _layout: Option<&XstateLayout>,
+) -> Option<(Registers, u64)> {
+    let mut context = general_context(thread.general.as_slice().try_into().ok()?);
+    context.context_flags = (CONTEXT_CONTROL | CONTEXT_INTEGER).into();
+    if let Some(float) = thread.float.first_chunk::<FPSIMD_SIZE>() {
+        set_float(&mut context, &float[..512], half(float, 512), half(float, 516));
+        context.context_flags = CONTEXT_FULL.into();
+    }
+    let pointer = thread.thread_pointer.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    Some((registers(&context), pointer))
+}
+
+/// The registers of a `crash_context::CrashContext`.
+#[cfg(feature = "crash-context")]
+pub(in crate::target::linux) fn crash_registers(crash: &crash_context::CrashContext) -> Registers {
+    let general = &crash.context.uc_mcontext;
+    let mut context = ContextArm64::new_zeroed();
+    for (x, value) in context.x.iter_mut().zip(general.regs) {
+        *x = value.into();
+    }
+    context.sp = general.sp.into();
+    context.pc = general.pc.into();
+    context.cpsr = (general.pstate as u32).into();
+    let float = &crash.float_state;
+    for (v, value) in context.v.iter_mut().zip(float.vregs) {
+        *v = value.to_le_bytes();
+    }
+    context.fpsr = float.fpsr.into();
+    context.fpcr = float.fpcr.into();
+    context.context_flags = CONTEXT_FULL.into();
+    registers(&context)
 }
 
 /// A context of which only instruction and stack pointer are known.

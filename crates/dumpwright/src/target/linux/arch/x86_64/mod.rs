@@ -1,8 +1,14 @@
 //! Registers of x86-64 threads as `CONTEXT`.
 
+#[cfg(feature = "crash-context")]
+mod crash_context;
+mod notes;
 mod ucontext;
 mod xstate;
 
+#[cfg(feature = "crash-context")]
+pub(in crate::target::linux) use crash_context::crash_registers;
+pub(in crate::target::linux) use notes::note_registers;
 pub(in crate::target::linux) use ucontext::context_registers;
 pub(in crate::target::linux) use xstate::xstate_layout;
 
