@@ -32,7 +32,7 @@ DUMPWRIGHT_LOG=debug in the environment shows what the engine does.";
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a dump of a live process
+    /// Write a dump of a live process, or of one that another dump holds
     Dump(Box<DumpArgs>),
     /// Show what a minidump holds, its comment first
     Info(InfoArgs),
@@ -92,12 +92,13 @@ Examples:
   dumpwright dump -p 1234 app.dmp
   dumpwright dump -p 1234 -ma -c 'hangs after login' app.dmp
   dumpwright dump -n nginx -a -u -mhut nginx.dmp
-  dumpwright dump -p 1234 -ma - | zstd > app.dmp.zst";
+  dumpwright dump -p 1234 -ma - | zstd > app.dmp.zst
+  dumpwright dump -z core.1234 -ma app.dmp";
 
 /// `dumpwright dump`.
 #[derive(Args, Debug)]
 #[command(after_help = DOT_DUMP)]
-#[command(group = ArgGroup::new("process").args(["pid", "name"]).required(true))]
+#[command(group = ArgGroup::new("process").args(["pid", "name", "open"]).required(true))]
 pub struct DumpArgs {
     /// Process id
     #[arg(short, long, value_name = "PID", value_parser = parse_pid)]
@@ -105,8 +106,15 @@ pub struct DumpArgs {
     /// Name of the process, as `ps -o comm` or its executable has it
     #[arg(short, long, value_name = "NAME")]
     pub name: Option<String>,
+    /// The process that a dump holds: an ELF core, a minidump, or one of them packed
+    #[arg(short = 'z', long, value_name = "DUMP")]
+    pub open: Option<PathBuf>,
+    /// Where the programs and libraries of a core are, if not on this machine: a folder that
+    /// stands for /
+    #[arg(long, value_name = "DIR", requires = "open")]
+    pub sysroot: Option<PathBuf>,
     /// Dump every process of that name (needs -u)
-    #[arg(short, long, requires = "unique", conflicts_with = "pid")]
+    #[arg(short, long, requires = "unique", conflicts_with_all = ["pid", "open"])]
     pub all: bool,
     /// Overwrite an existing file
     #[arg(short, long)]

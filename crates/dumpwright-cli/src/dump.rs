@@ -5,10 +5,14 @@ use crate::letters::mini_flags;
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
 use crate::{cancel, report};
+use dumpwright::target::dump_file::open_process;
 use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
 use dumpwright::target::{ExceptionSource, Pid, Tid};
 use dumpwright::time::CivilTime;
-use dumpwright::{Destination, DumpRequest, Extensions, FormatFlags, Qualifier, dump_process};
+use dumpwright::{
+    Destination, DumpRequest, Extensions, FormatFlags, OpenOptions, Output, Qualifier, Summary,
+    dump_file, dump_process, write_dump,
+};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -18,17 +22,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// `dumpwright dump`.
 pub fn run(args: &DumpArgs) -> Outcome {
     let request = request(args)?;
-    let pids = find_processes(args)?;
+    let sources = sources(args)?;
     if request.destination == Destination::Stdout {
         cancel::watch_signals_while_streaming();
     } else {
         cancel::watch_signals();
     }
     let mut failures = Vec::new();
-    for pid in &pids {
-        match dump_one(*pid, args, &request) {
+    for source in &sources {
+        match dump_one(source, args, &request) {
             Ok(()) => {}
-            Err(failure) if pids.len() == 1 || cancel::is_cancelled() => return Err(failure),
+            Err(failure) if sources.len() == 1 || cancel::is_cancelled() => return Err(failure),
             Err(failure) => failures.push(failure.to_string()),
         }
     }
@@ -38,22 +42,38 @@ pub fn run(args: &DumpArgs) -> Outcome {
         Err(format!(
             "{} of {} processes were not dumped: {}",
             failures.len(),
-            pids.len(),
+            sources.len(),
             failures.join("; ")
         )
         .into())
     }
 }
 
-fn dump_one(pid: Pid, args: &DumpArgs, request: &DumpRequest) -> Result<(), Failure> {
-    let mut request = request.clone();
-    if args.unique
-        && let Destination::File(file) = &request.destination
-    {
-        request.destination = Destination::File(unique_name(file, pid, SystemTime::now()));
+/// What is dumped.
+enum Source<'a> {
+    /// A live process.
+    Process(Pid),
+    /// The process that a dump holds.
+    File(&'a Path),
+}
+
+fn sources(args: &DumpArgs) -> Outcome<Vec<Source<'_>>> {
+    match &args.open {
+        Some(file) => Ok(vec![Source::File(file)]),
+        None => Ok(find_processes(args)?.into_iter().map(Source::Process).collect()),
     }
+}
+
+fn dump_one(source: &Source, args: &DumpArgs, request: &DumpRequest) -> Result<(), Failure> {
+    let mut request = request.clone();
     let progress = Progress::new();
-    let result = dump_process(pid, &request, &progress);
+    let result = match source {
+        Source::Process(pid) => {
+            make_unique(&mut request, args, *pid);
+            dump_process(*pid, &request, &progress)
+        }
+        Source::File(file) => dump_of_file(file, args, &mut request, &progress),
+    };
     progress.clear();
     let summary = result?;
     let text = if args.json { json(&summary)? } else { report::text(&summary) };
@@ -66,6 +86,32 @@ fn dump_one(pid: Pid, args: &DumpArgs, request: &DumpRequest) -> Result<(), Fail
         print(&text).map_err(|e| {
             format!("'{}' was written, and its summary not: {e}", file.display()).into()
         })
+    }
+}
+
+/// Dumps the process that a dump holds. Its id, which a unique name ends with,
+/// is only known once the dump is open.
+fn dump_of_file(
+    file: &Path,
+    args: &DumpArgs,
+    request: &mut DumpRequest,
+    progress: &Progress,
+) -> dumpwright::Result<Summary> {
+    let options = OpenOptions { sysroot: args.sysroot.clone() };
+    if !args.unique {
+        return dump_file(file, request, &options, progress);
+    }
+    let target = open_process(file, &request.wants(), &options, progress)?;
+    make_unique(request, args, target.snapshot().process.pid);
+    write_dump(target, request, Output::open(request)?, progress)
+}
+
+/// With `-u`, makes the file's name one of its own.
+fn make_unique(request: &mut DumpRequest, args: &DumpArgs, pid: Pid) {
+    if args.unique
+        && let Destination::File(file) = &request.destination
+    {
+        request.destination = Destination::File(unique_name(file, pid, SystemTime::now()));
     }
 }
 

@@ -21,7 +21,7 @@ pub fn expand(arguments: impl Iterator<Item = OsString>) -> Result<Vec<OsString>
                 break;
             }
             // Their values are free text and must not be taken for letters.
-            Some("-c" | "--comment" | "-n" | "--name") => {
+            Some("-c" | "--comment" | "-n" | "--name" | "-z" | "--open") => {
                 out.push(argument);
                 out.extend(arguments.next());
             }

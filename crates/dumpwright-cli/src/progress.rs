@@ -39,6 +39,7 @@ impl Progress {
 
 fn message(phase: Phase) -> &'static str {
     match phase {
+        Phase::Unpack => "unpacking",
         Phase::Write => "writing",
         Phase::Package => "packing",
     }

@@ -18,6 +18,7 @@ extern crate alloc;
 
 pub mod cab;
 pub mod context;
+pub mod elf_core;
 pub mod flags;
 pub mod minidump;
 

@@ -8,6 +8,7 @@ use crate::plan::{self, DumpPlan};
 use crate::request::{Destination, DumpRequest};
 use crate::summary::Summary;
 use crate::target::ProcessTarget;
+use crate::target::dump_file::{OpenOptions, open_process};
 use crate::write::{self, Outcome};
 use dumpwright_format::FormatFlags;
 use std::borrow::Cow;
@@ -90,6 +91,23 @@ pub fn dump_crash(
     let output = Output::open(request)?;
     let target = crate::target::linux::LinuxProcess::attach(pid, &request.wants())?;
     write_dump(Box::new(target.crashed_with(context)?), request, output, observer)
+}
+
+/// Writes a dump of the process that another dump holds: `WriteDumpFile2` for a
+/// debugger whose target is a dump file. `path` may be the destination too: it
+/// is the same file until the new one takes its place.
+///
+/// # Errors
+/// As [`dump_process`], and those of [`open_process`].
+pub fn dump_file(
+    path: &Path,
+    request: &DumpRequest,
+    options: &OpenOptions,
+    observer: &dyn Observer,
+) -> Result<Summary> {
+    let output = Output::open(request)?;
+    let target = open_process(path, &request.wants(), options, observer)?;
+    write_dump(target, request, output, observer)
 }
 
 /// Writes a dump of a target that was opened with the request's

@@ -154,6 +154,14 @@ pub enum Error {
     /// The observer asked to stop.
     #[error("cancelled; nothing was left behind")]
     Cancelled,
+    /// A file holds no process that could be dumped.
+    #[error("'{}' cannot be dumped: {reason}", .file.display())]
+    NotATarget {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file is not a dump that can be read.
     #[error("'{}' is not a minidump: {reason}", .file.display())]
     NotADump {

@@ -96,8 +96,9 @@ pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
 pub use engine::dump_crash;
 #[cfg(target_os = "linux")]
 pub use engine::dump_process;
-pub use engine::{Output, write_dump};
+pub use engine::{Output, dump_file, write_dump};
 pub use error::{Error, Result};
 pub use observer::{Observer, Phase};
 pub use request::{Destination, DumpRequest, Extensions};
 pub use summary::Summary;
+pub use target::dump_file::OpenOptions;

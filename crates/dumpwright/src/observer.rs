@@ -3,6 +3,8 @@
 /// What the engine is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// A dump is taken out of what it is packed in, to be read.
+    Unpack,
     /// Memory is copied into the dump.
     Write,
     /// The dump is packed into a CAB.

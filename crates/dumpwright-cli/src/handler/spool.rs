@@ -3,7 +3,7 @@
 //! and there.
 
 use super::folder::Folder;
-use dumpwright::target::OpenOptions;
+use dumpwright::OpenOptions;
 use dumpwright::{DumpRequest, Summary, dump_file};
 use std::fs::File;
 use std::io::{self, Read, Write};

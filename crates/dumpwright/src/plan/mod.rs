@@ -151,16 +151,19 @@ impl Context<'_> {
         regions[first..].iter().take_while(move |r| r.range.start < range.end)
     }
 
-    /// The parts of `set` that only a user-space pager could supply.
-    fn waiting_for_a_pager(&self, set: &RangeSet) -> RangeSet {
-        let regions = self.snapshot.regions.iter().filter(|r| r.absent == Absent::Unknown);
-        let parts = regions.flat_map(|region| set.within(region.range));
-        parts
-            .flat_map(|part| {
+    /// The parts of `set` that are not to be had: only a user-space pager could
+    /// supply them, or the source was made without them.
+    fn out_of_reach(&self, set: &RangeSet) -> Vec<Hole> {
+        let mut holes = Vec::new();
+        for region in &self.snapshot.regions {
+            let Some(reason) = reason_of_absence(region.absent) else { continue };
+            for part in set.within(region.range) {
                 let populated: RangeSet = self.memory.populated(part).into_iter().collect();
-                populated.missing_from(part)
-            })
-            .collect()
+                let missing = populated.missing_from(part);
+                holes.extend(missing.into_iter().map(|range| Hole { range, reason }));
+            }
+        }
+        holes
     }
 
     /// The parts of `range` that the dump may hold: of readable regions, and
@@ -220,10 +223,13 @@ pub fn plan(
         }
     };
     let (set, left_out) = selection.resolve(budget);
-    let waiting = context.waiting_for_a_pager(&set);
-    let set = set.difference(&waiting);
-    let reason = HoleReason::UserFault;
-    holes.extend(waiting.ranges().iter().map(|range| Hole { range: *range, reason }));
+    let out_of_reach = context.out_of_reach(&set);
+    let set = set.difference(&out_of_reach.iter().map(|hole| hole.range).collect());
+    let listed: RangeSet = holes.iter().map(|hole| hole.range).collect();
+    for Hole { range, reason } in out_of_reach {
+        let parts = listed.missing_from(range).into_iter();
+        holes.extend(parts.map(|range| Hole { range, reason }));
+    }
     if !left_out.is_empty() {
         minidump_type.remove(MinidumpType::WITH_FULL_MEMORY);
     }
@@ -265,6 +271,15 @@ pub fn plan(
         },
         soft_errors,
     })
+}
+
+/// Why pages that are not there cannot be read either; `None` where they can.
+fn reason_of_absence(absent: Absent) -> Option<HoleReason> {
+    match absent {
+        Absent::Zero | Absent::File => None,
+        Absent::Unknown => Some(HoleReason::UserFault),
+        Absent::Missing => Some(HoleReason::NotInSource),
+    }
 }
 
 /// NO_OPTIONAL_DATA takes out what these four would add.

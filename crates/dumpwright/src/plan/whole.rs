@@ -59,6 +59,11 @@ pub(crate) fn select(
                 ),
             ));
         }
+        if full && region.absent == Absent::Missing {
+            let reason = HoleReason::NotInSource;
+            let missing = populated.missing_from(region.range).into_iter();
+            holes.extend(missing.map(|range| Hole { range, reason }));
+        }
         for range in populated.ranges() {
             selection.add(reason, *range);
         }

@@ -38,7 +38,7 @@ mod memory;
 mod minidump;
 mod misc_info;
 mod module;
-mod recognise;
+pub(crate) mod recognise;
 #[cfg(test)]
 pub(crate) mod samples;
 mod source;

@@ -5,9 +5,12 @@
 //! layout, write, package — sees only these, so a new kind of target is one new
 //! folder here.
 
+pub mod dump_file;
 pub mod machine;
 mod snapshot;
 
+#[cfg(target_os = "linux")]
+pub mod core;
 #[cfg(target_os = "linux")]
 pub mod linux;
 

@@ -416,6 +416,9 @@ pub enum Absent {
     File,
     /// Nobody knows: a user-space pager would be asked. Never read.
     Unknown,
+    /// Nobody knows: the core or dump that the process comes from was made
+    /// without them.
+    Missing,
 }
 
 /// An open handle.

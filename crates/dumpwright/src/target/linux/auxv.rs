@@ -4,28 +4,30 @@ use object::elf;
 
 /// The auxiliary vector of a 64-bit process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Auxv(Vec<(u64, u64)>);
+pub(in crate::target) struct Auxv(Vec<(u64, u64)>);
 
 // Types of entries: include/uapi/linux/auxvec.h.
 /// Address of the program headers.
-pub(super) const AT_PHDR: u64 = 3;
+pub(in crate::target) const AT_PHDR: u64 = 3;
 /// Number of program headers.
-pub(super) const AT_PHNUM: u64 = 5;
+pub(in crate::target) const AT_PHNUM: u64 = 5;
+/// Bytes of a page.
+pub(in crate::target) const AT_PAGESZ: u64 = 6;
 /// Entry point of the executable.
-pub(super) const AT_ENTRY: u64 = 9;
+pub(in crate::target) const AT_ENTRY: u64 = 9;
 /// Capabilities of the processor.
 #[cfg(target_arch = "aarch64")]
-pub(super) const AT_HWCAP: u64 = 16;
+pub(in crate::target) const AT_HWCAP: u64 = 16;
 /// Address of the name of the platform.
-pub(super) const AT_PLATFORM: u64 = 15;
+pub(in crate::target) const AT_PLATFORM: u64 = 15;
 /// Address of the name of the real platform, where the two differ.
-pub(super) const AT_BASE_PLATFORM: u64 = 24;
+pub(in crate::target) const AT_BASE_PLATFORM: u64 = 24;
 /// Address of 16 random bytes.
-pub(super) const AT_RANDOM: u64 = 25;
+pub(in crate::target) const AT_RANDOM: u64 = 25;
 /// Address of the name of the executable.
-pub(super) const AT_EXECFN: u64 = 31;
+pub(in crate::target) const AT_EXECFN: u64 = 31;
 /// Address of the vDSO.
-pub(super) const AT_SYSINFO_EHDR: u64 = 33;
+pub(in crate::target) const AT_SYSINFO_EHDR: u64 = 33;
 
 impl Auxv {
     /// Parses `/proc/<pid>/auxv`.
@@ -43,7 +45,7 @@ impl Auxv {
 
 /// The class of an ELF file by its first bytes: whether it is a 32-bit one,
 /// whose auxiliary vector and modules this engine does not read.
-pub(super) fn is_32_bit(ident: &[u8]) -> bool {
+pub(in crate::target) fn is_32_bit(ident: &[u8]) -> bool {
     ident.starts_with(&elf::ELFMAG) && ident.get(4) == Some(&elf::ELFCLASS32.0)
 }
 

@@ -2,61 +2,34 @@
 //! program headers and the notes, which come first and are small, so that the
 //! registers of all threads are known long before the memory is written.
 //!
-//! The notes are those of fs/binfmt_elf.c: a `NT_PRSTATUS` opens each thread,
-//! the crashed one first, and the notes of that thread follow it.
-//!
 //! The bytes come from the kernel, but nothing here relies on it: sizes are
 //! capped, and what does not make sense is refused.
 
 #![forbid(unsafe_code)]
 
-use super::sys::SIGINFO_SIZE;
-use object::elf;
+use crate::target::core::notes::Notes;
+use dumpwright_format::elf_core::{
+    EM_AARCH64, EM_X86_64, ET_CORE, FileHeader, PT_NOTE, ProgramHeader,
+};
 use std::io::{self, Read};
+use zerocopy::FromBytes;
 
-/// Bytes of an ELF header and of a program header, 64-bit (`elf.h`).
-const HEADER: usize = 64;
-const PROGRAM_HEADER: usize = 56;
-/// The most that program headers may take; the kernel allows 65,535 and more
-/// by `PN_XNUM`, each for a mapping.
+/// Class and byte order behind the magic number: 64 bits, little-endian.
+const IDENT: [u8; 6] = [0x7F, b'E', b'L', b'F', 2, 1];
+/// The same of a 32-bit core.
+const IDENT_32: [u8; 5] = [0x7F, b'E', b'L', b'F', 1];
+/// `e_machine` of the processor this is compiled for.
+const NATIVE_MACHINE: u16 = if cfg!(target_arch = "aarch64") { EM_AARCH64 } else { EM_X86_64 };
+/// The most that program headers may take: one for each of some million mappings.
 const MAX_BEFORE_NOTES: u64 = 1 << 30;
 /// The most that notes may take: some 12 KiB a thread with all of AMX.
 const MAX_NOTES: u64 = 1 << 30;
 
-/// `struct elf_prstatus` (linux/elfcore.h, 64-bit): where the current signal,
-/// the thread id and the general registers stand.
-const PRSTATUS_CURSIG: usize = 12;
-const PRSTATUS_PID: usize = 32;
-const PRSTATUS_REGISTERS: usize = 112;
-/// `pr_fpvalid` and its padding, behind the registers.
-const PRSTATUS_TAIL: usize = 8;
-/// `NT_SIGINFO`: "SIGI".
-const NT_SIGINFO: elf::NoteType = elf::NoteType(0x5349_4749);
-
-/// What the head of a core says of a crash.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What the head of a core says of a crash: its notes.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoreHead {
-    /// The threads, the crashed one first.
-    pub(super) threads: Vec<NoteThread>,
-    /// The `siginfo_t` of the crash.
-    pub(super) siginfo: Option<[u8; SIGINFO_SIZE]>,
-}
-
-/// The registers of one thread, as the kernel writes them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct NoteThread {
-    /// Its id, as the process itself counts.
-    pub(super) tid: u32,
-    /// The signal that ends the process.
-    pub(super) signal: i32,
-    /// `user_regs_struct`, `user_pt_regs`.
-    pub(super) general: Vec<u8>,
-    /// `NT_PRFPREG`: FXSAVE area, `user_fpsimd_state`.
-    pub(super) float: Vec<u8>,
-    /// `NT_X86_XSTATE`: XSAVE area in standard form; empty where there is none.
-    pub(super) xstate: Vec<u8>,
-    /// `NT_ARM_TLS`; empty on x86-64, whose general registers have it.
-    pub(super) thread_pointer: Vec<u8>,
+    notes: Vec<u8>,
+    align: u64,
 }
 
 impl CoreHead {
@@ -73,118 +46,58 @@ impl CoreHead {
             let read = (&mut *stream).take(missing).read_to_end(taken)?;
             if (read as u64) < missing { Err(unfinished()) } else { Ok(()) }
         };
-        upto(HEADER as u64, taken)?;
+        upto(size_of::<FileHeader>() as u64, taken)?;
         let first = first_program_header(&taken[start..])?;
-        upto(first.saturating_add(PROGRAM_HEADER as u64), taken)?;
-        let (offset, size) = notes_at(&taken[start + first as usize..])?;
-        upto(offset.saturating_add(size), taken)?;
-        Self::parse(&taken[start + offset as usize..])
-    }
-
-    /// The general registers of the crashed thread are there.
-    fn parse(notes: &[u8]) -> io::Result<CoreHead> {
-        let mut head = CoreHead::default();
-        for note in Notes(notes) {
-            if note.kind == elf::NT_PRSTATUS {
-                head.threads.push(NoteThread::parse(note.bytes)?);
-                continue;
-            }
-            if note.kind == NT_SIGINFO {
-                head.siginfo = note.bytes.first_chunk().copied();
-                continue;
-            }
-            let Some(thread) = head.threads.last_mut() else { continue };
-            match note.kind {
-                elf::NT_PRFPREG => thread.float = note.bytes.to_vec(),
-                elf::NT_X86_XSTATE => thread.xstate = note.bytes.to_vec(),
-                elf::NT_ARM_TLS => thread.thread_pointer = note.bytes.to_vec(),
-                _ => {}
-            }
-        }
-        if head.threads.is_empty() {
+        upto(first + size_of::<ProgramHeader>() as u64, taken)?;
+        let segment = notes_segment(&taken[start + first as usize..])?;
+        let (offset, size) = (segment.offset.get(), segment.filesz.get());
+        upto(offset + size, taken)?;
+        let notes = taken[start + offset as usize..].iter().take(size as usize);
+        let head = CoreHead { notes: notes.copied().collect(), align: segment.align.get() };
+        if head.notes().threads.is_empty() {
             return Err(malformed("it has the registers of no thread"));
         }
         Ok(head)
     }
-}
 
-impl NoteThread {
-    fn parse(status: &[u8]) -> io::Result<Self> {
-        let end = status.len().saturating_sub(PRSTATUS_TAIL);
-        let general = status.get(PRSTATUS_REGISTERS..end);
-        let general = general.ok_or_else(|| malformed("a thread's status is too short"))?;
-        Ok(NoteThread {
-            tid: half(status, PRSTATUS_PID),
-            signal: i32::from(half(status, PRSTATUS_CURSIG) as i16),
-            general: general.to_vec(),
-            ..NoteThread::default()
-        })
+    /// What the notes say.
+    pub(super) fn notes(&self) -> Notes<'_> {
+        let mut notes = Notes::default();
+        notes.take(&self.notes, self.align);
+        notes
     }
 }
 
 /// Checks the ELF header; answers where the program headers are.
-fn first_program_header(header: &[u8]) -> io::Result<u64> {
-    const IDENT: [u8; 6] = [0x7F, b'E', b'L', b'F', elf::ELFCLASS64.0, elf::ELFDATA2LSB.0];
-    if !header.starts_with(&IDENT) {
-        let is_32 = header.starts_with(&[0x7F, b'E', b'L', b'F', elf::ELFCLASS32.0]);
+fn first_program_header(bytes: &[u8]) -> io::Result<u64> {
+    let (header, _) = FileHeader::read_from_prefix(bytes).map_err(|_| unfinished())?;
+    if !header.ident.starts_with(&IDENT) {
+        let is_32 = header.ident.starts_with(&IDENT_32);
         return Err(malformed(if is_32 { "it is one of a 32-bit program" } else { "no ELF file" }));
     }
-    let (kind, machine) = (half(header, 16) as u16, half(header, 18) as u16);
-    if kind != elf::ET_CORE.0 {
-        return Err(malformed("an ELF file of another type"));
+    if header.kind.get() != ET_CORE {
+        return Err(malformed("it is an ELF file of another type"));
     }
-    if machine != super::elf::NATIVE_MACHINE.0 {
+    if header.machine.get() != NATIVE_MACHINE {
         return Err(malformed("it is one of another processor"));
     }
-    let first = word(header, 32);
-    if first < HEADER as u64 || first > MAX_BEFORE_NOTES {
+    let first = header.phoff.get();
+    if first < size_of::<FileHeader>() as u64 || first > MAX_BEFORE_NOTES {
         return Err(malformed("its program headers are nowhere"));
     }
     Ok(first)
 }
 
-/// Offset and size of the notes, which the first program header describes.
-fn notes_at(header: &[u8]) -> io::Result<(u64, u64)> {
-    if half(header, 0) != elf::PT_NOTE.0 {
+/// Where the notes are, which the first program header says.
+fn notes_segment(bytes: &[u8]) -> io::Result<ProgramHeader> {
+    let (segment, _) = ProgramHeader::read_from_prefix(bytes).map_err(|_| unfinished())?;
+    if segment.kind.get() != PT_NOTE {
         return Err(malformed("its notes do not come first"));
     }
-    let (offset, size) = (word(header, 8), word(header, 32));
-    if offset > MAX_BEFORE_NOTES || size > MAX_NOTES {
+    if segment.offset.get() > MAX_BEFORE_NOTES || segment.filesz.get() > MAX_NOTES {
         return Err(malformed("its notes are larger than any"));
     }
-    Ok((offset, size))
-}
-
-/// A note.
-struct Note<'a> {
-    kind: elf::NoteType,
-    bytes: &'a [u8],
-}
-
-/// The notes one after another, up to the first that does not fit.
-struct Notes<'a>(&'a [u8]);
-
-impl<'a> Iterator for Notes<'a> {
-    type Item = Note<'a>;
-
-    fn next(&mut self) -> Option<Note<'a>> {
-        const NOTE_HEADER: usize = 12;
-        let header = self.0.get(..NOTE_HEADER)?;
-        let padded = |size: u32| (size as usize).checked_next_multiple_of(4);
-        let name = NOTE_HEADER.checked_add(padded(half(header, 0))?)?;
-        let size = half(header, 4);
-        let bytes = self.0.get(name..)?.get(..size as usize)?;
-        self.0 = self.0.get(name + padded(size)?..).unwrap_or_default();
-        Some(Note { kind: elf::NoteType(half(header, 8)), bytes })
-    }
-}
-
-fn half(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..].first_chunk().map_or(0, |half| u32::from_le_bytes(*half))
-}
-
-fn word(bytes: &[u8], at: usize) -> u64 {
-    bytes[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
+    Ok(segment)
 }
 
 fn unfinished() -> io::Error {

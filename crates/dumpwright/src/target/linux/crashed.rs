@@ -13,8 +13,8 @@
 //! runs. The rest of the core is never read: the kernel waits for the pipe, and
 //! lets the process go when it is closed.
 
-use super::core_head::{CoreHead, NoteThread};
-use super::exception::{Evidence, SignalInfo};
+use super::core_head::CoreHead;
+use super::exception::Evidence;
 use super::maps::Maps;
 use super::memory::LinuxMemory;
 use super::module_file::ModuleFiles;
@@ -23,6 +23,8 @@ use super::proc_dir::ProcDir;
 use super::{arch, describe};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
+use crate::target::core::notes::Notes;
+use crate::target::core::threads::{crash, registers};
 use crate::target::{
     MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, ThreadSnapshot, Tid, Wants,
     XstateLayout,
@@ -51,7 +53,9 @@ impl CrashedProcess {
         let since = Instant::now();
         let mut notes = Vec::new();
         let layout = arch::xstate_layout(wants);
-        let threads = threads(pid, head, layout.as_ref(), &mut notes);
+        let core = head.notes();
+        let ids = NamespaceIds::of(pid);
+        let threads = threads(pid, &core, layout.as_ref(), &ids, &mut notes);
         let crashed = threads.first().ok_or_else(|| not_its_core(pid))?.tid;
         let proc = ProcDir::new(pid, crashed);
         let maps = Maps::read(&proc, &mut notes)?;
@@ -64,16 +68,17 @@ impl CrashedProcess {
         if wants.full_memory {
             notes.extend(memory.unasked_shared_memory());
         }
-        let signal = signal(head, &mut notes);
+        let crash = crash(&core).and_then(|(tid, signal)| Some((ids.outer(tid.0)?, signal)));
         let threads = main_thread_first(pid, threads);
         let mut snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);
         snapshot.exception = Evidence {
             pid,
+            architecture: snapshot.system.architecture,
             threads: &snapshot.threads,
             regions: &snapshot.regions,
             memory: &memory,
             layout: snapshot.system.xstate.as_ref(),
-            crash: Some((crashed, signal)),
+            crash,
         }
         .exception(&wants.exception)?;
         let modules = ModuleFiles::of(proc);
@@ -114,29 +119,30 @@ impl ProcessTarget for CrashedProcess {
 }
 
 /// The threads in the order of the core, in the dumper's numbers. Empty if the
-/// crashed thread is not among those of the process.
+/// first, which crashed, is not among those of the process.
 fn threads(
     pid: Pid,
-    head: &CoreHead,
+    core: &Notes<'_>,
     layout: Option<&XstateLayout>,
+    ids: &NamespaceIds,
     notes: &mut Vec<SoftError>,
 ) -> Vec<ThreadSnapshot> {
-    let ids = NamespaceIds::of(pid);
-    let mut threads = Vec::with_capacity(head.threads.len());
-    for (index, thread) in head.threads.iter().enumerate() {
-        let found = ids.outer(thread.tid).filter(|tid| index > 0 || is_thread_of(pid, *tid));
-        let Some(tid) = found else {
-            if index == 0 {
-                return Vec::new();
-            }
-            note(notes, thread, "is not among the threads of the process; it was left out");
-            continue;
+    let architecture = arch::NATIVE;
+    let mut threads = Vec::with_capacity(core.threads.len());
+    for (index, thread) in core.threads.iter().enumerate() {
+        let inner = thread.status.pid.get();
+        let mut left_out = |why: &str| {
+            notes
+                .push(SoftError::new(format!("thread {inner}"), format!("{why}; it was left out")));
         };
-        match arch::note_registers(thread, layout) {
-            Some((registers, thread_pointer)) => {
+        let found = ids.outer(inner).filter(|tid| index > 0 || is_thread_of(pid, *tid));
+        match (found, registers(architecture, thread, layout)) {
+            (Some(tid), Some((registers, thread_pointer))) => {
                 threads.push(super::thread_snapshot_of(tid, registers, thread_pointer));
             }
-            None => note(notes, thread, "has registers of another processor; it was left out"),
+            _ if index == 0 => return Vec::new(),
+            (None, _) => left_out("is not among the threads of the process"),
+            (_, None) => left_out("has too few bytes for its registers in the core"),
         }
     }
     threads
@@ -146,24 +152,9 @@ fn is_thread_of(pid: Pid, tid: Tid) -> bool {
     std::path::Path::new(&format!("/proc/{pid}/task/{tid}")).exists()
 }
 
-fn note(notes: &mut Vec<SoftError>, thread: &NoteThread, message: &str) {
-    notes.push(SoftError::new(format!("thread {}", thread.tid), message));
-}
-
 fn main_thread_first(pid: Pid, mut threads: Vec<ThreadSnapshot>) -> Vec<ThreadSnapshot> {
     threads.sort_by_key(|thread| (thread.tid.0 != pid.0, thread.tid));
     threads
-}
-
-/// The signal that ended the process.
-fn signal(head: &CoreHead, notes: &mut Vec<SoftError>) -> SignalInfo {
-    match &head.siginfo {
-        Some(raw) => SignalInfo::parse(raw),
-        None => {
-            notes.push(SoftError::new("siginfo", "the core has none; the signal alone is known"));
-            SignalInfo::of_signal(head.threads[0].signal)
-        }
-    }
 }
 
 fn not_its_core(pid: Pid) -> Error {

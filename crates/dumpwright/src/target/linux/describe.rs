@@ -14,7 +14,7 @@ use super::proc_dir::ProcDir;
 use super::regions::{self, RegionBuilder};
 use super::stat::Stat;
 use super::threads::{self, ThreadDescriber};
-use super::{counters, file_text, handles, initial_stack, streams, system, token};
+use super::{arch, counters, file_text, handles, initial_stack, streams, system, token};
 use crate::address::RangeSet;
 use crate::soft_error::SoftError;
 use crate::target::{
@@ -38,7 +38,14 @@ pub(super) fn describe(
     let auxv_bytes = read_or_note(proc, "auxv", &mut notes);
     let auxv = Auxv::parse(&auxv_bytes);
 
-    let finder = ImageFinder { maps: &maps, files: &files, memory, auxv: &auxv, page_size };
+    let finder = ImageFinder {
+        architecture: arch::NATIVE,
+        maps: &maps,
+        files: &files,
+        memory,
+        auxv: &auxv,
+        page_size,
+    };
     let (images, link_map) = find_images(&finder, &mut notes);
     let describer =
         ModuleDescriber { files: &files, memory, page_size, headers: wants.module_headers };
@@ -82,7 +89,7 @@ pub(super) fn describe(
         // glibc, musl and bionic keep no record of what was unloaded.
         unloaded_modules: Vec::new(),
         regions,
-        address_space_end: regions::address_space_end(&maps),
+        address_space_end: regions::address_space_end(arch::NATIVE, &maps),
         page_size,
         handles: Vec::new(),
         exception: None,

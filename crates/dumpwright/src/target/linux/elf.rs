@@ -5,7 +5,7 @@
 //! rather than an error.
 
 use crate::address::AddressRange;
-use crate::target::{MemorySource, Protection};
+use crate::target::{Architecture, MemorySource, Protection};
 use object::LittleEndian as LE;
 use object::elf::{self, Dyn64, FileHeader64, NoteHeader64, ProgramHeader64};
 use object::pod::{self, Pod};
@@ -18,13 +18,18 @@ const MAX_DYNAMIC: u64 = 64 * 1024;
 /// Bytes of notes that are looked at.
 const MAX_NOTES: u64 = 256 * 1024;
 
-/// `e_machine` of the processor this is compiled for.
-pub(super) const NATIVE_MACHINE: elf::Machine =
-    if cfg!(target_arch = "aarch64") { elf::EM_AARCH64 } else { elf::EM_X86_64 };
+/// The processor of an `e_machine`, if its images are read here.
+fn architecture(machine: elf::Machine) -> Option<Architecture> {
+    match machine {
+        elf::EM_X86_64 => Some(Architecture::Amd64),
+        elf::EM_AARCH64 => Some(Architecture::Arm64),
+        _ => None,
+    }
+}
 
 /// Foreign bytes, aligned so that structures can be read from them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bytes {
+pub(in crate::target) struct Bytes {
     words: Vec<u64>,
     len: usize,
 }
@@ -67,7 +72,7 @@ impl Bytes {
 
 /// A load segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Load {
+pub(in crate::target) struct Load {
     /// Where it starts in memory; not rounded to pages.
     pub address: u64,
     /// Where it starts in the file.
@@ -89,7 +94,7 @@ impl Load {
 
 /// An ELF image in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Image {
+pub(in crate::target) struct Image {
     /// Address of the ELF header, where it is mapped.
     pub header: Option<u64>,
     /// What is added to the file's addresses.
@@ -112,7 +117,9 @@ pub(super) struct Image {
 
 /// The parts of an ELF header that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(in crate::target) struct Header {
+    /// Processor.
+    pub architecture: Architecture,
     /// Entry point, before the bias.
     pub entry: u64,
     /// Offset of the program headers from the header.
@@ -134,11 +141,12 @@ impl Header {
         let native = header.e_ident.magic == elf::ELFMAG
             && header.e_ident.class == elf::ELFCLASS64
             && header.e_ident.data == elf::ELFDATA2LSB
-            && header.e_machine.get(LE) == NATIVE_MACHINE
             && matches!(header.e_type.get(LE), elf::ET_EXEC | elf::ET_DYN)
             && usize::from(header.e_phentsize.get(LE)) == size_of::<ProgramHeader64<LE>>();
+        let architecture = architecture(header.e_machine.get(LE))?;
         let phnum = usize::from(header.e_phnum.get(LE));
         (native && (1..=MAX_PROGRAM_HEADERS).contains(&phnum)).then(|| Header {
+            architecture,
             entry: header.e_entry.get(LE),
             phoff: header.e_phoff.get(LE),
             phnum,
@@ -151,9 +159,17 @@ impl Header {
 
 impl Image {
     /// Reads the image whose ELF header is at `address`; `None` if there is
-    /// none, or none that makes sense.
-    pub fn at(memory: &dyn MemorySource, address: u64, page_size: u64) -> Option<Image> {
+    /// none, or none that makes sense, or it is of another processor.
+    pub fn at(
+        memory: &dyn MemorySource,
+        architecture: Architecture,
+        address: u64,
+        page_size: u64,
+    ) -> Option<Image> {
         let header = Header::parse(&Bytes::read(memory, address, size_of::<FileHeader64<LE>>())?)?;
+        if header.architecture != architecture {
+            return None;
+        }
         let table = address.checked_add(header.phoff)?;
         let bytes = Bytes::read(memory, table, header.phnum * size_of::<ProgramHeader64<LE>>())?;
         let headers = bytes.structs::<ProgramHeader64<LE>>();
@@ -282,7 +298,7 @@ fn load(p: &ProgramHeader64<LE>, address: u64) -> Option<Load> {
 }
 
 /// Finds the GNU build id in the bytes of a note segment or section.
-pub(super) fn build_id_in(mut notes: &[u8], align: u64) -> Option<Vec<u8>> {
+pub(in crate::target) fn build_id_in(mut notes: &[u8], align: u64) -> Option<Vec<u8>> {
     const HEADER: usize = size_of::<NoteHeader64<LE>>();
     // gABI: 4, or 8 for notes whose segment is aligned so.
     let align = if align == 8 { 8 } else { 4 };
@@ -306,7 +322,7 @@ pub(super) fn build_id_in(mut notes: &[u8], align: u64) -> Option<Vec<u8>> {
 
 /// A dynamic section.
 #[derive(Clone, Debug)]
-pub(super) struct Dynamic {
+pub(in crate::target) struct Dynamic {
     /// Its address.
     pub address: u64,
     /// Its bytes.
@@ -328,6 +344,7 @@ impl Dynamic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::linux::arch::NATIVE;
     use crate::target::linux::testkit::Flat;
     use proptest::prelude::*;
     use std::io::Read;
@@ -340,8 +357,8 @@ mod tests {
 
     #[test]
     fn an_image_is_placed_by_the_segment_that_holds_its_header() {
-        let image =
-            Image::at(&Flat::new(0x5000_0000, own_executable()), 0x5000_0000, 4096).unwrap();
+        let image = Image::at(&Flat::new(0x5000_0000, own_executable()), NATIVE, 0x5000_0000, 4096)
+            .unwrap();
         assert_eq!(image.range(4096).start, 0x5000_0000);
         assert!(image.contains(image.entry) && image.dynamic.is_some());
         assert!(image.loads.iter().any(|l| l.protection.contains(Protection::EXECUTE)));
@@ -352,7 +369,7 @@ mod tests {
         for (offset, value) in [(4, 1), (5, 2), (18, 8), (54, 32)] {
             let mut bytes = own_executable();
             bytes[offset] = value;
-            assert_eq!(Image::at(&Flat::new(0x5000_0000, bytes), 0x5000_0000, 4096), None);
+            assert_eq!(Image::at(&Flat::new(0x5000_0000, bytes), NATIVE, 0x5000_0000, 4096), None);
         }
     }
 
@@ -391,7 +408,7 @@ mod tests {
                 bytes[at] = value;
             }
             let memory = Flat::new(address, bytes);
-            if let Some(image) = Image::at(&memory, address, 4096) {
+            if let Some(image) = Image::at(&memory, NATIVE, address, 4096) {
                 let _ = image.build_id(&memory);
                 let _ = image.soname(&memory);
                 let _ = super::super::unwind::header_ranges(&memory, &image, None, 4096);

@@ -14,7 +14,7 @@ const MAX_NOTES: u64 = 256 * 1024;
 
 /// A section.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Section {
+pub(in crate::target) struct Section {
     /// Its name.
     pub name: Vec<u8>,
     /// Its type.
@@ -31,7 +31,7 @@ pub(super) struct Section {
 
 /// An ELF file, or an ELF image inside a larger file.
 #[derive(Debug)]
-pub(super) struct ElfFile {
+pub(in crate::target) struct ElfFile {
     file: File,
     start: u64,
     /// Its sections.

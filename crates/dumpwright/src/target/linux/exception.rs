@@ -6,18 +6,18 @@ use super::sys::SIGINFO_SIZE;
 use super::task::TaskStatus;
 use crate::error::{Error, Result};
 use crate::target::{
-    Access, ExceptionSnapshot, ExceptionSource, MemorySource, Pid, Region, Registers,
+    Access, Architecture, ExceptionSnapshot, ExceptionSource, MemorySource, Pid, Region, Registers,
     ThreadSnapshot, Tid, XstateLayout,
 };
 use dumpwright_format::minidump::LINUX_DUMP_REQUESTED;
 
 /// What a `siginfo_t` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SignalInfo {
+pub(in crate::target) struct SignalInfo {
     /// `si_signo`
-    pub(super) signal: i32,
+    pub(in crate::target) signal: i32,
     /// `si_code`: positive if the kernel raised the signal for what the thread did.
-    pub(super) code: i32,
+    pub(in crate::target) code: i32,
     /// `si_addr`, where the signal has one.
     address: u64,
 }
@@ -25,7 +25,7 @@ pub(super) struct SignalInfo {
 impl SignalInfo {
     /// Reads a `siginfo_t`: signal, errno and code as 32-bit numbers, and at 16 a
     /// union that begins with `si_addr` (or `si_call_addr`) for faults.
-    pub(super) fn parse(raw: &[u8; SIGINFO_SIZE]) -> Self {
+    pub(in crate::target) fn parse(raw: &[u8; SIGINFO_SIZE]) -> Self {
         let number =
             |at: usize| i32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]]);
         let low = number(16) as u32;
@@ -37,15 +37,20 @@ impl SignalInfo {
         }
     }
 
-    /// A signal of which no more is known.
-    pub(super) fn of_signal(signal: i32) -> Self {
-        SignalInfo { signal, code: libc::SI_USER, address: 0 }
-    }
-
     /// From its parts.
     #[cfg(feature = "crash-context")]
     pub(super) fn new(signal: i32, code: i32, address: u64) -> Self {
         SignalInfo { signal, code, address }
+    }
+
+    /// A signal of which only the number is known.
+    pub(in crate::target) fn of_number(signal: i32) -> Self {
+        SignalInfo { signal, code: 0, address: 0 }
+    }
+
+    /// Whether it by default ends a process with a core dump.
+    pub(in crate::target) fn is_crash(self) -> bool {
+        is_crash(self.signal)
     }
 
     /// Whether the kernel raised it for what the thread itself did.
@@ -65,7 +70,7 @@ impl SignalInfo {
     /// Where it happened: `si_addr`, or `otherwise` for a signal without one.
     /// A fault has none if the processor does not tell it (`SI_KERNEL`: general
     /// protection).
-    pub(super) fn place(self, otherwise: u64) -> u64 {
+    pub(in crate::target) fn place(self, otherwise: u64) -> u64 {
         if self.is_synchronous() && self.code != libc::SI_KERNEL { self.address } else { otherwise }
     }
 }
@@ -89,7 +94,7 @@ fn is_crash(signal: i32) -> bool {
 
 /// What a process does with signals, as masks: bit 0 is signal 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Dispositions {
+pub(in crate::target) struct Dispositions {
     caught: u64,
     ignored: u64,
 }
@@ -115,19 +120,19 @@ impl Dispositions {
 
 /// The signals of a thread that stands still.
 #[derive(Clone, Debug)]
-pub(super) struct ThreadSignals {
+pub(in crate::target) struct ThreadSignals {
     /// The thread.
-    pub(super) tid: Tid,
+    pub(in crate::target) tid: Tid,
     /// The signal that it is stopped for.
-    pub(super) current: Option<SignalInfo>,
+    pub(in crate::target) current: Option<SignalInfo>,
     /// Signals that wait for it alone.
-    pub(super) pending: Vec<SignalInfo>,
+    pub(in crate::target) pending: Vec<SignalInfo>,
 }
 
 /// The thread that a fatal signal is about to end, and the signal: one that is
 /// being delivered before one that waits, and only a synchronous one of those,
 /// since others may wait for good because they are blocked.
-pub(super) fn find_crash(
+pub(in crate::target) fn find_crash(
     threads: &[ThreadSignals],
     dispositions: Dispositions,
 ) -> Option<(Tid, SignalInfo)> {
@@ -142,19 +147,21 @@ pub(super) fn find_crash(
 }
 
 /// What a request for an exception is answered from.
-pub(super) struct Evidence<'a> {
+pub(in crate::target) struct Evidence<'a> {
     /// The process.
-    pub(super) pid: Pid,
+    pub(in crate::target) pid: Pid,
+    /// Its processor.
+    pub(in crate::target) architecture: Architecture,
     /// Its threads.
-    pub(super) threads: &'a [ThreadSnapshot],
+    pub(in crate::target) threads: &'a [ThreadSnapshot],
     /// Its address space.
-    pub(super) regions: &'a [Region],
+    pub(in crate::target) regions: &'a [Region],
     /// Its memory.
-    pub(super) memory: &'a dyn MemorySource,
+    pub(in crate::target) memory: &'a dyn MemorySource,
     /// Layout of extended state, where wanted.
-    pub(super) layout: Option<&'a XstateLayout>,
+    pub(in crate::target) layout: Option<&'a XstateLayout>,
     /// What [`find_crash`] found.
-    pub(super) crash: Option<(Tid, SignalInfo)>,
+    pub(in crate::target) crash: Option<(Tid, SignalInfo)>,
 }
 
 impl Evidence<'_> {
@@ -164,7 +171,10 @@ impl Evidence<'_> {
     /// # Errors
     /// [`Error::InvalidRequest`]: a thread that does not exist, an address that
     /// cannot be read.
-    pub(super) fn exception(&self, source: &ExceptionSource) -> Result<Option<ExceptionSnapshot>> {
+    pub(in crate::target) fn exception(
+        &self,
+        source: &ExceptionSource,
+    ) -> Result<Option<ExceptionSnapshot>> {
         if source.is_given() {
             return self.requested(source).map(Some);
         }
@@ -218,7 +228,8 @@ impl Evidence<'_> {
         if self.is_forbidden(address) {
             return Err(unreadable());
         }
-        arch::context_registers(self.memory, address, self.layout).ok_or_else(unreadable)
+        arch::context_registers(self.architecture, self.memory, address, self.layout)
+            .ok_or_else(unreadable)
     }
 
     fn read(&self, address: u64, out: &mut [u8], what: &str) -> Result<()> {

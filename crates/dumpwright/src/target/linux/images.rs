@@ -6,16 +6,16 @@
 
 use super::auxv::{AT_ENTRY, AT_PHDR, AT_PHNUM, AT_SYSINFO_EHDR, Auxv};
 use super::elf::{Image, Load};
-use super::mapped_file::MappedFiles;
+use super::mapped_file::Files;
 use super::maps::{Mapping, Maps};
 use super::regions;
 use crate::address::AddressRange;
-use crate::target::{Access, LinkMapEntry, MemorySource, Protection};
+use crate::target::{Access, Architecture, LinkMapEntry, MemorySource, Protection};
 use std::collections::HashSet;
 
 /// An image and what tells its name.
 #[derive(Clone, Debug)]
-pub(super) struct Found<'a> {
+pub(in crate::target) struct Found<'a> {
     /// The image.
     pub image: Image,
     /// What it is.
@@ -24,7 +24,7 @@ pub(super) struct Found<'a> {
 
 /// Where an image comes from.
 #[derive(Clone, Debug)]
-pub(super) enum Origin<'a> {
+pub(in crate::target) enum Origin<'a> {
     /// A mapped file.
     File(&'a Mapping),
     /// The kernel.
@@ -34,11 +34,13 @@ pub(super) enum Origin<'a> {
 }
 
 /// Looks for images.
-pub(super) struct ImageFinder<'a> {
+pub(in crate::target) struct ImageFinder<'a> {
+    /// Its processor.
+    pub architecture: Architecture,
     /// Mappings of the process.
     pub maps: &'a Maps,
     /// Its mapped files.
-    pub files: &'a MappedFiles<'a>,
+    pub files: &'a dyn Files,
     /// Its memory.
     pub memory: &'a dyn MemorySource,
     /// Its auxiliary vector.
@@ -52,7 +54,7 @@ impl<'a> ImageFinder<'a> {
     pub fn executable(&self) -> Option<Found<'a>> {
         let table = self.auxv.get(AT_PHDR)?;
         let mapping = self.maps.at(table)?;
-        let image = Image::at(self.memory, mapping.range.start, self.page_size)
+        let image = Image::at(self.memory, self.architecture, mapping.range.start, self.page_size)
             .filter(|image| image.program_headers.start == table)
             .or_else(|| {
                 let count = self.auxv.get(AT_PHNUM)?;
@@ -70,7 +72,7 @@ impl<'a> ImageFinder<'a> {
     /// The kernel's own image.
     pub fn vdso(&self) -> Option<Found<'a>> {
         let address = self.auxv.get(AT_SYSINFO_EHDR)?;
-        let image = Image::at(self.memory, address, self.page_size)?;
+        let image = Image::at(self.memory, self.architecture, address, self.page_size)?;
         Some(Found { image, origin: Origin::Vdso })
     }
 
@@ -91,7 +93,9 @@ impl<'a> ImageFinder<'a> {
             if found.iter().any(|f| f.image.contains(at)) {
                 continue;
             }
-            let Some(image) = Image::at(self.memory, at, self.page_size) else { continue };
+            let Some(image) = Image::at(self.memory, self.architecture, at, self.page_size) else {
+                continue;
+            };
             if self.is_loaded(&image, mapping, linked) {
                 found.push(Found { image, origin: Origin::File(mapping) });
             }
@@ -165,7 +169,7 @@ impl<'a> ImageFinder<'a> {
         if regions::access(mapping, self.files.facts(mapping)) == Access::Forbidden {
             return None;
         }
-        let image = Image::at(self.memory, entry.addr, self.page_size)?;
+        let image = Image::at(self.memory, self.architecture, entry.addr, self.page_size)?;
         let same = image.dynamic.is_some_and(|d| d.start == entry.ld);
         same.then(|| Found { image, origin: Origin::Named(entry.name.clone()) })
     }

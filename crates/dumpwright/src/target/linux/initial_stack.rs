@@ -20,7 +20,33 @@ pub(super) fn find(
     maps: &Maps,
     memory: &dyn MemorySource,
 ) -> Option<InitialStack> {
-    let argc = stat.start_stack();
+    let places = Places {
+        argc: stat.start_stack(),
+        arguments: stat.arguments(),
+        environment: stat.environment(),
+    };
+    at(&places, auxv, maps, memory)
+}
+
+/// Where the parts of the block are, from start to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::target) struct Places {
+    /// `argc`.
+    pub argc: u64,
+    /// The argument strings.
+    pub arguments: (u64, u64),
+    /// The environment strings.
+    pub environment: (u64, u64),
+}
+
+/// The block whose parts are at `places`; `None` if no mapping is there.
+pub(in crate::target) fn at(
+    places: &Places,
+    auxv: &Auxv,
+    maps: &Maps,
+    memory: &dyn MemorySource,
+) -> Option<InitialStack> {
+    let argc = places.argc;
     let stack = maps.at(argc).filter(|_| argc != 0)?;
     let strings = |(start, end): (u64, u64)| AddressRange::new(start, end);
     let exec_fn = auxv
@@ -29,8 +55,8 @@ pub(super) fn find(
         .map_or(AddressRange::new(argc, argc), |(at, len)| AddressRange::with_len(at, len));
     Some(InitialStack {
         range: AddressRange::new(argc, stack.range.end),
-        arguments: strings(stat.arguments()),
-        environment: strings(stat.environment()),
+        arguments: strings(places.arguments),
+        environment: strings(places.environment),
         exec_fn,
         first_strings: AddressRange::new(
             first_strings(auxv, memory).filter(|at| stack.range.contains(*at)).unwrap_or(argc),

@@ -25,7 +25,7 @@ const LINK_MAP: u64 = 40;
 
 /// The list, and where in memory it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct LinkMap {
+pub(in crate::target) struct LinkMap {
     /// The list.
     pub debug: DsoDebugSnapshot,
     /// The memory that it was read from.

@@ -27,7 +27,7 @@ type Named = (Identity, Vec<u8>);
 
 /// What kind of object a mapping maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FileKind {
+pub(in crate::target) enum FileKind {
     /// A regular file, shared memory included.
     Regular,
     /// `/dev/zero`: memory.
@@ -40,7 +40,7 @@ pub(super) enum FileKind {
 
 /// What is known of a file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct FileFacts {
+pub(in crate::target) struct FileFacts {
     /// Its kind.
     pub kind: FileKind,
     /// Its length in bytes.
@@ -51,6 +51,10 @@ pub(super) struct FileFacts {
 }
 
 impl FileFacts {
+    /// A regular file of which nothing else is known.
+    pub(in crate::target) const UNKNOWN: FileFacts =
+        FileFacts { kind: FileKind::Regular, size: u64::MAX, identity: (0, 0, 0) };
+
     fn of(stat: &Statx) -> Self {
         let kind = match FileType::from_raw_mode(stat.stx_mode.into()) {
             FileType::RegularFile => FileKind::Regular,
@@ -65,6 +69,25 @@ impl FileFacts {
     }
 }
 
+/// The files behind mappings, wherever they come from.
+pub(in crate::target) trait Files {
+    /// What the file of `mapping` is; `None` if it cannot be found.
+    fn facts(&self, mapping: &Mapping) -> Option<FileFacts>;
+
+    /// The path of the mapped file as the target sees it, without the kernel's
+    /// ` (deleted)` (which is kept where the file is really called so).
+    fn path(&self, mapping: &Mapping) -> Vec<u8>;
+
+    /// Whether `path` in the target's root is the file that `mapping` maps.
+    fn is_mapped_file(&self, mapping: &Mapping, path: &[u8]) -> bool;
+
+    /// Opens the file of `mapping`.
+    ///
+    /// # Errors
+    /// The file is gone, or is not a regular one.
+    fn open(&self, mapping: &Mapping) -> io::Result<File>;
+}
+
 /// The files that a process has mapped.
 pub(super) struct MappedFiles<'a> {
     proc: &'a ProcDir,
@@ -76,12 +99,13 @@ pub(super) struct MappedFiles<'a> {
 
 impl<'a> MappedFiles<'a> {
     /// The files that the process of `proc` has mapped.
-    pub fn new(proc: &'a ProcDir) -> Self {
+    pub(super) fn new(proc: &'a ProcDir) -> Self {
         MappedFiles { proc, facts: RefCell::default(), paths: RefCell::default() }
     }
+}
 
-    /// What the file of `mapping` is; `None` if it cannot be found.
-    pub fn facts(&self, mapping: &Mapping) -> Option<FileFacts> {
+impl Files for MappedFiles<'_> {
+    fn facts(&self, mapping: &Mapping) -> Option<FileFacts> {
         let key = identity(mapping);
         *self.facts.borrow_mut().entry(key).or_insert_with(|| {
             let through_link = rustix::fs::statx(
@@ -97,9 +121,7 @@ impl<'a> MappedFiles<'a> {
         })
     }
 
-    /// The path of the mapped file as the target sees it, without the kernel's
-    /// ` (deleted)` (which is kept where the file is really called so).
-    pub fn path(&self, mapping: &Mapping) -> Vec<u8> {
+    fn path(&self, mapping: &Mapping) -> Vec<u8> {
         let Some(stripped) = mapping.name.strip_suffix(DELETED) else {
             return mapping.name.clone();
         };
@@ -112,8 +134,7 @@ impl<'a> MappedFiles<'a> {
         path.clone()
     }
 
-    /// Whether `path` in the target's root is the file that `mapping` maps.
-    pub fn is_mapped_file(&self, mapping: &Mapping, path: &[u8]) -> bool {
+    fn is_mapped_file(&self, mapping: &Mapping, path: &[u8]) -> bool {
         let Ok((_, found)) = find(self.proc, path) else { return false };
         match self.facts(mapping) {
             Some(facts) => facts.identity == found.identity,
@@ -121,8 +142,7 @@ impl<'a> MappedFiles<'a> {
         }
     }
 
-    /// Opens the file of `mapping`; see [`open`].
-    pub fn open(&self, mapping: &Mapping) -> io::Result<File> {
+    fn open(&self, mapping: &Mapping) -> io::Result<File> {
         open(self.proc, mapping)
     }
 }

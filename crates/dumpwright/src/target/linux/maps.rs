@@ -22,7 +22,7 @@ use std::io::{self, BufRead, BufReader, Read};
 bitflags! {
     /// The `VmFlags` of a mapping that matter here (proc(5)).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(super) struct VmFlags: u8 {
+    pub(in crate::target) struct VmFlags: u8 {
         /// `io`: memory-mapped I/O.
         const IO = 1;
         /// `pf`: page frames without `struct page`.
@@ -36,7 +36,7 @@ bitflags! {
 
 /// One mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mapping {
+pub(in crate::target) struct Mapping {
     /// Its addresses.
     pub range: AddressRange,
     /// Its protection.
@@ -80,7 +80,7 @@ impl Mapping {
 
 /// The mappings in order, and where they came from.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Maps {
+pub(in crate::target) struct Maps {
     /// In order of address, without overlaps.
     pub mappings: Vec<Mapping>,
     /// The text of `/proc/<pid>/maps`.
@@ -93,7 +93,7 @@ impl Maps {
     /// # Errors
     /// [`Error::Target`] if there is neither `smaps` nor `maps`,
     /// [`Error::ProcessEnded`] if they are empty.
-    pub fn read(proc: &ProcDir, notes: &mut Vec<SoftError>) -> Result<Maps> {
+    pub(super) fn read(proc: &ProcDir, notes: &mut Vec<SoftError>) -> Result<Maps> {
         let (mut maps, bad) = match File::open(proc.path("smaps")).and_then(Maps::parse) {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -119,7 +119,7 @@ impl Maps {
     }
 
     /// Makes the paths those that the target sees. The text stays as it is.
-    pub fn name_as_target(&mut self, proc: &ProcDir) {
+    pub(super) fn name_as_target(&mut self, proc: &ProcDir) {
         let prefix = proc.root_prefix();
         for mapping in self.mappings.iter_mut().filter(|m| m.is_file()) {
             let stripped = prefix.strip(&mapping.name);

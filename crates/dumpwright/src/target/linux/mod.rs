@@ -18,9 +18,9 @@
 //! does the same.
 
 mod access;
-mod arch;
+pub(super) mod arch;
 mod attach;
-mod auxv;
+pub(super) mod auxv;
 mod clock;
 mod core_head;
 mod counters;
@@ -30,26 +30,26 @@ mod crash_context;
 mod crashed;
 mod debug_id;
 mod describe;
-mod elf;
-mod elf_file;
-mod exception;
+pub(super) mod elf;
+pub(super) mod elf_file;
+pub(super) mod exception;
 mod file_text;
 mod handles;
 mod held_thread;
-mod images;
-mod initial_stack;
-mod link_map;
-mod mapped_file;
-mod maps;
+pub(super) mod images;
+pub(super) mod initial_stack;
+pub(super) mod link_map;
+pub(super) mod mapped_file;
+pub(super) mod maps;
 mod memory;
 mod module_file;
-mod modules;
+pub(super) mod modules;
 mod namespace_ids;
 mod pagemap;
 mod proc_dir;
 pub mod processes;
-mod regions;
-mod root;
+pub(super) mod regions;
+pub(super) mod root;
 mod shared_memory;
 mod sockets;
 mod stat;
@@ -58,7 +58,7 @@ mod streams;
 mod sys;
 mod system;
 mod task;
-mod threads;
+pub(super) mod threads;
 mod time_zone;
 mod token;
 mod tracer;
@@ -156,6 +156,7 @@ impl LinuxProcess {
         let mut snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);
         snapshot.exception = Evidence {
             pid,
+            architecture: snapshot.system.architecture,
             threads: &snapshot.threads,
             regions: &snapshot.regions,
             memory: &memory,

@@ -7,7 +7,7 @@
 use super::elf::Image;
 use super::elf_file::ElfFile;
 use super::images::{Found, Origin};
-use super::mapped_file::MappedFiles;
+use super::mapped_file::Files;
 use super::maps::Mapping;
 use super::{debug_id, unwind, version};
 use crate::address::AddressRange;
@@ -15,12 +15,12 @@ use crate::target::{DebugId, MemorySource, ModuleSnapshot, Segment};
 use std::cell::LazyCell;
 
 /// The name under which the field's readers know the vDSO.
-pub(super) const VDSO_NAME: &str = "linux-gate.so";
+pub(in crate::target) const VDSO_NAME: &str = "linux-gate.so";
 
 /// Describes modules.
-pub(super) struct ModuleDescriber<'a> {
+pub(in crate::target) struct ModuleDescriber<'a> {
     /// Mapped files of the process.
-    pub files: &'a MappedFiles<'a>,
+    pub files: &'a dyn Files,
     /// Its memory.
     pub memory: &'a dyn MemorySource,
     /// Bytes of a page.
@@ -112,6 +112,6 @@ fn segments(image: &Image, page_size: u64) -> Vec<Segment> {
 }
 
 /// Whether anything identifies a module, for a note.
-pub(super) fn is_identified(module: &ModuleSnapshot) -> bool {
+pub(in crate::target) fn is_identified(module: &ModuleSnapshot) -> bool {
     module.debug_id != DebugId::None
 }

@@ -1,19 +1,19 @@
 //! From mappings to regions: what may be read, what unpopulated pages read as,
 //! where a file ends, and which module or allocation a region belongs to.
 
-use super::mapped_file::{FileFacts, FileKind, MappedFiles};
+use super::mapped_file::{FileFacts, FileKind, Files};
 use super::maps::{Mapping, Maps, VmFlags};
 use crate::address::AddressRange;
-use crate::target::{Absent, Access, Backing, MemorySource, ModuleSnapshot, Region};
+use crate::target::{Absent, Access, Architecture, Backing, MemorySource, ModuleSnapshot, Region};
 
 /// Makes the regions of a process.
-pub(super) struct RegionBuilder<'a> {
+pub(in crate::target) struct RegionBuilder<'a> {
     /// Its mappings.
     pub maps: &'a Maps,
     /// Its modules.
     pub modules: &'a [ModuleSnapshot],
     /// Its mapped files.
-    pub files: &'a MappedFiles<'a>,
+    pub files: &'a dyn Files,
     /// Its memory, for files whose size cannot be asked.
     pub memory: &'a dyn MemorySource,
     /// Bytes of a page.
@@ -178,7 +178,7 @@ fn continues(last: &Mapping, next: &Mapping) -> bool {
 }
 
 /// Whether a dump may read a mapping.
-pub(super) fn access(mapping: &Mapping, facts: Option<FileFacts>) -> Access {
+pub(in crate::target) fn access(mapping: &Mapping, facts: Option<FileFacts>) -> Access {
     let name = mapping.name.as_slice();
     if mapping.has(VmFlags::IO | VmFlags::PFN)
         || name.starts_with(b"[vvar")
@@ -233,10 +233,10 @@ fn absent(mapping: &Mapping, facts: Option<FileFacts>) -> Absent {
 
 /// The first address past user space: 47 bits of addresses on x86-64 unless
 /// the process asked for more (five-level page tables), 48 on arm64.
-pub(super) fn address_space_end(maps: &Maps) -> u64 {
+pub(in crate::target) fn address_space_end(architecture: Architecture, maps: &Maps) -> u64 {
     const FOUR_LEVELS: u64 = 0x7fff_ffff_f000;
     const FIVE_LEVELS: u64 = 0x00ff_ffff_ffff_f000;
-    if cfg!(target_arch = "aarch64") {
+    if architecture == Architecture::Arm64 {
         return 1 << 48;
     }
     let user = |m: &&Mapping| m.range.start < FIVE_LEVELS;

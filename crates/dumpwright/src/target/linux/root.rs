@@ -45,7 +45,7 @@ const MAX_LINKS: u32 = 40;
 
 /// Finds `path` in the root that the magic link `root` leads to; the result is
 /// an `O_PATH` descriptor.
-pub(super) fn find(root: &Path, path: &Path) -> io::Result<OwnedFd> {
+pub(in crate::target) fn find(root: &Path, path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(root, flags, Mode::empty())?;
     let found = rustix::fs::openat2(
@@ -64,7 +64,7 @@ pub(super) fn find(root: &Path, path: &Path) -> io::Result<OwnedFd> {
 
 /// Opens what an `O_PATH` descriptor stands for, if it is a regular file: a
 /// device or FIFO must not notice that it is being looked at.
-pub(super) fn open_regular(found: &OwnedFd) -> io::Result<File> {
+pub(in crate::target) fn open_regular(found: &OwnedFd) -> io::Result<File> {
     if file_type(found)? != FileType::RegularFile {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }

@@ -7,10 +7,14 @@
 
 use crate::address::AddressRange;
 use crate::target::Tid;
+#[cfg(target_arch = "x86_64")]
+use dumpwright_format::elf_core::UserRegsAmd64;
 use std::ffi::{c_int, c_long};
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
+#[cfg(target_arch = "x86_64")]
+use zerocopy::FromZeros;
 
 /// `linux/ptrace.h`: the event number of a stop that `PTRACE_INTERRUPT` or a
 /// group-stop caused, in bits 16 and up of a wait status.
@@ -117,12 +121,12 @@ pub(super) fn register_set(tid: Tid, kind: u32, out: &mut [u8]) -> io::Result<us
 /// The general registers, always in their 64-bit form. `PTRACE_GETREGSET`
 /// would answer the 32-bit form for a thread that runs 32-bit code.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn general_registers(tid: Tid) -> io::Result<libc::user_regs_struct> {
-    let mut words = [0u64; size_of::<libc::user_regs_struct>() / 8];
-    // SAFETY: the kernel writes one `user_regs_struct`, as large as `words`.
-    unsafe { ptrace(Request::GETREGS, tid, 0, words.as_mut_ptr() as usize) }?;
-    // SAFETY: the structure is 27 integers of 8 bytes, for which any bits do.
-    Ok(unsafe { std::mem::transmute::<[u64; 27], libc::user_regs_struct>(words) })
+pub(super) fn general_registers(tid: Tid) -> io::Result<UserRegsAmd64> {
+    let mut registers = UserRegsAmd64::new_zeroed();
+    let at = &raw mut registers;
+    // SAFETY: the kernel writes one `user_regs_struct`, which this is.
+    unsafe { ptrace(Request::GETREGS, tid, 0, at as usize) }?;
+    Ok(registers)
 }
 
 /// The FXSAVE area, always in its 64-bit form.

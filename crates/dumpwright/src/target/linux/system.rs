@@ -3,8 +3,8 @@
 use super::auxv::Auxv;
 use super::cpu::Cpu;
 use super::proc_dir::ProcDir;
-use super::{file_text, streams, time_zone};
-use crate::target::{Architecture, SystemSnapshot, XstateLayout};
+use super::{arch, file_text, streams, time_zone};
+use crate::target::{SystemSnapshot, XstateLayout};
 use dumpwright_format::minidump::{PLATFORM_ANDROID, PLATFORM_LINUX};
 use std::fs;
 
@@ -28,11 +28,7 @@ pub(super) fn describe(
         None => kernel,
     };
     SystemSnapshot {
-        architecture: if cfg!(target_arch = "aarch64") {
-            Architecture::Arm64
-        } else {
-            Architecture::Amd64
-        },
+        architecture: arch::NATIVE,
         product_type: 0,
         suite_mask: 0,
         platform_id: if cfg!(target_os = "android") { PLATFORM_ANDROID } else { PLATFORM_LINUX },

@@ -1,5 +1,6 @@
 //! What `/proc` and the mappings tell of each thread.
 
+use super::arch::NATIVE;
 use super::clock::BootClock;
 use super::elf::Image;
 use super::maps::Maps;
@@ -7,7 +8,7 @@ use super::proc_dir::ProcDir;
 use super::stat::Stat;
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
-use crate::target::{ThreadSnapshot, ThreadTimes, Tid, Wants};
+use crate::target::{Architecture, ThreadSnapshot, ThreadTimes, Tid, Wants};
 
 /// Room for `struct pthread` of glibc, with the rseq area in it (0x900 bytes
 /// and a bit in 2.36 on x86-64) and for what other libraries keep there.
@@ -51,7 +52,12 @@ impl ThreadDescriber<'_> {
             thread.info = stat.map(|stat| self.times(tid, &stat, notes));
         }
         if self.wants.process_data {
-            thread.local_storage.extend(self.local_storage(thread.thread_pointer));
+            thread.local_storage.extend(local_storage(
+                NATIVE,
+                self.maps,
+                self.static_tls,
+                thread.thread_pointer,
+            ));
         }
     }
 
@@ -71,32 +77,36 @@ impl ThreadDescriber<'_> {
             affinity,
         }
     }
+}
 
-    /// Thread control block, static TLS and rseq area around a thread pointer,
-    /// as far as they lie in one mapping.
-    ///
-    /// The sizes are upper bounds: x86-64 (variant II) has the TLS blocks below
-    /// the thread pointer and the descriptor above, arm64 (variant I) the other
-    /// way round.
-    fn local_storage(&self, thread_pointer: u64) -> Option<AddressRange> {
-        let mapping = self.maps.at(thread_pointer)?;
-        let (below, above) = if cfg!(target_arch = "aarch64") {
-            (THREAD_DESCRIPTOR, self.static_tls)
-        } else {
-            (self.static_tls, THREAD_DESCRIPTOR)
-        };
-        let range = AddressRange::new(
-            thread_pointer.saturating_sub(below),
-            thread_pointer.saturating_add(above),
-        );
-        Some(range.intersection(mapping.range)).filter(|r| !r.is_empty())
-    }
+/// Thread control block, static TLS (of at most `static_tls` bytes) and rseq
+/// area around a thread pointer, as far as they lie in one mapping.
+///
+/// The sizes are upper bounds: x86-64 (variant II) has the TLS blocks below
+/// the thread pointer and the descriptor above, arm64 (variant I) the other
+/// way round.
+pub(in crate::target) fn local_storage(
+    architecture: Architecture,
+    maps: &Maps,
+    static_tls: u64,
+    thread_pointer: u64,
+) -> Option<AddressRange> {
+    let mapping = maps.at(thread_pointer)?;
+    let (below, above) = match architecture {
+        Architecture::Arm64 => (THREAD_DESCRIPTOR, static_tls),
+        Architecture::Amd64 | Architecture::X86 => (static_tls, THREAD_DESCRIPTOR),
+    };
+    let range = AddressRange::new(
+        thread_pointer.saturating_sub(below),
+        thread_pointer.saturating_add(above),
+    );
+    Some(range.intersection(mapping.range)).filter(|r| !r.is_empty())
 }
 
 /// An upper bound for the static TLS of a thread: the TLS segments of all
 /// images, although those of libraries loaded later lie elsewhere, and the
 /// surplus that the dynamic linker keeps.
-pub(super) fn static_tls_size<'i>(images: impl Iterator<Item = &'i Image>) -> u64 {
+pub(in crate::target) fn static_tls_size<'i>(images: impl Iterator<Item = &'i Image>) -> u64 {
     /// No module's TLS that is larger fits a thread's stack.
     const MOST: u64 = 64 << 20;
     let blocks = images.filter_map(|image| image.tls).fold(0u64, |sum, (size, align)| {

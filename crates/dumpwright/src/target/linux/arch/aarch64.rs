@@ -1,11 +1,12 @@
 //! Registers of 64-bit ARM threads as `ARM64_NT_CONTEXT`.
 
-use crate::target::linux::core_head::NoteThread;
-use crate::target::linux::sys;
-use crate::target::{MemorySource, Registers, Tid, Wants, XstateLayout};
-use dumpwright_format::context::arm64::{CONTEXT_ARM64, CONTEXT_FULL, ContextArm64};
-use std::io;
-use zerocopy::{FromZeros, IntoBytes};
+use crate::target::{MemorySource, Registers};
+use dumpwright_format::context::arm64::{CONTEXT_ARM64, ContextArm64};
+use dumpwright_format::elf_core::{FpsimdState, UserRegsArm64};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+#[cfg(target_arch = "aarch64")]
+pub(in crate::target) use native::{sparse_registers, thread_registers, xstate_layout};
 
 /// `CONTEXT_CONTROL` of winnt.h: FP, LR, SP, PC, CPSR.
 const CONTEXT_CONTROL: u32 = CONTEXT_ARM64 | 0x1;
@@ -14,88 +15,91 @@ const CONTEXT_INTEGER: u32 = CONTEXT_ARM64 | 0x2;
 /// `CONTEXT_FLOATING_POINT` of winnt.h: V, FPCR, FPSR.
 const CONTEXT_FLOATING_POINT: u32 = CONTEXT_ARM64 | 0x4;
 
-/// `struct user_pt_regs` (asm/ptrace.h): X0 to X30, SP, PC, PSTATE.
-const PT_REGS_WORDS: usize = 34;
-/// `struct user_fpsimd_state` (asm/ptrace.h): V0 to V31, FPSR, FPCR, padding.
-const FPSIMD_SIZE: usize = 528;
-
-/// Windows has no extended context for 64-bit ARM.
-pub(in crate::target::linux) fn xstate_layout(_wants: &Wants) -> Option<XstateLayout> {
-    None
-}
-
-/// Registers and thread pointer (`TPIDR_EL0`) of a stopped thread.
-///
-/// # Errors
-/// The thread is gone, or not stopped by the calling OS thread.
-pub(in crate::target::linux) fn thread_registers(
-    tid: Tid,
-    _layout: Option<&XstateLayout>,
-) -> io::Result<(Registers, u64)> {
-    let mut general = [0; PT_REGS_WORDS * 8];
-    let len = sys::register_set(tid, sys::NT_PRSTATUS, &mut general)?;
-    if len < general.len() {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "it runs 32-bit code, whose registers do not fit an ARM64 context",
-        ));
-    }
-    let mut context = general_context(&general);
-    let mut float = [0; FPSIMD_SIZE];
-    sys::register_set(tid, sys::NT_PRFPREG, &mut float)?;
-    set_float(&mut context, &float[..512], half(&float, 512), half(&float, 516));
-    context.context_flags = CONTEXT_FULL.into();
-    let mut thread_pointer = [0; 8];
-    sys::register_set(tid, sys::NT_ARM_TLS, &mut thread_pointer)?;
-    Ok((registers(&context), u64::from_le_bytes(thread_pointer)))
-}
-
-/// Registers and thread pointer that the notes of a core hold. `None` if the
-/// general registers are not those of a 64-bit thread.
-pub(in crate::target::linux) fn note_registers(
-    thread: &NoteThread,
-    _layout: Option<&XstateLayout>,
-) -> Option<(Registers, u64)> {
-    let mut context = general_context(thread.general.as_slice().try_into().ok()?);
+/// Registers as a core or `ptrace` has them.
+pub(in crate::target) fn registers_of(
+    general: &UserRegsArm64,
+    float: Option<&FpsimdState>,
+) -> Registers {
+    let mut context = general_context(general);
     context.context_flags = (CONTEXT_CONTROL | CONTEXT_INTEGER).into();
-    if let Some(float) = thread.float.first_chunk::<FPSIMD_SIZE>() {
-        set_float(&mut context, &float[..512], half(float, 512), half(float, 516));
-        context.context_flags = CONTEXT_FULL.into();
+    if let Some(float) = float {
+        context.v = float.v;
+        context.fpsr = float.fpsr;
+        context.fpcr = float.fpcr;
+        context.context_flags = (context.context_flags.get() | CONTEXT_FLOATING_POINT).into();
     }
-    let pointer = thread.thread_pointer.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-    Some((registers(&context), pointer))
-}
-
-/// The registers of a `crash_context::CrashContext`.
-#[cfg(feature = "crash-context")]
-pub(in crate::target::linux) fn crash_registers(crash: &crash_context::CrashContext) -> Registers {
-    let general = &crash.context.uc_mcontext;
-    let mut context = ContextArm64::new_zeroed();
-    for (x, value) in context.x.iter_mut().zip(general.regs) {
-        *x = value.into();
-    }
-    context.sp = general.sp.into();
-    context.pc = general.pc.into();
-    context.cpsr = (general.pstate as u32).into();
-    let float = &crash.float_state;
-    for (v, value) in context.v.iter_mut().zip(float.vregs) {
-        *v = value.to_le_bytes();
-    }
-    context.fpsr = float.fpsr.into();
-    context.fpcr = float.fpcr.into();
-    context.context_flags = CONTEXT_FULL.into();
     registers(&context)
 }
 
-/// A context of which only instruction and stack pointer are known.
-pub(in crate::target::linux) fn sparse_registers(ip: u64, sp: u64) -> Registers {
-    let mut context = ContextArm64::new_zeroed();
-    context.context_flags = CONTEXT_CONTROL.into();
-    context.pc = ip.into();
-    context.sp = sp.into();
-    let mut registers = registers(&context);
-    registers.general = vec![sp];
-    registers
+/// The registers of a `crash_context::CrashContext`.
+#[cfg(all(feature = "crash-context", target_arch = "aarch64"))]
+pub(in crate::target::linux) fn crash_registers(crash: &crash_context::CrashContext) -> Registers {
+    let from = &crash.context.uc_mcontext;
+    let mut general = UserRegsArm64::new_zeroed();
+    for (x, value) in general.x.iter_mut().zip(from.regs) {
+        *x = value.into();
+    }
+    general.sp = from.sp.into();
+    general.pc = from.pc.into();
+    general.pstate = from.pstate.into();
+    let mut float = FpsimdState::new_zeroed();
+    for (v, value) in float.v.iter_mut().zip(crash.float_state.vregs) {
+        *v = value.to_le_bytes();
+    }
+    float.fpsr = crash.float_state.fpsr.into();
+    float.fpcr = crash.float_state.fpcr.into();
+    registers_of(&general, Some(&float))
+}
+
+/// Threads of this machine.
+#[cfg(target_arch = "aarch64")]
+mod native {
+    use super::{CONTEXT_CONTROL, registers, registers_of};
+    use crate::target::linux::sys;
+    use crate::target::{Registers, Tid, Wants, XstateLayout};
+    use dumpwright_format::context::arm64::ContextArm64;
+    use dumpwright_format::elf_core::{FpsimdState, UserRegsArm64};
+    use std::io;
+    use zerocopy::{FromZeros, IntoBytes};
+
+    /// Windows has no extended context for 64-bit ARM.
+    pub(in crate::target) fn xstate_layout(_wants: &Wants) -> Option<XstateLayout> {
+        None
+    }
+
+    /// Registers and thread pointer (`TPIDR_EL0`) of a stopped thread.
+    ///
+    /// # Errors
+    /// The thread is gone, or not stopped by the calling OS thread.
+    pub(in crate::target) fn thread_registers(
+        tid: Tid,
+        _layout: Option<&XstateLayout>,
+    ) -> io::Result<(Registers, u64)> {
+        let mut general = UserRegsArm64::new_zeroed();
+        let len = sys::register_set(tid, sys::NT_PRSTATUS, general.as_mut_bytes())?;
+        if len < size_of::<UserRegsArm64>() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "it runs 32-bit code, whose registers do not fit an ARM64 context",
+            ));
+        }
+        let mut float = FpsimdState::new_zeroed();
+        sys::register_set(tid, sys::NT_PRFPREG, float.as_mut_bytes())?;
+        let mut thread_pointer = [0; 8];
+        sys::register_set(tid, sys::NT_ARM_TLS, &mut thread_pointer)?;
+        Ok((registers_of(&general, Some(&float)), u64::from_le_bytes(thread_pointer)))
+    }
+
+    /// A context of which only instruction and stack pointer are known.
+    pub(in crate::target) fn sparse_registers(ip: u64, sp: u64) -> Registers {
+        let mut context = ContextArm64::new_zeroed();
+        context.context_flags = CONTEXT_CONTROL.into();
+        context.pc = ip.into();
+        context.sp = sp.into();
+        let mut registers = registers(&context);
+        registers.general = vec![sp];
+        registers
+    }
 }
 
 /// Reads the `ucontext_t` at `address` (asm/ucontext.h): flags, link and
@@ -103,29 +107,23 @@ pub(in crate::target::linux) fn sparse_registers(ip: u64, sp: u64) -> Registers 
 /// at 176 with the fault address, the registers as in `user_pt_regs`, and at
 /// 464 a list of records, of which one holds the vector registers. `None` if
 /// the part up to the list cannot be read.
-pub(in crate::target::linux) fn context_registers(
+pub(in crate::target) fn context_registers(
     memory: &dyn MemorySource,
     address: u64,
-    _layout: Option<&XstateLayout>,
 ) -> Option<Registers> {
     const REGISTERS: u64 = 176 + 8;
     const RECORDS: u64 = 464;
-    let mut general = [0; PT_REGS_WORDS * 8];
-    if !memory.read_exact(address.checked_add(REGISTERS)?, &mut general) {
+    let mut general = UserRegsArm64::new_zeroed();
+    if !memory.read_exact(address.checked_add(REGISTERS)?, general.as_mut_bytes()) {
         return None;
     }
-    let mut context = general_context(&general);
-    context.context_flags = (CONTEXT_CONTROL | CONTEXT_INTEGER).into();
-    if let Some(record) = fpsimd_record(memory, address.saturating_add(RECORDS)) {
-        set_float(&mut context, &record[16..528], half(&record, 8), half(&record, 12));
-        context.context_flags = (context.context_flags.get() | CONTEXT_FLOATING_POINT).into();
-    }
-    Some(registers(&context))
+    let float = fpsimd_record(memory, address.saturating_add(RECORDS));
+    Some(registers_of(&general, float.as_ref()))
 }
 
 /// Finds `struct fpsimd_context` (asm/sigcontext.h): magic, size, FPSR, FPCR,
 /// V0 to V31.
-fn fpsimd_record(memory: &dyn MemorySource, mut at: u64) -> Option<[u8; FPSIMD_SIZE]> {
+fn fpsimd_record(memory: &dyn MemorySource, mut at: u64) -> Option<FpsimdState> {
     const FPSIMD_MAGIC: u32 = 0x4650_8001;
     /// `sizeof(sigcontext.__reserved)`
     const MAX_RECORDS: u64 = 4096;
@@ -137,8 +135,16 @@ fn fpsimd_record(memory: &dyn MemorySource, mut at: u64) -> Option<[u8; FPSIMD_S
         }
         let size = half(&head, 4);
         if half(&head, 0) == FPSIMD_MAGIC {
-            let mut record = [0; FPSIMD_SIZE];
-            return memory.read_exact(at, &mut record).then_some(record);
+            let mut record = [0; 16 + 512];
+            if !memory.read_exact(at, &mut record) {
+                return None;
+            }
+            let mut state = FpsimdState::new_zeroed();
+            let (v, _) = <[[u8; 16]; 32]>::ref_from_prefix(&record[16..]).ok()?;
+            state.v = *v;
+            state.fpsr = half(&record, 8).into();
+            state.fpcr = half(&record, 12).into();
+            return Some(state);
         }
         if size < 8 {
             return None;
@@ -148,28 +154,13 @@ fn fpsimd_record(memory: &dyn MemorySource, mut at: u64) -> Option<[u8; FPSIMD_S
     None
 }
 
-fn general_context(words: &[u8; PT_REGS_WORDS * 8]) -> ContextArm64 {
-    let word = |index: usize| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&words[8 * index..8 * index + 8]);
-        u64::from_le_bytes(word)
-    };
+fn general_context(general: &UserRegsArm64) -> ContextArm64 {
     let mut context = ContextArm64::new_zeroed();
-    for (index, x) in context.x.iter_mut().enumerate() {
-        *x = word(index).into();
-    }
-    context.sp = word(31).into();
-    context.pc = word(32).into();
-    context.cpsr = (word(33) as u32).into();
+    context.x = general.x;
+    context.sp = general.sp;
+    context.pc = general.pc;
+    context.cpsr = (general.pstate.get() as u32).into();
     context
-}
-
-fn set_float(context: &mut ContextArm64, vectors: &[u8], fpsr: u32, fpcr: u32) {
-    for (v, bytes) in context.v.iter_mut().zip(vectors.chunks_exact(16)) {
-        v.copy_from_slice(bytes);
-    }
-    context.fpsr = fpsr.into();
-    context.fpcr = fpcr.into();
 }
 
 fn registers(context: &ContextArm64) -> Registers {

@@ -29,7 +29,7 @@ const MAX_AREA: usize = 64 * 1024;
 /// Reads the `ucontext_t` at `address`, with the floating-point state that its
 /// `fpregs` points to and, where a layout is given and the frame has it, the
 /// extended state. `None` if the `ucontext_t` itself cannot be read.
-pub(in crate::target::linux) fn context_registers(
+pub(in crate::target) fn context_registers(
     memory: &dyn MemorySource,
     address: u64,
     layout: Option<&XstateLayout>,

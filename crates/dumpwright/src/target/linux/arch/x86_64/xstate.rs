@@ -14,13 +14,15 @@
 //! as `FltSave`. A feature in its initial state has its bit clear and zeroes
 //! (or what the kernel gives as initial state) in its place.
 
-use crate::target::{Wants, XstateLayout};
+#[cfg(target_arch = "x86_64")]
+use crate::target::Wants;
+use crate::target::XstateLayout;
 use dumpwright_format::context::amd64::{CONTEXT_XSTATE, ContextAmd64};
 use dumpwright_format::context::xstate::{
     ContextChunk, ContextEx, XSAVE_ALIGN, XSAVE_LEGACY_SIZE, XSTATE_MASK_LEGACY, XsaveAreaHeader,
 };
-use std::sync::OnceLock;
-use zerocopy::{FromZeros, IntoBytes};
+use dumpwright_format::elf_core::XSAVE_XCR0_OFFSET;
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 const CONTEXT_SIZE: usize = size_of::<ContextAmd64>();
 
@@ -36,7 +38,9 @@ const LEGACY_COMPONENTS: [(u32, u32, u32); 2] = [(0, 0, 160), (1, 160, 256)];
 ///
 /// It holds the user features that the kernel has switched on (XCR0), at the
 /// offsets of the standard form (CPUID leaf 0xD).
-pub(in crate::target::linux) fn xstate_layout(wants: &Wants) -> Option<XstateLayout> {
+#[cfg(target_arch = "x86_64")]
+pub(in crate::target) fn xstate_layout(wants: &Wants) -> Option<XstateLayout> {
+    use std::sync::OnceLock;
     static LAYOUT: OnceLock<Option<XstateLayout>> = OnceLock::new();
     if !wants.extended_state {
         return None;
@@ -62,6 +66,63 @@ fn layout(mask: u64, component: impl Fn(u32) -> (u32, u32)) -> XstateLayout {
     }
     layout.context_size = (HEADER_AT + end - XSAVE_LEGACY_SIZE) as u32;
     layout
+}
+
+/// Where processors keep the features: number, offset, size. The first as
+/// Intel's, with MPX; the second as AMD's, without.
+const KNOWN_PROCESSORS: [&[(u32, u32, u32)]; 2] = [
+    &[
+        (2, 576, 256),
+        (3, 960, 64),
+        (4, 1024, 64),
+        (5, 1088, 64),
+        (6, 1152, 512),
+        (7, 1664, 1024),
+        (9, 2688, 8),
+    ],
+    &[(2, 576, 256), (5, 832, 64), (6, 896, 512), (7, 1408, 1024), (9, 2432, 8)],
+];
+
+/// The layout of features at given places: number, offset, size.
+pub(in crate::target) fn layout_of(mask: u64, components: &[(u32, u32, u32)]) -> XstateLayout {
+    layout(mask, |feature| {
+        components.iter().find(|c| c.0 == feature).map_or((0, 0), |c| (c.1, c.2))
+    })
+}
+
+/// The layout of an XSAVE area in a core, where nothing says it: the area names
+/// its features, and its length tells which of the known processors it is.
+/// `None` if that fits none of them, or there is nothing beyond the legacy part.
+pub(in crate::target) fn area_layout(area: &[u8]) -> Option<XstateLayout> {
+    let mask =
+        u64::from_le_bytes(area.get(XSAVE_XCR0_OFFSET..XSAVE_XCR0_OFFSET + 8)?.try_into().ok()?);
+    let fits = |layout: &XstateLayout| {
+        let all = layout.features == mask | XSTATE_MASK_LEGACY;
+        all && layout.components.len() > LEGACY_COMPONENTS.len() && area_size(layout) == area.len()
+    };
+    #[cfg(target_arch = "x86_64")]
+    let native = Some(layout(mask, cpuid_component));
+    #[cfg(not(target_arch = "x86_64"))]
+    let native = None;
+    native
+        .into_iter()
+        .chain(KNOWN_PROCESSORS.iter().map(|components| layout_of(mask, components)))
+        .find(fits)
+}
+
+/// The XSAVE area, legacy part included, of an extended context; the reverse of
+/// [`extend`]. `None` if it has none.
+pub(in crate::target) fn area_of(context: &[u8], layout: &XstateLayout) -> Option<Vec<u8>> {
+    let (legacy, _) = ContextAmd64::read_from_prefix(context).ok()?;
+    if legacy.context_flags.get() & CONTEXT_XSTATE != CONTEXT_XSTATE {
+        return None;
+    }
+    let extended = context.get(HEADER_AT..layout.context_size as usize)?;
+    let mut area = legacy.flt_save.to_vec();
+    area[XSAVE_XCR0_OFFSET..XSAVE_XCR0_OFFSET + 8].copy_from_slice(&layout.features.to_le_bytes());
+    area.extend_from_slice(extended);
+    area.resize(area_size(layout), 0);
+    Some(area)
 }
 
 /// Bytes of an XSAVE area, from its legacy part on, that a layout covers.
@@ -115,6 +176,7 @@ pub(super) fn extend(context: &ContextAmd64, layout: &XstateLayout, area: &[u8])
 }
 
 /// XCR0, if the processor has XSAVE and the kernel uses it.
+#[cfg(target_arch = "x86_64")]
 fn enabled_features() -> Option<u64> {
     const OSXSAVE: u32 = 1 << 27;
     let leaf1 = cpuid(1, 0);
@@ -127,6 +189,7 @@ fn enabled_features() -> Option<u64> {
 
 /// # Safety
 /// The processor must have XSAVE and the kernel must have switched it on.
+#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "xsave")]
 unsafe fn xcr0() -> u64 {
     // SAFETY: as this function demands.
@@ -134,11 +197,13 @@ unsafe fn xcr0() -> u64 {
 }
 
 /// Offset and size of a feature in the standard form; size 0 if unknown.
+#[cfg(target_arch = "x86_64")]
 fn cpuid_component(feature: u32) -> (u32, u32) {
     let leaf = cpuid(0xD, feature);
     (leaf.ebx, leaf.eax)
 }
 
+#[cfg(target_arch = "x86_64")]
 fn cpuid(leaf: u32, sub_leaf: u32) -> std::arch::x86_64::CpuidResult {
     // SAFETY: every x86-64 processor has CPUID. (Newer compilers say so too.)
     #[allow(unused_unsafe, reason = "unsafe up to Rust 1.93")]

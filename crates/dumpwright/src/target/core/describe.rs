@@ -1,0 +1,347 @@
+//! The snapshot of the process that a core holds.
+
+use super::file::CoreFile;
+use super::files::CoreFiles;
+use super::maps::CoreMaps;
+use super::memory::{CoreMemory, Piece};
+use super::notes::Notes;
+use super::{initial_stack, own, threads};
+use crate::address::{AddressRange, RangeSet};
+use crate::error::Result;
+use crate::soft_error::SoftError;
+use crate::target::linux::auxv::{AT_ENTRY, AT_PAGESZ, Auxv};
+use crate::target::linux::elf::Image;
+use crate::target::linux::exception::Evidence;
+use crate::target::linux::images::{Found, ImageFinder};
+use crate::target::linux::initial_stack as linux_initial_stack;
+use crate::target::linux::link_map::LinkMap;
+use crate::target::linux::maps::Mapping;
+use crate::target::linux::modules::ModuleDescriber;
+use crate::target::linux::regions::{self, RegionBuilder};
+use crate::target::linux::threads::{local_storage, static_tls_size};
+use crate::target::{
+    Absent, Access, Architecture, Backing, DebugId, MemorySource, ModuleSnapshot, Pid,
+    PlatformStream, ProcessInfo, ProcessSnapshot, Protection, Region, Segment, SystemSnapshot,
+    ThreadSnapshot, Wants,
+};
+use dumpwright_format::elf_core::PrPsInfo;
+use dumpwright_format::minidump::{PLATFORM_LINUX, StreamType};
+use std::fs::File;
+
+/// Describes the process; also answers its memory.
+pub(super) fn describe(
+    file: File,
+    core: &CoreFile,
+    notes: &Notes<'_>,
+    files: &CoreFiles,
+    wants: &Wants,
+) -> Result<(ProcessSnapshot, CoreMemory)> {
+    let architecture = core.architecture;
+    let auxv = Auxv::parse(notes.auxv);
+    let page_size = page_size(&auxv);
+    let mut troubles: Vec<SoftError> =
+        core.troubles.iter().map(|trouble| SoftError::new("core", trouble)).collect();
+    note_unavailable(wants, &mut troubles);
+
+    let pieces = core.segments.iter().filter(|s| s.present > 0).map(|s| Piece {
+        range: AddressRange::with_len(s.range.start, s.present),
+        offset: s.offset,
+        file: 0,
+    });
+    let mut memory = CoreMemory::new(file, pieces, page_size);
+    let mut maps = CoreMaps::new(&core.segments, &notes.files, &auxv, page_size);
+    fill_in(architecture, &mut maps, files, &mut memory, page_size, &mut troubles);
+    maps.write_text();
+    let maps = maps.maps;
+
+    let finder =
+        ImageFinder { architecture, maps: &maps, files, memory: &memory, auxv: &auxv, page_size };
+    let (images, link_map) = find_images(&finder, &mut troubles);
+    let describer =
+        ModuleDescriber { files, memory: &memory, page_size, headers: wants.module_headers };
+    let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
+    add_unreadable_modules(&maps.mappings, &link_map, &mut modules);
+    own::complete_modules(&notes.ours, &mut modules);
+    let mut regions =
+        RegionBuilder { maps: &maps, modules: &modules, files, memory: &memory, page_size }.build();
+    let sparse = settle(&mut regions, &memory);
+
+    let pid = pid(notes);
+    let layout = threads::xstate_layout(architecture, notes, wants, &mut troubles);
+    let mut threads =
+        threads::threads(architecture, notes, pid, layout.as_ref(), wants, &mut troubles);
+    if threads.is_empty() {
+        troubles.push(SoftError::new("core", "it holds no threads"));
+    }
+    let static_tls = static_tls_size(images.iter().map(|f| &f.image));
+    for thread in &mut threads {
+        name(thread, notes, pid);
+        if let Some(info) = thread.info.as_mut().filter(|_| thread.tid.0 == pid) {
+            info.start_address = auxv.get(AT_ENTRY);
+        }
+        if wants.process_data {
+            thread.local_storage.extend(local_storage(
+                architecture,
+                &maps,
+                static_tls,
+                thread.thread_pointer,
+            ));
+        }
+    }
+
+    let places = initial_stack::find(notes.auxv, &auxv, &maps, &memory);
+    let initial_stack =
+        places.and_then(|places| linux_initial_stack::at(&places, &auxv, &maps, &memory));
+    if initial_stack.is_none() {
+        let message = "was not found; of the arguments only what the core repeats is known";
+        troubles.push(SoftError::new("initial stack", message));
+    }
+    let strings = |range: Option<AddressRange>| range.and_then(|r| read_strings(r, &memory));
+    let arguments = strings(initial_stack.as_ref().map(|s| s.arguments));
+    let environment = strings(initial_stack.as_ref().map(|s| s.environment));
+    let process_data = match &link_map {
+        Some(link_map) if wants.process_data => {
+            link_map.memory.iter().copied().collect::<RangeSet>().ranges().to_vec()
+        }
+        _ => Vec::new(),
+    };
+    let (create_time, user_time, kernel_time) = threads::process_times(notes, pid);
+    let mut system = system(architecture);
+    system.xstate = layout;
+    let address_space_end = regions::address_space_end(architecture, &maps);
+    let mut streams = Vec::new();
+    let mut add = |stream_type, bytes: Option<Vec<u8>>| {
+        let bytes = bytes.filter(|bytes| !bytes.is_empty());
+        streams.extend(bytes.map(|bytes| PlatformStream { stream_type, bytes }));
+    };
+    let repeated = notes.process.map(|info| psargs(&info));
+    add(StreamType::LINUX_CMD_LINE, arguments.or(repeated));
+    add(StreamType::LINUX_ENVIRON, environment);
+    add(StreamType::LINUX_AUXV, Some(notes.auxv.to_vec()));
+    add(StreamType::LINUX_MAPS, Some(maps.text));
+    let mut snapshot = ProcessSnapshot {
+        system,
+        process: ProcessInfo {
+            pid: Pid(pid),
+            peb: 0,
+            namespace_pids: vec![pid],
+            name: notes.process.map(|info| process_name(&info)).unwrap_or_default(),
+            create_time,
+            user_time,
+            kernel_time,
+        },
+        threads,
+        modules,
+        unloaded_modules: Vec::new(),
+        regions,
+        address_space_end,
+        page_size,
+        handles: Vec::new(),
+        exception: None,
+        platform_streams: streams,
+        dso_debug: link_map.map(|link_map| link_map.debug),
+        initial_stack,
+        process_data,
+        token: None,
+        vm_counters: None,
+        system_memory: None,
+        soft_errors: troubles,
+    };
+    own::complete(&notes.ours, &mut snapshot);
+    memory.set_sparse(sparse);
+    snapshot.exception = Evidence {
+        pid: snapshot.process.pid,
+        architecture,
+        threads: &snapshot.threads,
+        regions: &snapshot.regions,
+        memory: &memory,
+        layout: snapshot.system.xstate.as_ref(),
+        crash: threads::crash(notes),
+    }
+    .exception(&wants.exception)?;
+    Ok((snapshot, memory))
+}
+
+/// Bytes of a page; every system that writes cores has at least 4 KiB.
+fn page_size(auxv: &Auxv) -> u64 {
+    auxv.get(AT_PAGESZ)
+        .filter(|size| size.is_power_of_two() && (4096..=65536).contains(size))
+        .unwrap_or(4096)
+}
+
+fn pid(notes: &Notes<'_>) -> u32 {
+    let named = notes.process.map(|info| info.pid.get()).filter(|pid| *pid != 0);
+    named.or_else(|| notes.threads.first().map(|t| t.status.pid.get())).unwrap_or_default()
+}
+
+fn process_name(info: &PrPsInfo) -> String {
+    let name = info.fname.split(|b| *b == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
+}
+
+/// The arguments as a core repeats them: divided by blanks and cut.
+fn psargs(info: &PrPsInfo) -> Vec<u8> {
+    let text = info.psargs.split(|b| *b == 0).next().unwrap_or_default();
+    let text = text.trim_ascii_end();
+    if text.is_empty() { Vec::new() } else { [text, b"\0"].concat() }
+}
+
+/// A core has the name of the process only, which is that of its main thread.
+fn name(thread: &mut ThreadSnapshot, notes: &Notes<'_>, pid: u32) {
+    if let Some(own) = notes.ours.thread_names.get(&thread.tid.0) {
+        thread.name = String::from_utf8_lossy(own).into_owned();
+    } else if thread.tid.0 == pid {
+        thread.name = notes.process.map(|info| process_name(&info)).unwrap_or_default();
+    }
+}
+
+/// What was asked for and no core holds.
+fn note_unavailable(wants: &Wants, troubles: &mut Vec<SoftError>) {
+    for (wanted, subject) in [
+        (wants.handles, "handles"),
+        (wants.token, "token"),
+        (wants.vm_counters, "memory counters of the process"),
+        (wants.system_memory, "memory counters of the system"),
+    ] {
+        if wanted {
+            troubles.push(SoftError::new(subject, "an ELF core does not hold them"));
+        }
+    }
+}
+
+/// Finds the images that mapped files begin with, and fills in what the core
+/// left out of them.
+fn fill_in(
+    architecture: Architecture,
+    maps: &mut CoreMaps,
+    files: &CoreFiles,
+    memory: &mut CoreMemory,
+    page_size: u64,
+    troubles: &mut Vec<SoftError>,
+) {
+    let headers: Vec<Mapping> =
+        maps.maps.mappings.iter().filter(|m| m.is_file() && m.offset == 0).cloned().collect();
+    for header in headers {
+        let Some(image) = Image::at(memory, architecture, header.range.start, page_size) else {
+            continue;
+        };
+        maps.take_protection_of(&image, page_size);
+        if let Err(reason) = files.fill(&image, &header, &maps.maps, memory, page_size) {
+            let subject = format!("module {}", String::from_utf8_lossy(&header.name));
+            let message = format!("pages that the core left out could not be filled in: {reason}");
+            troubles.push(SoftError::new(subject, message));
+        }
+    }
+}
+
+/// The images, the executable first, and the dynamic linker's list.
+fn find_images<'a>(
+    finder: &ImageFinder<'a>,
+    troubles: &mut Vec<SoftError>,
+) -> (Vec<Found<'a>>, Option<LinkMap>) {
+    let executable = finder.executable();
+    if executable.is_none() {
+        let message = "was not found where the auxiliary vector says";
+        troubles.push(SoftError::new("executable", message));
+    }
+    let mut link_map =
+        executable.as_ref().and_then(|e| LinkMap::read(finder.memory, &e.image, troubles));
+    let linked = |map: &Option<LinkMap>| map.as_ref().map(|m| m.debug.entries.clone());
+    let mut images = finder.all(executable.clone(), linked(&link_map).as_deref());
+    if link_map.is_none() {
+        link_map = images.iter().find_map(|f| LinkMap::read(finder.memory, &f.image, troubles));
+        if link_map.is_some() {
+            images = finder.all(executable, linked(&link_map).as_deref());
+        }
+    }
+    (images, link_map)
+}
+
+/// Adds the modules whose headers the core left out: files with code, or that
+/// the dynamic linker lists. What identifies them is not known.
+fn add_unreadable_modules(
+    mappings: &[Mapping],
+    link_map: &Option<LinkMap>,
+    modules: &mut Vec<ModuleSnapshot>,
+) {
+    let linked = |m: &Mapping| {
+        let entries = link_map.iter().flat_map(|map| &map.debug.entries);
+        entries.into_iter().any(|e| m.range.contains(e.ld))
+    };
+    let mut at = 0;
+    while at < mappings.len() {
+        let first = &mappings[at];
+        let run = mappings[at..].iter().take_while(|m| m.same_file(first)).count().max(1);
+        let parts = &mappings[at..at + run];
+        at += run;
+        let range = AddressRange::new(first.range.start, parts[run - 1].range.end);
+        let is_code = parts.iter().any(|m| m.protection.contains(Protection::EXECUTE));
+        let known = modules.iter().any(|m| m.range().overlaps(range));
+        if !first.is_file() || known || !(is_code || parts.iter().any(linked)) {
+            continue;
+        }
+        modules.push(ModuleSnapshot {
+            base: range.start,
+            size: range.len(),
+            path: String::from_utf8_lossy(&first.name).into_owned(),
+            debug_id: DebugId::None,
+            version: None,
+            time_date_stamp: 0,
+            check_sum: 0,
+            segments: parts
+                .iter()
+                .map(|m| Segment { range: m.range, protection: m.protection })
+                .collect(),
+            headers: Vec::new(),
+        });
+    }
+}
+
+/// Says of each region what its absent pages are; answers those whose unstored
+/// pages were never used.
+fn settle(regions: &mut [Region], memory: &CoreMemory) -> RangeSet {
+    let mut sparse = RangeSet::new();
+    for region in regions {
+        region.access = Access::Normal;
+        region.backed_end = region.range.end;
+        let whole = memory.present(region.range).missing_from(region.range).is_empty();
+        region.absent = match region.backing {
+            _ if !whole => Absent::Missing,
+            Backing::Anonymous => {
+                sparse.insert(region.range);
+                Absent::Zero
+            }
+            // A part of an image that no file is behind, such as its `.bss`,
+            // is stored whole all the same.
+            Backing::File | Backing::Image(_) => Absent::File,
+        };
+    }
+    sparse
+}
+
+fn read_strings(range: AddressRange, memory: &dyn MemorySource) -> Option<Vec<u8>> {
+    /// More than the kernel gives arguments and environment.
+    const MAX: u64 = 8 << 20;
+    let mut bytes = vec![0; range.len().min(MAX) as usize];
+    memory.read_exact(range.start, &mut bytes).then_some(bytes)
+}
+
+/// A core says of its system no more than the kind of processor.
+fn system(architecture: Architecture) -> SystemSnapshot {
+    SystemSnapshot {
+        architecture,
+        platform_id: PLATFORM_LINUX,
+        product_type: 0,
+        suite_mask: 0,
+        processor_level: 0,
+        processor_revision: 0,
+        cpu: [0; 24],
+        number_of_processors: 0,
+        version: [0; 3],
+        description: String::new(),
+        build: String::new(),
+        processor_mhz: None,
+        time_zone: None,
+        xstate: None,
+    }
+}

@@ -1,0 +1,235 @@
+//! The notes of a core.
+//!
+//! The kernel writes the thread that crashed first, and what belongs to the
+//! process behind its status; gdb writes each thread's signal behind it. Both
+//! ways a note of a thread belongs to the last `NT_PRSTATUS` before it.
+
+use crate::address::AddressRange;
+use dumpwright_format::elf_core::{
+    FileNoteEntry, FileNoteHeader, NOTE_MODULE, NOTE_STREAM, NOTE_SYSTEM, NOTE_THREAD_NAME,
+    NT_ARM_TLS, NT_AUXV, NT_FILE, NT_FPREGSET, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO,
+    NT_X86_XSAVE_LAYOUT, NT_X86_XSTATE, NoteHeader, OWNER_CORE, OWNER_DUMPWRIGHT, OWNER_LINUX,
+    PrPsInfo, PrStatus,
+};
+use std::collections::HashMap;
+use zerocopy::FromBytes;
+
+/// What the notes of a core say.
+#[derive(Debug, Default)]
+pub(in crate::target) struct Notes<'a> {
+    /// Threads, in their order.
+    pub threads: Vec<ThreadNotes<'a>>,
+    /// The process.
+    pub process: Option<PrPsInfo>,
+    /// The auxiliary vector.
+    pub auxv: &'a [u8],
+    /// Mapped files.
+    pub files: Vec<MappedFile<'a>>,
+    /// Places of features in XSAVE areas: number, offset, size.
+    pub xsave_layout: Vec<(u32, u32, u32)>,
+    /// What we added to a core of ours.
+    pub ours: OwnNotes<'a>,
+    /// Whether it is memory of a machine.
+    pub is_machine: bool,
+}
+
+/// A thread.
+#[derive(Debug)]
+pub(in crate::target) struct ThreadNotes<'a> {
+    /// Status, without registers.
+    pub status: PrStatus,
+    /// General registers.
+    pub general: &'a [u8],
+    /// Floating-point registers.
+    pub float: Option<&'a [u8]>,
+    /// XSAVE area.
+    pub xstate: Option<&'a [u8]>,
+    /// `TPIDR_EL0`.
+    pub tls: Option<&'a [u8]>,
+    /// `siginfo_t`.
+    pub siginfo: Option<&'a [u8]>,
+}
+
+/// A mapped part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::target) struct MappedFile<'a> {
+    /// Where.
+    pub range: AddressRange,
+    /// From which offset on, in bytes.
+    pub offset: u64,
+    /// Its path, as the kernel says it.
+    pub path: &'a [u8],
+}
+
+/// Notes that only our own cores have.
+#[derive(Debug, Default)]
+pub(in crate::target) struct OwnNotes<'a> {
+    /// Names of threads.
+    pub thread_names: HashMap<u32, &'a [u8]>,
+    /// Streams: type and bytes.
+    pub streams: Vec<(u32, &'a [u8])>,
+    /// Modules: base, size, build id, path.
+    pub modules: Vec<OwnModule<'a>>,
+    /// The system: a `SystemInfo`, and its description.
+    pub system: Option<&'a [u8]>,
+}
+
+/// A module, as a core of ours records it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::target) struct OwnModule<'a> {
+    /// Load address.
+    pub base: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Build id; empty if it has none.
+    pub build_id: &'a [u8],
+    /// Path.
+    pub path: &'a [u8],
+}
+
+impl<'a> Notes<'a> {
+    /// Takes in the bytes of a note segment.
+    pub fn take(&mut self, bytes: &'a [u8], align: u64) {
+        for note in Iter::new(bytes, align) {
+            match note.owner {
+                OWNER_CORE | OWNER_LINUX => self.take_system(&note),
+                OWNER_DUMPWRIGHT => self.ours.take(&note),
+                b"VMCOREINFO" | b"QEMU" => self.is_machine = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn take_system(&mut self, note: &Note<'a>) {
+        if note.kind == NT_PRSTATUS {
+            if let Ok((status, general)) = PrStatus::read_from_prefix(note.bytes) {
+                self.threads.push(ThreadNotes {
+                    status,
+                    general,
+                    float: None,
+                    xstate: None,
+                    tls: None,
+                    siginfo: None,
+                });
+            }
+            return;
+        }
+        let bytes = note.bytes;
+        let thread = self.threads.last_mut();
+        match (note.kind, thread) {
+            (NT_FPREGSET, Some(thread)) => thread.float = Some(bytes),
+            (NT_X86_XSTATE, Some(thread)) => thread.xstate = Some(bytes),
+            (NT_ARM_TLS, Some(thread)) => thread.tls = Some(bytes),
+            (NT_SIGINFO, Some(thread)) => thread.siginfo = Some(bytes),
+            (NT_PRPSINFO, _) => {
+                self.process = PrPsInfo::read_from_prefix(bytes).ok().map(|(info, _)| info);
+            }
+            (NT_AUXV, _) => self.auxv = bytes,
+            (NT_FILE, _) => self.files = files(bytes).unwrap_or_default(),
+            (NT_X86_XSAVE_LAYOUT, _) => {
+                self.xsave_layout =
+                    bytes.chunks_exact(16).map(|c| (word(c, 0), word(c, 8), word(c, 4))).collect();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<'a> OwnNotes<'a> {
+    fn take(&mut self, note: &Note<'a>) {
+        let bytes = note.bytes;
+        match note.kind {
+            NOTE_THREAD_NAME if bytes.len() >= 4 => {
+                self.thread_names.insert(word(bytes, 0), &bytes[4..]);
+            }
+            NOTE_STREAM if bytes.len() >= 4 => self.streams.push((word(bytes, 0), &bytes[4..])),
+            NOTE_SYSTEM => self.system = Some(bytes),
+            NOTE_MODULE => self.modules.extend(module(bytes)),
+            _ => {}
+        }
+    }
+}
+
+fn module(bytes: &[u8]) -> Option<OwnModule<'_>> {
+    let (head, rest) = bytes.split_first_chunk::<20>()?;
+    let base = u64::from(word(head, 0)) | u64::from(word(head, 4)) << 32;
+    let size = u64::from(word(head, 8)) | u64::from(word(head, 12)) << 32;
+    let (build_id, path) = rest.split_at_checked(word(head, 16) as usize)?;
+    Some(OwnModule { base, size, build_id, path })
+}
+
+/// `NT_FILE`: count and unit, entries, and as many names.
+fn files(bytes: &[u8]) -> Option<Vec<MappedFile<'_>>> {
+    let (header, rest) = FileNoteHeader::read_from_prefix(bytes).ok()?;
+    let count = usize::try_from(header.count.get()).ok()?;
+    let table = count.checked_mul(size_of::<FileNoteEntry>())?;
+    let (entries, names) = rest.split_at_checked(table)?;
+    let entries = <[FileNoteEntry]>::ref_from_bytes(entries).ok()?;
+    let mut files: Vec<MappedFile> = entries
+        .iter()
+        .zip(names.split(|b| *b == 0))
+        .filter(|(entry, _)| entry.start.get() < entry.end.get())
+        .map(|(entry, path)| MappedFile {
+            range: AddressRange::new(entry.start.get(), entry.end.get()),
+            offset: entry.offset.get().wrapping_mul(header.page_size.get()),
+            path,
+        })
+        .collect();
+    files.sort_by_key(|f| f.range.start);
+    let mut end = 0;
+    files.retain(|f| {
+        let ordered = f.range.start >= end;
+        if ordered {
+            end = f.range.end;
+        }
+        ordered
+    });
+    Some(files)
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    let mut word = [0; 4];
+    word.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(word)
+}
+
+/// A note.
+struct Note<'a> {
+    /// Its owner, without the NUL.
+    owner: &'a [u8],
+    kind: u32,
+    bytes: &'a [u8],
+}
+
+/// Walks over notes; ends where one does not make sense.
+struct Iter<'a> {
+    rest: &'a [u8],
+    align: usize,
+}
+
+impl<'a> Iter<'a> {
+    fn new(rest: &'a [u8], align: u64) -> Self {
+        Iter { rest, align: if align == 8 { 8 } else { 4 } }
+    }
+
+    fn step(&mut self) -> Option<Note<'a>> {
+        let (header, after) = NoteHeader::read_from_prefix(self.rest).ok()?;
+        let (owner, _) = after.split_at_checked(header.namesz.get() as usize)?;
+        let head = size_of::<NoteHeader>();
+        let start = head.checked_add(owner.len())?.checked_next_multiple_of(self.align)?;
+        let end = start.checked_add(header.descsz.get() as usize)?;
+        let bytes = self.rest.get(start..end)?;
+        let next = end.checked_next_multiple_of(self.align)?;
+        self.rest = self.rest.get(next..).unwrap_or_default();
+        let owner = owner.split(|b| *b == 0).next().unwrap_or_default();
+        Some(Note { owner, kind: header.kind.get(), bytes })
+    }
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Note<'a>;
+
+    fn next(&mut self) -> Option<Note<'a>> {
+        self.step()
+    }
+}

@@ -1,0 +1,101 @@
+//! Dump files as targets: what a file holds, and opening it as a process.
+//!
+//! The file is opened once and read in place. Whoever replaces it meanwhile
+//! (a dump may be written over the one that it is made of) makes a new file:
+//! this one stays readable until it is closed.
+
+mod content;
+
+pub use content::{Content, PEEK, Packing};
+
+use crate::error::{Error, Result};
+use crate::observer::Observer;
+use crate::target::{ProcessTarget, Wants};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// How to open a dump file.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// Where the programs and libraries are that the process had mapped, if not
+    /// in this machine's root: a folder that stands for `/`. They fill pages in
+    /// that a core left out.
+    pub sysroot: Option<PathBuf>,
+}
+
+/// Opens the process that a dump file holds. `wants` is the request's
+/// ([`DumpRequest::wants`](crate::DumpRequest::wants)).
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::NotATarget`] for a file that holds no process, or
+/// none that can be made out.
+pub fn open_process(
+    path: &Path,
+    wants: &Wants,
+    options: &OpenOptions,
+    observer: &dyn Observer,
+) -> Result<Box<dyn ProcessTarget>> {
+    let file = open(path)?;
+    let start = peek(&file).map_err(|source| io_error("read", path, source))?;
+    open_content(path, file, &Content::of(&start), wants, options, observer)
+}
+
+fn open_content(
+    path: &Path,
+    file: File,
+    content: &Content,
+    wants: &Wants,
+    options: &OpenOptions,
+    observer: &dyn Observer,
+) -> Result<Box<dyn ProcessTarget>> {
+    // Unpacking, which follows, takes time.
+    let _ = observer;
+    match content {
+        Content::Minidump => Err(not_a_target(path, "minidumps are not read as targets yet")),
+        Content::UserDump => Err(not_a_target(path, "USERDUMP files are not read as targets yet")),
+        Content::KernelDump => {
+            Err(not_a_target(path, "it is a dump of a machine and holds no single process"))
+        }
+        #[cfg(target_os = "linux")]
+        Content::ElfCore => {
+            let sysroot = options.sysroot.as_deref();
+            Ok(Box::new(crate::target::core::CoreProcess::open(path, file, wants, sysroot)?))
+        }
+        #[cfg(not(target_os = "linux"))]
+        Content::ElfCore => Err(not_a_target(path, "ELF cores are read on Linux only")),
+        Content::Packed(packing) => Err(not_a_target(
+            path,
+            &format!("files packed with {} are not read as targets yet", packing.name()),
+        )),
+        Content::Other(reason) => Err(not_a_target(path, reason)),
+    }
+}
+
+/// Opens a file for reading; anything but a regular file is refused, since a
+/// target is read at any offset and more than once.
+fn open(path: &Path) -> Result<File> {
+    // Before it is opened: opening a pipe waits for its writer.
+    let metadata = std::fs::metadata(path).map_err(|source| io_error("open", path, source))?;
+    if !metadata.is_file() {
+        return Err(not_a_target(path, "it is no regular file; write it to one first"));
+    }
+    File::open(path).map_err(|source| io_error("open", path, source))
+}
+
+/// The first bytes of a file.
+fn peek(file: &File) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(PEEK);
+    let mut file = file;
+    file.take(PEEK as u64).read_to_end(&mut start)?;
+    io::Seek::rewind(&mut file)?;
+    Ok(start)
+}
+
+fn not_a_target(file: &Path, reason: &str) -> Error {
+    Error::NotATarget { file: file.to_owned(), reason: reason.to_owned() }
+}
+
+fn io_error(action: &'static str, file: &Path, source: io::Error) -> Error {
+    Error::Io { action, file: file.to_owned(), source }
+}
