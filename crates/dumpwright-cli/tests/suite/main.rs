@@ -9,6 +9,9 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod command_line;
+mod crash_handler;
+mod crash_languages;
+mod crash_storm;
 mod dot_dump_letters;
 mod every_flag;
 mod exceptions;
