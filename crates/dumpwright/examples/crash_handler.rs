@@ -86,7 +86,7 @@ fn application(file: &str) -> Result<(), Box<dyn Error>> {
 /// What the application is for.
 #[inline(never)]
 fn work() {
-    let nowhere = std::hint::black_box(0x1bad_d00d_usize as *mut u32);
+    let nowhere = std::hint::black_box(0x1bad_d000_usize as *mut u32);
     // SAFETY: none; this is the crash.
     unsafe { nowhere.write_volatile(1) };
 }

@@ -43,7 +43,7 @@ fn a_program_with_a_crash_handler_is_dumped_with_its_fault() {
     let exception = dump.get_stream::<MinidumpException<'_>>().unwrap();
     let reason = exception.get_crash_reason(system.os, system.cpu);
     assert_eq!(reason.to_string(), "SIGSEGV / SEGV_MAPERR");
-    assert_eq!(exception.get_crash_address(system.os, system.cpu), 0x1bad_d00d);
+    assert_eq!(exception.get_crash_address(system.os, system.cpu), 0x1bad_d000);
     let context = exception.context(&system, None).unwrap();
     let modules = dump.get_stream::<MinidumpModuleList>().unwrap();
     let module = modules.module_at_address(context.get_instruction_pointer()).unwrap();
