@@ -27,6 +27,8 @@ pub struct Config {
     pub parallel: usize,
     /// How long a crash waits for its turn.
     pub wait: Duration,
+    /// How long one dump may take.
+    pub time_limit: Duration,
     /// Whether cores go on to the handler that was there before.
     pub forward: bool,
     /// Whether programs without a section are left alone.
@@ -43,6 +45,7 @@ impl Default for Config {
             state: "/var/lib/dumpwright".into(),
             parallel: 2,
             wait: Duration::from_secs(30),
+            time_limit: Duration::from_secs(600),
             forward: false,
             ignore_unlisted: false,
             rules: Rules::default(),
@@ -198,6 +201,9 @@ impl Parser<'_> {
             "state" => config.state = self.absolute(key, value)?,
             "parallel" => config.parallel = self.number(key, value, 1..=256)? as usize,
             "wait" => config.wait = Duration::from_secs(self.number(key, value, 0..=3600)?),
+            "time-limit" => {
+                config.time_limit = Duration::from_secs(self.number(key, value, 1..=86_400)?);
+            }
             "forward" => config.forward = self.boolean(key, value)?,
             "unlisted" => {
                 config.ignore_unlisted =

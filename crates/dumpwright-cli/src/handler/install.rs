@@ -44,15 +44,15 @@ pub fn install(args: &InstallArgs) -> Outcome {
     };
     let folders = [&config.state, &config.rules.folder];
     if args.dry_run {
-        let mut text = format!("would write to {SYS}:\n{}", indented(&settings.sysctl_file()));
+        let mut lines = would_write(&settings);
         if !args.no_persist {
-            text += &format!("would write the same to {SYSCTL_FILE}\n");
+            lines.push(format!("would write the same to {SYSCTL_FILE}"));
         }
-        for folder in folders.into_iter().filter(|folder| !folder.exists()) {
-            text += &format!("would make the folder {}\n", folder.display());
-        }
-        text += &format!("would remember:\n{}", indented(&previous.sysctl_file()));
-        return print(&text).map(|()| ExitCode::SUCCESS);
+        let missing = folders.into_iter().filter(|folder| !folder.exists());
+        lines.extend(missing.map(|folder| format!("would make the folder {}", folder.display())));
+        lines.push("would remember:".into());
+        lines.extend(indented(&previous));
+        return print_lines(&lines);
     }
     require_root()?;
     for folder in folders.into_iter().chain(config.programs.values().map(|r| &r.folder)) {
@@ -61,14 +61,18 @@ pub fn install(args: &InstallArgs) -> Outcome {
     remember(&config.state, &previous)?;
     settings.write(Path::new(SYS))?;
     if !args.no_persist {
-        write_file(Path::new(SYSCTL_FILE), settings.sysctl_file().as_bytes())?;
+        let lines = settings.sysctl_lines().join("\n");
+        let text = format!("# Written by `dumpwright handler install`.\n{lines}\n");
+        write_file(Path::new(SYSCTL_FILE), text.as_bytes())?;
     }
-    let mut text = format!("installed: {}\n", settings.core_pattern);
-    text += &format!("before:    {}\n", previous.core_pattern);
+    let mut lines = vec![
+        format!("installed: {}", settings.core_pattern),
+        format!("before:    {}", previous.core_pattern),
+    ];
     if config.forward && !previous.is_pipe() {
-        text += "note: forward = true, and what was there before is no program to forward to\n";
+        lines.push("note: forward = true, and before was no program to forward to".into());
     }
-    print(&text).map(|()| ExitCode::SUCCESS)
+    print_lines(&lines)
 }
 
 /// `dumpwright handler uninstall`.
@@ -80,17 +84,15 @@ pub fn uninstall(args: &UninstallArgs) -> Outcome {
     let config = Config::read(args.config.as_ref().unwrap_or(&installed_config))?;
     let restored = previous(&config.state)?;
     if args.dry_run {
-        let text = format!(
-            "would write to {SYS}:\n{}would remove {SYSCTL_FILE}\n",
-            indented(&restored.sysctl_file())
-        );
-        return print(&text).map(|()| ExitCode::SUCCESS);
+        let mut lines = would_write(&restored);
+        lines.push(format!("would remove {SYSCTL_FILE}"));
+        return print_lines(&lines);
     }
     require_root()?;
     restored.write(Path::new(SYS))?;
     remove(Path::new(SYSCTL_FILE))?;
     remove(&config.state.join(PREVIOUS_FILE))?;
-    print(&format!("restored: {}\n", restored.core_pattern)).map(|()| ExitCode::SUCCESS)
+    print_lines(&[format!("restored: {}", restored.core_pattern)])
 }
 
 /// Somebody else has changed the pattern since, which stays as it is; the file
@@ -157,9 +159,18 @@ fn require_root() -> Result<(), String> {
     Err("the kernel's core_pattern is root's to change; run it with sudo (--dry-run shows what it would do)".into())
 }
 
-fn indented(text: &str) -> String {
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| format!("  {line}\n")).collect()
+fn would_write(settings: &Settings) -> Vec<String> {
+    let mut lines = vec![format!("would write to {SYS}:")];
+    lines.extend(indented(settings));
+    lines
+}
+
+fn indented(settings: &Settings) -> impl Iterator<Item = String> + use<> {
+    settings.sysctl_lines().into_iter().map(|line| format!("  {line}"))
+}
+
+fn print_lines(lines: &[String]) -> Outcome {
+    print(&(lines.join("\n") + "\n")).map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

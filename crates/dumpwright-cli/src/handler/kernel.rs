@@ -64,13 +64,9 @@ impl Settings {
         Ok(())
     }
 
-    /// As a file for `/etc/sysctl.d`.
-    pub fn sysctl_file(&self) -> String {
-        let mut text = String::from("# Written by `dumpwright handler install`.\n");
-        for (name, value) in entries(self) {
-            text.push_str(&format!("{}={value}\n", name.replace('/', ".")));
-        }
-        text
+    /// As lines of a file for `/etc/sysctl.d`.
+    pub fn sysctl_lines(&self) -> [String; 3] {
+        entries(self).map(|(name, value)| format!("{}={value}", name.replace('/', ".")))
     }
 
     /// The program and the configuration file of our pattern; `None` if it is
@@ -179,6 +175,6 @@ mod tests {
         }
         settings("|x").write(sys.path()).unwrap();
         assert_eq!(Settings::read(sys.path()).unwrap(), settings("|x"));
-        assert!(settings("|x y").sysctl_file().contains("\nkernel.core_pattern=|x y\n"));
+        assert_eq!(settings("|x y").sysctl_lines()[2], "kernel.core_pattern=|x y");
     }
 }

@@ -9,7 +9,7 @@
 //! | `crash` | what the kernel says of the crash |
 //! | `config`, `rules` | what the administrator wants done |
 //! | `run` | the walk of one crash |
-//! | `slots` | how many at a time |
+//! | `slots`, `deadline` | how many at a time, and for how long |
 //! | `spool` | the fallback: the core itself |
 //! | `folder`, `room`, `safe` | where dumps go, what is kept, who may touch it |
 //! | `forward` | handing the core on to the handler that was there before |
@@ -18,6 +18,7 @@
 
 mod config;
 mod crash;
+mod deadline;
 mod folder;
 mod forward;
 mod install;
@@ -72,6 +73,7 @@ The configuration is TOML; without a file every program gets a minidump in
   ignore = false         # true: no dump
   parallel = 2           # dumps at a time
   wait = 30              # seconds that further crashes wait for their turn
+  time-limit = 600       # seconds that one dump may take
   forward = false        # hand cores on to the handler that was there before
   unlisted = \"dump\"      # or \"ignore\": only programs with a section
   state = \"/var/lib/dumpwright\"

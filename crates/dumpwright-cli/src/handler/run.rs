@@ -8,6 +8,7 @@
 use super::RunArgs;
 use super::config::Config;
 use super::crash::Crash;
+use super::deadline::Deadline;
 use super::folder::Folder;
 use super::install::previous;
 use super::record::{self, Entry, Outcome};
@@ -16,7 +17,7 @@ use super::rules::Rules;
 use super::{forward, safe, slots, spool};
 use dumpwright::target::Pid;
 use dumpwright::target::linux::{CoreHead, CrashedProcess};
-use dumpwright::{DumpRequest, Output, Summary, write_dump};
+use dumpwright::{DumpRequest, Error, Output, Summary, write_dump};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -170,17 +171,33 @@ impl Dump<'_> {
         room: u64,
         entry: &mut Entry,
     ) -> Result<Summary, String> {
+        let what = described(self.crash, "its dump");
+        let deadline = Deadline::new(self.config.time_limit, what);
         let target = match self.open_live(core, request) {
             Ok(target) => target,
             Err(why) => {
-                entry.messages.push(format!("dumped from its core, since {why}"));
+                entry.messages.push(format!("its core was taken instead, since {why}"));
                 entry.source = Some("core".into());
-                return spool::dump(&core.taken, core.pipe.take(), request, folder, room);
+                let pipe = core.pipe.take();
+                return spool::dump(&core.taken, pipe, request, folder, room, &deadline)
+                    .map_err(|error| self.said(error));
             }
         };
         entry.source = Some("live".into());
-        let output = Output::open(request).map_err(|error| error.to_string())?;
-        write_dump(Box::new(target), request, output, &()).map_err(|error| error.to_string())
+        let dumped = Output::open(request)
+            .and_then(|output| write_dump(Box::new(target), request, output, &deadline));
+        dumped.map_err(|error| self.said(error))
+    }
+
+    /// An error of the engine, in the words of the configuration.
+    fn said(&self, error: Error) -> String {
+        match error {
+            Error::Cancelled => {
+                let limit = self.config.time_limit.as_secs();
+                format!("it took longer than {limit} s (time-limit) and was given up")
+            }
+            error => error.to_string(),
+        }
     }
 
     fn open_live(&self, core: &mut Core, request: &DumpRequest) -> Result<CrashedProcess, String> {

@@ -3,8 +3,7 @@
 //! and there.
 
 use super::folder::Folder;
-use dumpwright::OpenOptions;
-use dumpwright::{DumpRequest, Summary, dump_file};
+use dumpwright::{DumpRequest, Error, Observer, OpenOptions, Summary, dump_file};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
@@ -22,8 +21,10 @@ pub fn dump(
     request: &DumpRequest,
     folder: &Folder,
     room: u64,
-) -> Result<Summary, String> {
-    let failed = |error: io::Error| format!("cannot store the core: {error}");
+    observer: &dyn Observer,
+) -> Result<Summary, Error> {
+    let failed =
+        |source| Error::Io { action: "store the core in", file: folder.path().to_owned(), source };
     let mut core = tempfile::tempfile_in(folder.path()).map_err(failed)?;
     core.write_all(taken).map_err(failed)?;
     if let Some(pipe) = pipe {
@@ -32,5 +33,5 @@ pub fn dump(
     }
     let path = PathBuf::from(format!("/proc/self/fd/{}", core.as_raw_fd()));
     let options = OpenOptions::default();
-    dump_file(&path, request, &options, &()).map_err(|error| error.to_string())
+    dump_file(&path, request, &options, observer)
 }

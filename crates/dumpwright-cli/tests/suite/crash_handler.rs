@@ -331,7 +331,7 @@ fn a_core_alone_is_dumped_when_the_process_cannot_be_seen() {
         (&"dumped".into(), &"core".into()),
         "{entry}"
     );
-    assert!(entry["messages"][0].as_str().unwrap().contains("from its core"), "{entry}");
+    assert!(entry["messages"][0].as_str().unwrap().contains("its core was taken"), "{entry}");
     let loaded = Loaded::read(Path::new(entry["file"].as_str().unwrap()));
     assert_eq!(loaded.tids(), target.tids());
     let left = fs::read_dir(handler.dumps()).unwrap().count();
