@@ -57,7 +57,9 @@ impl Crash {
         };
         let rest: Vec<_> = arguments.map(|a| a.as_bytes()).collect();
         crash.name = OsString::from_vec(rest.join(&b' '));
-        crash.executable = executable(crash.pid);
+        // Once the main thread has ended its files are empty; those of the thread
+        // that crashed are there.
+        crash.executable = executable(crash.tid).or_else(|| executable(crash.pid));
         Ok(crash)
     }
 
@@ -68,8 +70,8 @@ impl Crash {
     }
 }
 
-fn executable(pid: u32) -> Option<PathBuf> {
-    let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?.into_os_string().into_vec();
+fn executable(id: u32) -> Option<PathBuf> {
+    let path = std::fs::read_link(format!("/proc/{id}/exe")).ok()?.into_os_string().into_vec();
     let path = path.strip_suffix(b" (deleted)").unwrap_or(&path).to_vec();
     Some(OsString::from_vec(path).into())
 }
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn the_program_is_known_by_its_executable() {
         let pid = std::process::id().to_string();
-        let crash = parse(&[&pid, "1", "1", "6", "1", "0", "0", "0", "a-thread"]).unwrap();
+        let crash = parse(&[&pid, "1", &pid, "6", "1", "0", "0", "0", "a-thread"]).unwrap();
         assert_eq!(crash.program(), std::env::current_exe().unwrap().file_name().unwrap());
     }
 }

@@ -22,11 +22,11 @@ pub fn install(args: &InstallArgs) -> Outcome {
         .map_err(|error| format!("'{}': {error}", args.config.display()))?;
     let config = Config::read(&config_file)?;
     if config_file.exists() {
-        safe::program(&config_file).map_err(|error| error.replace("0755", "0644"))?;
+        safe::file(&config_file)?;
     }
     let program =
         std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
-    let program = safe::program(&program)?;
+    let program = safe::file(&program)?;
     let before = Settings::read(Path::new(SYS))?;
     let settings = Settings {
         core_pattern: pattern(&program, &config_file)?,
@@ -39,8 +39,8 @@ pub fn install(args: &InstallArgs) -> Outcome {
     };
     // Installed over itself, what was there before stays what it was.
     let previous = match before.ours() {
-        Some(_) => previous(&config.state).unwrap_or(before),
-        None => before,
+        Some(_) => previous(&config.state).unwrap_or_else(|_| Settings::of_a_new_kernel()),
+        None => before.clone(),
     };
     let folders = [&config.state, &config.rules.folder];
     if args.dry_run {
@@ -59,11 +59,16 @@ pub fn install(args: &InstallArgs) -> Outcome {
         safe::folder(folder)?;
     }
     remember(&config.state, &previous)?;
-    settings.write(Path::new(SYS))?;
+    if let Err(error) = settings.write(Path::new(SYS)) {
+        // Some may have been written; best as before, as far as that goes.
+        let _ = before.write(Path::new(SYS));
+        return Err(error.into());
+    }
     if !args.no_persist {
         let lines = settings.sysctl_lines().join("\n");
         let text = format!("# Written by `dumpwright handler install`.\n{lines}\n");
-        write_file(Path::new(SYSCTL_FILE), text.as_bytes())?;
+        write_file(Path::new(SYSCTL_FILE), text.as_bytes())
+            .map_err(|error| format!("installed until the next boot only: {error}"))?;
     }
     let mut lines = vec![
         format!("installed: {}", settings.core_pattern),
@@ -82,17 +87,24 @@ pub fn uninstall(args: &UninstallArgs) -> Outcome {
         return not_installed(&now, args.dry_run);
     };
     let config = Config::read(args.config.as_ref().unwrap_or(&installed_config))?;
-    let restored = previous(&config.state)?;
+    let (restored, note) = match previous(&config.state) {
+        Ok(previous) => (previous, None),
+        // Better the kernel's own way than a handler that cannot be got rid of.
+        Err(why) => (Settings::of_a_new_kernel(), Some(format!("note: {why}"))),
+    };
     if args.dry_run {
         let mut lines = would_write(&restored);
         lines.push(format!("would remove {SYSCTL_FILE}"));
+        lines.extend(note);
         return print_lines(&lines);
     }
     require_root()?;
     restored.write(Path::new(SYS))?;
     remove(Path::new(SYSCTL_FILE))?;
     remove(&config.state.join(PREVIOUS_FILE))?;
-    print_lines(&[format!("restored: {}", restored.core_pattern)])
+    let mut lines = vec![format!("restored: {}", restored.core_pattern)];
+    lines.extend(note);
+    print_lines(&lines)
 }
 
 /// Somebody else has changed the pattern since, which stays as it is; the file
@@ -139,6 +151,9 @@ fn write_file(file: &Path, bytes: &[u8]) -> Result<(), String> {
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
     fs::write(&part, bytes).map_err(failed)?;
     fs::rename(&part, file).map_err(failed)
 }

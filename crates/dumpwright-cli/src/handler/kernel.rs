@@ -64,6 +64,15 @@ impl Settings {
         Ok(())
     }
 
+    /// What a kernel has unless it is told otherwise.
+    pub fn of_a_new_kernel() -> Settings {
+        Settings {
+            core_pattern: "core".into(),
+            core_pipe_limit: "0".into(),
+            suid_dumpable: "0".into(),
+        }
+    }
+
     /// As lines of a file for `/etc/sysctl.d`.
     pub fn sysctl_lines(&self) -> [String; 3] {
         entries(self).map(|(name, value)| format!("{}={value}", name.replace('/', ".")))

@@ -106,7 +106,8 @@ fn handle(config: &Config, state: &Path, crash: &Crash, mut core: Core, entry: &
 
 fn forward_core(state: &Path, crash: &Crash, core: &mut Core) -> Result<(), String> {
     let previous = previous(state)?;
-    if !previous.is_pipe() {
+    // Never to ourselves, whatever the state folder says.
+    if !previous.is_pipe() || previous.ours().is_some() {
         return Ok(());
     }
     let mut pipe = core.pipe.take().ok_or("the core is gone and cannot be forwarded")?;

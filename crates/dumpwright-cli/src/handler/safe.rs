@@ -1,4 +1,4 @@
-//! Folders and programs that nobody but root can tamper with. The handler runs
+//! Folders and files that nobody but root can tamper with. The handler runs
 //! as root and writes what processes knew: a folder that another user could
 //! replace by a link would send a dump, or a removal, anywhere.
 
@@ -38,18 +38,19 @@ pub fn folder(path: &Path) -> Result<PathBuf, String> {
     Ok(resolved)
 }
 
-/// Checks that only root can change the program that the kernel is to start.
+/// Checks that only root can change a file that the handler, as root, goes by:
+/// its program, its configuration. Answers it with all links resolved.
 ///
 /// # Errors
-/// It is no file, or somebody else may write to it or replace it.
-pub fn program(path: &Path) -> Result<PathBuf, String> {
+/// It is not there, or somebody else may write to it or replace it.
+pub fn file(path: &Path) -> Result<PathBuf, String> {
     let real = fs::canonicalize(path).map_err(|e| format!("'{}': {e}", path.display()))?;
     let parent = real.parent().unwrap_or(Path::new("/"));
     resolve(parent, 0)?;
     let metadata = fs::symlink_metadata(&real).map_err(|e| format!("'{}': {e}", real.display()))?;
     if !is_ours(&metadata) || metadata.mode() & OTHERS_WRITE != 0 {
         return Err(format!(
-            "'{}' can be changed by others than root, and the kernel would start it as root; install it as root, mode 0755",
+            "'{}' can be changed by others than root, and the handler, which runs as root, goes by it; make it root's alone (chown root, chmod go-w)",
             real.display()
         ));
     }
@@ -141,9 +142,9 @@ mod tests {
         let file = base.path().join("program");
         fs::write(&file, "").unwrap();
         chmod(&file, 0o755);
-        program(&file).unwrap();
+        super::file(&file).unwrap();
         chmod(&file, 0o775);
-        assert!(program(&file).unwrap_err().contains("mode 0755"));
+        assert!(super::file(&file).unwrap_err().contains("chmod go-w"));
         if !rustix::process::geteuid().is_root() {
             return;
         }

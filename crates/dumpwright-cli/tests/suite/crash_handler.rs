@@ -2,7 +2,7 @@
 
 use crate::support::cli::{command, run};
 use crate::support::compile::{Kind, fixture};
-use crate::support::crashes::{Crash, Handler, Installed, start};
+use crate::support::crashes::{Crash, Handler, Installed, SYSCTL_FILE, start};
 use crate::support::dump::Loaded;
 use crate::support::processor::process;
 use crate::support::readers::{lldb_traces, pypi_minidump};
@@ -124,6 +124,18 @@ fn a_giant_process_is_dumped_without_reading_its_core() {
     assert!(loaded.bytes.len() < 1 << 20);
     let held = crash.record["held_ms"].as_u64().unwrap();
     assert!(held < 2000, "held for {held} ms");
+}
+
+#[test]
+fn a_crash_after_the_main_thread_has_ended_is_dumped() {
+    let Some(installed) = Installed::new(CONFIG) else { return };
+    let crash = installed.crash(&mut crashes(&installed)("no-main"));
+    let loaded = crash.load();
+    let exception: MinidumpException<'_> = loaded.get();
+    assert_eq!(u64::from(exception.get_crashing_thread_id()), crash.number("tid"));
+    assert_eq!(exception.raw.exception_record.exception_address, 0x1240);
+    assert_eq!(loaded.tids().len(), 2);
+    assert!(loaded.modules().iter().any(|(name, _)| name.ends_with("/crashes")));
 }
 
 #[test]
@@ -263,6 +275,9 @@ fn only_listed_programs_are_dumped_and_only_so_many_kept() {
 #[test]
 fn what_was_there_before_is_put_back() {
     let Some(installed) = Installed::over(Some("|/bin/false %P"), CONFIG) else { return };
+    if installed.persisted {
+        return skip("uninstall", "this machine has a handler of its owner's");
+    }
     let handler = &installed.handler;
     let [pattern, limit, setuid] = Installed::now();
     assert!(pattern.contains("/dw handler run -C"), "{pattern}");
@@ -277,6 +292,10 @@ fn what_was_there_before_is_put_back() {
     assert!(text.contains("before     |/bin/false %P"), "{text}");
     assert!(text.contains("until the next boot"), "{text}");
 
+    handler.run("install", &["--pipe-limit", "16"]).ok();
+    let text = fs::read_to_string(SYSCTL_FILE).unwrap();
+    assert!(text.contains(&format!("kernel.core_pattern={}", Installed::now()[0])), "{text}");
+
     let dry = handler.run("uninstall", &["--dry-run"]).ok().text();
     assert!(dry.contains("kernel.core_pattern=|/bin/false %P"), "{dry}");
     assert_eq!(Installed::now()[1].trim(), "16", "a dry run changes nothing");
@@ -284,6 +303,7 @@ fn what_was_there_before_is_put_back() {
     let [pattern, limit, setuid] = Installed::now();
     assert_eq!(pattern.trim(), "|/bin/false %P");
     assert_eq!([&limit, &setuid], [&installed.before()[1], &installed.before()[2]]);
+    assert!(!Path::new(SYSCTL_FILE).exists());
     let again = handler.run("uninstall", &[]).refused();
     assert!(again.contains("not installed"), "{again}");
 }

@@ -23,6 +23,8 @@ const SETTINGS: [&str; 3] = [
     "/proc/sys/kernel/core_pipe_limit",
     "/proc/sys/fs/suid_dumpable",
 ];
+/// What sets them again at each boot.
+pub const SYSCTL_FILE: &str = "/etc/sysctl.d/70-dumpwright.conf";
 /// How long a crash may take to be recorded.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -131,6 +133,8 @@ pub struct Installed {
     /// The handler.
     pub handler: Handler,
     before: [String; 3],
+    /// Whether a handler of this machine's owner is set up at each boot.
+    pub persisted: bool,
     /// The lock; `None` once all is as it was.
     turn: Option<File>,
 }
@@ -149,7 +153,12 @@ impl Installed {
             let turn = File::options().create(true).append(true).open(lock).unwrap();
             rustix::fs::flock(&turn, FlockOperation::LockExclusive).unwrap();
             let before = SETTINGS.map(|file| fs::read_to_string(file).unwrap());
-            let installed = Installed { handler: Handler::new(config), before, turn: Some(turn) };
+            let installed = Installed {
+                handler: Handler::new(config),
+                before,
+                persisted: Path::new(SYSCTL_FILE).exists(),
+                turn: Some(turn),
+            };
             if let Some(other) = other {
                 let path = installed.handler.folder.path().to_str().unwrap();
                 fs::write(SETTINGS[0], other.replace("{}", path)).unwrap();
@@ -199,6 +208,9 @@ impl Installed {
             if let Err(error) = fs::write(file, value.trim_end()) {
                 eprintln!("{file} could not be set back to {value}: {error}");
             }
+        }
+        if !self.persisted {
+            let _ = fs::remove_file(SYSCTL_FILE);
         }
         drop(turn);
     }
