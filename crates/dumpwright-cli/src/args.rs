@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::flag_args::FlagArgs;
+use crate::handler::HandlerCommand;
 use crate::numbers::{parse_number, parse_range, parse_size};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -42,6 +43,12 @@ pub enum Command {
     /// The program that `demo` dumps
     #[command(hide = true)]
     DemoTarget,
+    /// Be the machine's crash handler: set it up, look at it, take it away
+    Handler {
+        /// What to do
+        #[command(subcommand)]
+        command: HandlerCommand,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell

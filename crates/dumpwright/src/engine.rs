@@ -75,6 +75,29 @@ pub fn dump_process(
     write_dump(Box::new(target), request, output, observer)
 }
 
+/// Writes a dump of a process that crashed and asks for one from its signal
+/// handler: what a server of the crash-handler crates calls, from a process of
+/// its own, for a [`CrashContext`](crash_context::CrashContext) that a client
+/// sent it.
+///
+/// `pid` is the client as the server counts (of a client in a container the
+/// context has another number; `SO_PEERCRED` tells). Where Yama restricts
+/// ptrace, the client must have named the server by `PR_SET_PTRACER`.
+///
+/// # Errors
+/// As [`dump_process`], and when the process does not have the context's thread.
+#[cfg(all(target_os = "linux", feature = "crash-context"))]
+pub fn dump_crash(
+    pid: crate::target::Pid,
+    context: &crash_context::CrashContext,
+    request: &DumpRequest,
+    observer: &dyn Observer,
+) -> Result<Summary> {
+    let output = Output::open(request)?;
+    let target = crate::target::linux::LinuxProcess::attach(pid, &request.wants())?;
+    write_dump(Box::new(target.crashed_with(context)?), request, output, observer)
+}
+
 /// Writes a dump of the process that another dump holds: `WriteDumpFile2` for a
 /// debugger whose target is a dump file. `path` may be the destination too: it
 /// is the same file until the new one takes its place.

@@ -93,6 +93,8 @@ pub mod write;
 
 pub use dumpwright_format as format;
 pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
+#[cfg(all(target_os = "linux", feature = "crash-context"))]
+pub use engine::dump_crash;
 #[cfg(any(target_os = "linux", windows))]
 pub use engine::dump_process;
 pub use engine::{Output, dump_file, write_dump};

@@ -10,6 +10,9 @@
 
 mod command_line;
 mod cores;
+mod crash_handler;
+mod crash_languages;
+mod crash_storm;
 mod dot_dump_letters;
 mod every_flag;
 mod exceptions;

@@ -18,6 +18,10 @@ pub enum Kind {
     Library,
     /// A Rust program.
     Rust,
+    /// A C++ program.
+    Cpp,
+    /// A Go program.
+    Go,
 }
 
 const C_FLAGS: [&str; 8] = [
@@ -38,7 +42,13 @@ const C_FLAGS: [&str; 8] = [
 /// The built fixture `name` (its file without the extension).
 pub fn fixture(name: &str, kind: Kind) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let source = folder.join(name).with_extension(if kind == Kind::Rust { "rs" } else { "c" });
+    let extension = match kind {
+        Kind::Program | Kind::Static | Kind::Library => "c",
+        Kind::Rust => "rs",
+        Kind::Cpp => "cpp",
+        Kind::Go => "go",
+    };
+    let source = folder.join(name).with_extension(extension);
     let mut hasher = DefaultHasher::new();
     kind.hash(&mut hasher);
     C_FLAGS.hash(&mut hasher);
@@ -65,10 +75,16 @@ fn compiler(kind: Kind, source: &Path, output: &Path) -> Command {
         rustc.arg(source).arg("-o").arg(output);
         return rustc;
     }
-    let mut cc = Command::new("cc");
+    if kind == Kind::Go {
+        let mut go = Command::new("go");
+        go.args(["build", "-o"]).arg(output).arg(source);
+        go.env("GO111MODULE", "off").env("GOCACHE", output.with_extension("cache"));
+        return go;
+    }
+    let mut cc = Command::new(if kind == Kind::Cpp { "c++" } else { "cc" });
     cc.args(C_FLAGS);
     match kind {
-        Kind::Program | Kind::Rust => {}
+        Kind::Program | Kind::Rust | Kind::Cpp | Kind::Go => {}
         Kind::Static => drop(cc.arg("-static")),
         Kind::Library => drop(cc.args(["-shared", "-fPIC"])),
     }

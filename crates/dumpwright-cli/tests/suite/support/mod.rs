@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod compile;
 pub mod cores;
+pub mod crashes;
 pub mod dump;
 pub mod frozen;
 pub mod processor;
