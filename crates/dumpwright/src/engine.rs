@@ -34,6 +34,7 @@ pub struct Output {
 enum OutputKind {
     File(PendingFile),
     Stdout,
+    Handle(File),
 }
 
 impl Output {
@@ -56,6 +57,28 @@ impl Output {
             }
         };
         Ok(Output { kind, started })
+    }
+
+    /// Checks the request and takes a file that the caller has opened, whose
+    /// contents the dump replaces. The request's destination only serves for
+    /// messages, and NO_OVERWRITE says nothing of a file that is already open.
+    ///
+    /// Unlike a file that is named, this one holds part of a dump if writing
+    /// fails.
+    ///
+    /// # Errors
+    /// Those of [`DumpRequest::validate`]; [`Error::InvalidRequest`] with
+    /// WRITE_CAB, since a CAB is packed beside the file that it will be.
+    pub fn to_handle(request: &DumpRequest, file: File) -> Result<Output> {
+        let started = Instant::now();
+        request.validate()?;
+        if request.format_flags.contains(FormatFlags::WRITE_CAB) {
+            return Err(Error::InvalidRequest(
+                "a CAB cannot be written to a file handle; name the file, or leave WRITE_CAB out"
+                    .into(),
+            ));
+        }
+        Ok(Output { kind: OutputKind::Handle(file), started })
     }
 }
 
@@ -138,6 +161,11 @@ pub fn write_dump(
     let mut summary = match output.kind {
         OutputKind::Stdout => {
             let outcome = job.write(&mut io::stdout().lock())?;
+            job.summary(request, &outcome)
+        }
+        OutputKind::Handle(mut file) => {
+            empty(&mut file).map_err(Error::Write)?;
+            let outcome = job.write(&mut file)?;
             job.summary(request, &outcome)
         }
         OutputKind::File(mut file) if request.format_flags.contains(FormatFlags::WRITE_CAB) => {
@@ -225,6 +253,15 @@ impl Job<'_> {
         let snapshot = self.target.snapshot();
         Summary::new(request, snapshot, self.plan, outcome, self.layout.file_size())
     }
+}
+
+/// Makes a regular file empty; a pipe has nothing that could be taken away.
+fn empty(file: &mut File) -> io::Result<()> {
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+        file.rewind()?;
+    }
+    Ok(())
 }
 
 /// The request, its size budget less what a CAB adds to a dump that does not

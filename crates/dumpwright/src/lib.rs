@@ -72,8 +72,10 @@
 //! that anybody wrote, and [`format`](mod@format) is what the bytes are.
 
 pub mod address;
+pub mod dot_dump;
 pub mod engine;
 pub mod error;
+pub mod hresult;
 pub mod info;
 pub mod layout;
 pub mod observer;
@@ -99,6 +101,7 @@ pub use engine::dump_crash;
 pub use engine::dump_process;
 pub use engine::{Output, dump_file, write_dump};
 pub use error::{Error, Result};
+pub use hresult::HResult;
 pub use observer::{Observer, Phase};
 pub use request::{Destination, DumpRequest, Extensions, OutputFormat};
 pub use summary::Summary;
