@@ -27,6 +27,13 @@ pub fn watch_signals_while_streaming() {
     });
 }
 
+/// Ends the program where it is. The kernel lets processes go; guests have to be
+/// told.
+fn end() -> ! {
+    dumpwright::target::machine::qemu::resume_all();
+    std::process::exit(INTERRUPTED.into())
+}
+
 fn watch(then: impl Fn() + Send + 'static) {
     // Fails only when a handler is installed already: then nothing is missing.
     let _ = ctrlc::set_handler(move || {

@@ -8,6 +8,8 @@ mod flag_args;
 mod handler;
 mod inspect;
 mod letters;
+mod machine;
+mod machine_args;
 mod manual;
 mod numbers;
 mod output;

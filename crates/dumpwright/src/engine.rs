@@ -22,6 +22,10 @@ use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+mod machine;
+
+pub use machine::write_machine_dump;
+
 /// Where a dump goes, checked and opened before the target is held, so that a
 /// name that cannot be written costs the target nothing.
 #[derive(Debug)]
@@ -43,8 +47,22 @@ impl Output {
     /// # Errors
     /// Those of [`DumpRequest::validate`], [`Error::FileExists`], [`Error::Io`].
     pub fn open(request: &DumpRequest) -> Result<Output> {
-        let started = Instant::now();
         request.validate()?;
+        Self::open_checked(request)
+    }
+
+    /// Checks the request for a machine and opens its destination.
+    ///
+    /// # Errors
+    /// Those of [`DumpRequest::validate_for_machine`], [`Error::FileExists`],
+    /// [`Error::Io`].
+    pub fn open_for_machine(request: &DumpRequest) -> Result<Output> {
+        request.validate_for_machine()?;
+        Self::open_checked(request)
+    }
+
+    fn open_checked(request: &DumpRequest) -> Result<Output> {
+        let started = Instant::now();
         let kind = match &request.destination {
             Destination::Stdout => OutputKind::Stdout,
             Destination::File(file) => {

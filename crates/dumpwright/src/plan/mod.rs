@@ -23,6 +23,7 @@ pub mod filter_memory;
 pub mod filter_text;
 pub mod images;
 pub mod indirect;
+pub mod kernel;
 pub mod missing;
 pub mod selection;
 pub mod stacks;

@@ -34,6 +34,7 @@ mod dso_debug;
 mod error;
 mod exception;
 mod handle;
+pub mod kernel;
 mod memory;
 mod minidump;
 mod misc_info;
@@ -55,7 +56,7 @@ mod wire;
 
 pub use code_view::CodeView;
 pub use context::{ExtendedState, Registers};
-pub(crate) use context::{MAX_CONTEXT, context_shape};
+pub(crate) use context::{MAX_CONTEXT, context_shape, decode as decode_context};
 pub use counters::{SystemMemory, VmCounters};
 pub use dso_debug::{DsoDebug, LinkMap};
 pub use error::{Malformed, ReadError, ReadResult};

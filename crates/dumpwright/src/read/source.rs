@@ -18,6 +18,12 @@ pub trait Source: Send + Sync {
     ///
     /// Fails with [`io::ErrorKind::UnexpectedEof`] when they reach past the end.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+
+    /// The bytes themselves, where they are in memory already (a mapped file).
+    fn in_memory(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        let _ = (offset, len);
+        None
+    }
 }
 
 impl Source for File {
@@ -58,6 +64,15 @@ impl Source for &[u8] {
         buf.copy_from_slice(bytes);
         Ok(())
     }
+
+    fn in_memory(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        slice_of(self, offset, len)
+    }
+}
+
+fn slice_of(bytes: &[u8], offset: u64, len: u64) -> Option<&[u8]> {
+    let (from, len) = (usize::try_from(offset).ok()?, usize::try_from(len).ok()?);
+    bytes.get(from..from.checked_add(len)?)
 }
 
 impl Source for Vec<u8> {
@@ -68,6 +83,10 @@ impl Source for Vec<u8> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.as_slice().read_at(offset, buf)
     }
+
+    fn in_memory(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        slice_of(self, offset, len)
+    }
 }
 
 impl Source for Arc<[u8]> {
@@ -77,6 +96,10 @@ impl Source for Arc<[u8]> {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.as_ref().read_at(offset, buf)
+    }
+
+    fn in_memory(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        slice_of(self, offset, len)
     }
 }
 

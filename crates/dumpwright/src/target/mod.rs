@@ -8,9 +8,9 @@
 pub mod dump_file;
 pub mod machine;
 pub mod minidump;
-mod original;
 #[cfg(any(windows, test))]
 mod nt;
+mod original;
 #[cfg(any(target_os = "linux", windows))]
 mod processor;
 mod snapshot;

@@ -31,12 +31,19 @@ pub fn pypi_udmp(file: &Path, samples: &[(u64, u64)]) -> Option<Value> {
 
 #[track_caller]
 fn python(script: &str, file: &Path, samples: &[(u64, u64)]) -> Option<Value> {
+    let samples: Vec<String> =
+        samples.iter().map(|(address, length)| format!("{address:x}:{length:x}")).collect();
+    script_on(script, &[file], &samples)
+}
+
+/// What a script of `scripts/readers` prints of files, given more arguments.
+#[track_caller]
+pub fn script_on(script: &str, files: &[&Path], arguments: &[String]) -> Option<Value> {
     let mut python = Command::new(reader_python()?);
-    python.arg(root().join("scripts/readers").join(script)).arg(file);
-    python.args(samples.iter().map(|(address, length)| format!("{address:x}:{length:x}")));
+    python.arg(root().join("scripts/readers").join(script)).args(files).args(arguments);
     let output = run(&mut python);
     Some(serde_json::from_slice(&output.stdout).unwrap_or_else(|e| {
-        panic!("{script} on {}: {e}: {}", file.display(), String::from_utf8_lossy(&output.stderr))
+        panic!("{script} on {files:?}: {e}: {}", String::from_utf8_lossy(&output.stderr))
     }))
 }
 

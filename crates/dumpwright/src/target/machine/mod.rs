@@ -5,10 +5,22 @@
 //! [`MachineSnapshot`]; plan, layout and write see only that.
 
 mod address;
+pub mod image;
+mod open;
+mod processor;
+#[cfg(target_os = "linux")]
+pub mod qemu;
 mod snapshot;
+#[cfg(test)]
+pub(crate) mod testkit;
+mod translate;
+mod understand;
 
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
+pub use open::{MachineOptions, open_machine};
 pub use snapshot::*;
+pub use translate::{AddressSpace, Translation};
+pub use understand::ByHand;
 
 use crate::soft_error::HoleReason;
 use std::time::Duration;

@@ -32,6 +32,9 @@ pub struct MachineSnapshot {
     pub major_version: u32,
     /// `PfnDataBase`: the value of `MmPfnDatabase`.
     pub pfn_database: Gva,
+    /// Where an entry of the PFN database (`MMPFN`) says what its page is for;
+    /// `None` without the kernel's symbols.
+    pub pfn_database_layout: Option<PfnDatabaseLayout>,
     /// `PsLoadedModuleList`: address of the list's head.
     pub loaded_module_list: Gva,
     /// `PsActiveProcessHead`: address of the list's head.
@@ -158,6 +161,15 @@ pub struct BugCheck {
     pub code: u32,
     /// Its parameters.
     pub parameters: [u64; 4],
+}
+
+/// What of `MMPFN` tells whether a page is in use; from a kernel's symbols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PfnDatabaseLayout {
+    /// Bytes of an entry.
+    pub entry_size: u32,
+    /// Offset of the byte whose low three bits are `u3.e1.PageLocation`.
+    pub page_location_offset: u32,
 }
 
 /// A module of the kernel.

@@ -108,12 +108,7 @@ impl<'a> Images<'a> {
     }
 }
 
-fn of_info(
-    entry: &MemoryInfo,
-    maps: &[Mapping],
-    images: &Images<'_>,
-    windows: bool,
-) -> Region {
+fn of_info(entry: &MemoryInfo, maps: &[Mapping], images: &Images<'_>, windows: bool) -> Region {
     let start = entry.base_address.get();
     let range = AddressRange::with_len(start, entry.region_size.get());
     let copied = PageProtection::WRITE_COPY | PageProtection::EXECUTE_WRITE_COPY;

@@ -1,0 +1,59 @@
+//! `dump` of machines: memory images, kernel dumps, live guests.
+
+use crate::args::DumpArgs;
+use crate::output::{Failure, Outcome};
+use crate::progress::Progress;
+use dumpwright::target::machine::qemu::QemuMachine;
+use dumpwright::target::machine::{MachineTarget, open_machine};
+use dumpwright::{DumpRequest, Output, Qualifier, Result, Summary, write_machine_dump};
+use std::path::PathBuf;
+
+/// A machine that is to be dumped.
+pub enum Machine {
+    /// In a file, and opened.
+    Open(Box<dyn MachineTarget>),
+    /// A live guest, by the socket of its monitor; it is stopped last.
+    Live(PathBuf),
+}
+
+/// The machine that the arguments name, if they name one.
+pub fn find(args: &DumpArgs) -> Result<Option<Machine>> {
+    if let Some(socket) = &args.machine.qemu {
+        return Ok(Some(Machine::Live(socket.clone())));
+    }
+    let Some(file) = &args.open else { return Ok(None) };
+    Ok(open_machine(file, &args.machine.options())?.map(Machine::Open))
+}
+
+/// The request for a machine: letters and names of types mean kernel dumps.
+pub fn request(mut request: DumpRequest, args: &DumpArgs) -> Outcome<DumpRequest> {
+    let by_name = args.machine.kernel_type();
+    if by_name.is_some() && (!args.full.is_empty() || !args.mini.is_empty()) {
+        return Err(Failure::Usage(
+            "-f and -m choose a type, and so do -k, --active and --type; give one".into(),
+        ));
+    }
+    if !args.full.is_empty() {
+        request.qualifier = Qualifier::Full;
+    }
+    request.extensions.kernel_type = by_name;
+    request.extensions.attach.clone_from(&args.machine.attach);
+    request.validate_for_machine().map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(request)
+}
+
+/// Writes the dump.
+pub fn dump(
+    machine: Machine,
+    args: &DumpArgs,
+    request: &DumpRequest,
+    progress: &Progress,
+) -> Result<Summary> {
+    // Before the guest stands still: a name that cannot be written costs it nothing.
+    let output = Output::open_for_machine(request)?;
+    let target = match machine {
+        Machine::Live(socket) => Box::new(QemuMachine::attach(&socket, &args.machine.options())?),
+        Machine::Open(target) => target,
+    };
+    write_machine_dump(target, request, output, progress)
+}
