@@ -4,7 +4,9 @@ use crate::numbers::{parse_number, parse_range};
 use clap::{ArgGroup, Args};
 use dumpwright::KernelDumpType;
 use dumpwright::target::machine::image::RawLayout;
-use dumpwright::target::machine::{ByHand, Gva, MachineArchitecture, MachineOptions};
+use dumpwright::target::machine::{
+    ByHand, Gva, MachineArchitecture, MachineOptions, SymbolSources,
+};
 use std::path::PathBuf;
 
 /// Options of `dump` for machines.
@@ -30,6 +32,12 @@ pub struct MachineArgs {
     /// Where the bytes of a raw image stood: flat, pc, q35, or START-END,… back to back
     #[arg(long, value_name = "LAYOUT", value_parser = parse_layout, requires = "open")]
     pub ranges: Option<RawLayout>,
+    /// Symbols of the guest's kernel: a PDB, or a folder of them; can be repeated
+    #[arg(long, value_name = "FILE|FOLDER")]
+    pub pdb: Vec<PathBuf>,
+    /// Symbol server to fetch them from, as http://HOST/PATH; can be repeated
+    #[arg(long, value_name = "URL")]
+    pub symbol_server: Vec<String>,
     /// What is known of the guest: dtb=, kdbg=, kernel=, modules=, processes=, pfn=, build=,
     /// arch= (amd64, la57, x86, pae, arm64)
     #[arg(long, value_name = "KEY=VALUE,…", value_parser = parse_by_hand)]
@@ -52,6 +60,7 @@ impl MachineArgs {
         MachineOptions {
             layout: self.ranges.clone().unwrap_or_default(),
             by_hand: self.raw_header.clone().unwrap_or_default(),
+            symbols: SymbolSources { paths: self.pdb.clone(), servers: self.symbol_server.clone() },
             ..MachineOptions::default()
         }
     }

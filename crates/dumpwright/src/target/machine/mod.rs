@@ -11,14 +11,17 @@ mod processor;
 #[cfg(target_os = "linux")]
 pub mod qemu;
 mod snapshot;
+mod symbols;
 #[cfg(test)]
 pub(crate) mod testkit;
 mod translate;
 mod understand;
+mod windows;
 
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
 pub use open::{MachineOptions, open_machine};
 pub use snapshot::*;
+pub use symbols::SymbolSources;
 pub use translate::{AddressSpace, Translation};
 pub use understand::ByHand;
 

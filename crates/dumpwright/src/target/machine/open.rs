@@ -1,10 +1,12 @@
 //! What a file is, and the machine in it.
 
 use super::image::{self, ExtentMemory, ImageKind, PEEK, RawLayout, recognise};
+use super::symbols::SymbolSources;
 use super::understand::{self, ByHand};
 use super::{MachineSnapshot, MachineTarget, PhysicalMemory};
 use crate::error::{Error, Result};
 use crate::read::Source;
+use crate::read::kernel::KernelDump;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +20,8 @@ pub struct MachineOptions {
     pub layout: RawLayout,
     /// What is known of the guest and need not be found.
     pub by_hand: ByHand,
+    /// Where symbols of the guest's kernel may be had.
+    pub symbols: SymbolSources,
     /// Folder for large temporary files, if not the system's.
     pub scratch: Option<PathBuf>,
 }
@@ -38,6 +42,9 @@ pub fn open_machine(
     let mut start = [0; PEEK];
     let len = Source::len(&file).min(PEEK as u64) as usize;
     file.read_at(0, &mut start[..len]).map_err(failed)?;
+    if KernelDump::recognises(&start[..len]) {
+        return kernel_dump(path, options).map(Some);
+    }
     let Some(kind) = kind_of(&start[..len], Source::len(&file), options).map_err(refused)? else {
         return Ok(None);
     };
@@ -50,8 +57,17 @@ pub fn open_machine(
     let extents = std::mem::take(&mut image.extents);
     let (memory, soft_errors) = ExtentMemory::new(source, extents).map_err(refused)?;
     image.soft_errors.extend(soft_errors);
-    let snapshot = understand::understand(&memory, image, options).map_err(refused)?;
+    let snapshot = understand::understand(&memory, image, options);
     Ok(Some(Box::new(ImageMachine { snapshot, memory })))
+}
+
+/// A kernel dump as a target. What its header says stays; what it does not say
+/// is looked for in its memory.
+fn kernel_dump(path: &Path, options: &MachineOptions) -> Result<Box<dyn MachineTarget>> {
+    let memory = KernelDump::open(path)?;
+    let mut snapshot = memory.machine();
+    understand::complete(&memory, &mut snapshot, options);
+    Ok(Box::new(ImageMachine { snapshot, memory }))
 }
 
 /// Signatures of files that are no memory, whatever their size.
@@ -86,12 +102,12 @@ fn kind_of(start: &[u8], len: u64, options: &MachineOptions) -> Result<Option<Im
 }
 
 /// A machine in a file.
-struct ImageMachine {
+struct ImageMachine<M> {
     snapshot: MachineSnapshot,
-    memory: ExtentMemory,
+    memory: M,
 }
 
-impl MachineTarget for ImageMachine {
+impl<M: PhysicalMemory> MachineTarget for ImageMachine<M> {
     fn snapshot(&self) -> &MachineSnapshot {
         &self.snapshot
     }

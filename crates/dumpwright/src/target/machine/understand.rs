@@ -3,7 +3,7 @@
 
 use super::image::Image;
 use super::open::MachineOptions;
-use super::{Gva, MachineArchitecture, MachineSnapshot, PhysicalMemory};
+use super::{Gva, MachineArchitecture, MachineSnapshot, PhysicalMemory, windows};
 
 /// What is said of a guest by hand, and overrides what would be found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) fn understand(
     memory: &dyn PhysicalMemory,
     image: Image,
     options: &MachineOptions,
-) -> Result<MachineSnapshot, String> {
+) -> MachineSnapshot {
     let by_hand = &options.by_hand;
     let mut snapshot = MachineSnapshot {
         architecture: by_hand.architecture.or(image.architecture).unwrap_or_default(),
@@ -44,7 +44,55 @@ pub(super) fn understand(
     let first = snapshot.processors.first().and_then(|processor| processor.control);
     snapshot.directory_table_base = first.map_or(0, |control| control.cr3 & !0xfff);
     apply(by_hand, &mut snapshot);
-    Ok(snapshot)
+    windows::discover(memory, &mut snapshot, image.prepared_header.as_deref(), options);
+    apply(by_hand, &mut snapshot);
+    snapshot
+}
+
+/// Finds out what a kernel dump's header does not tell.
+pub(super) fn complete(
+    memory: &dyn PhysicalMemory,
+    snapshot: &mut MachineSnapshot,
+    options: &MachineOptions,
+) {
+    let stated = snapshot.clone();
+    apply(&options.by_hand, snapshot);
+    if memory.runs().is_empty() {
+        return;
+    }
+    windows::discover(memory, snapshot, None, options);
+    // The header is of the moment of the dump, and of the machine that it was.
+    snapshot.runs = stated.runs;
+    snapshot.bug_check = stated.bug_check;
+    snapshot.exception = stated.exception;
+    snapshot.major_version = stated.major_version;
+    if stated.directory_table_base != 0 {
+        snapshot.directory_table_base = stated.directory_table_base;
+    }
+    for (stated, found) in [
+        (stated.debugger_data, &mut snapshot.debugger_data),
+        (stated.loaded_module_list, &mut snapshot.loaded_module_list),
+        (stated.active_process_head, &mut snapshot.active_process_head),
+        (stated.pfn_database, &mut snapshot.pfn_database),
+    ] {
+        if stated.0 != 0 {
+            *found = stated;
+        }
+    }
+    for (stated, found) in [
+        (stated.build, &mut snapshot.build),
+        (stated.product_type, &mut snapshot.product_type),
+        (stated.suite_mask, &mut snapshot.suite_mask),
+    ] {
+        if stated != 0 {
+            *found = stated;
+        }
+    }
+    if stated.system_time.0 != 0 {
+        snapshot.system_time = stated.system_time;
+        snapshot.system_up_time = stated.system_up_time;
+    }
+    apply(&options.by_hand, snapshot);
 }
 
 fn apply(by_hand: &ByHand, snapshot: &mut MachineSnapshot) {
