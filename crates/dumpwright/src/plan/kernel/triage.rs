@@ -15,12 +15,14 @@ use dumpwright_format::kernel::{DebuggerData, KldrDataTableEntry64};
 
 /// The most that a stack is: kernels have 24 KiB, and 72 KiB for large ones.
 const MAX_STACK: u64 = 0x20_000;
-/// Memory around what a register or parameter points to, as real dumps have it.
+/// Memory from where a register, parameter or word of the stack points to: real
+/// dumps have this much, beginning at the address itself.
 const BLOCK: u64 = 256;
-/// Of a block, before the address.
-const BLOCK_BEFORE: u64 = 128;
-/// Blocks that are taken for pointers on the stack.
-const MAX_STACK_POINTERS: usize = 1024;
+/// How often pointers are followed: what a register points to, what that points
+/// to, and so on.
+const MAX_DEPTH: usize = 4;
+/// Blocks that are taken for pointers.
+const MAX_POINTERS: usize = 4096;
 /// Processors whose structures are taken.
 const MAX_PROCESSORS: usize = 64;
 
