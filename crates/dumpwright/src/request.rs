@@ -233,6 +233,8 @@ impl DumpRequest {
                 self.extensions.exception.is_given(),
                 "an exception in a process (-xt, -xc, -xr, -xp)",
             ),
+            (self.extensions.format != OutputFormat::Minidump, "an ELF core (--as core)"),
+            (!self.extensions.redact.is_empty(), "redaction (--redact, --redact-file)"),
         ];
         if let Some((_, what)) = of_processes.iter().find(|(given, _)| *given) {
             return Err(Error::InvalidRequest(format!(

@@ -218,6 +218,8 @@ impl Summary {
             format_flags: request.format_flags.names().collect(),
             minidump_type: 0,
             minidump_type_names: Vec::new(),
+            audit: Audit::default(),
+            redactions: None,
             kernel: Some(KernelSummary {
                 kind: plan.kind,
                 dump_type: plan.kind.header_type().0,

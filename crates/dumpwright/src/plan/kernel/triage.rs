@@ -12,6 +12,7 @@ use crate::target::machine::{
 };
 use dumpwright_format::context::amd64::ContextAmd64;
 use dumpwright_format::kernel::{DebuggerData, KldrDataTableEntry64};
+use std::collections::HashSet;
 
 /// The most that a stack is: kernels have 24 KiB, and 72 KiB for large ones.
 const MAX_STACK: u64 = 0x20_000;
@@ -127,16 +128,16 @@ pub fn plan(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> TriagePl
     if plan.debugger_data.is_empty() {
         soft_errors.push(SoftError::new("KDBG", "it is not known and not in the dump"));
     }
-    match stack(&memory, current, &plan.thread, data.as_ref()) {
+    match stack_of(&memory, current, &plan.thread, data.as_ref()) {
         Some((start, bytes)) => (plan.stack_start, plan.stack) = (start, bytes),
         None => soft_errors.push(SoftError::new("stack", "no kernel stack was found")),
     }
-    plan.blocks = blocks(machine, &memory, current, data.as_ref(), &plan.stack);
+    plan.blocks = blocks(machine, &memory, current, data.as_ref(), &plan);
     plan
 }
 
 /// The stack from the stack pointer to its base.
-fn stack(
+fn stack_of(
     memory: &KernelMemory<'_>,
     current: &ProcessorSnapshot,
     thread: &[u8],
@@ -218,8 +219,9 @@ fn blocks(
     memory: &KernelMemory<'_>,
     current: &ProcessorSnapshot,
     data: Option<&DebuggerData>,
-    stack: &[u8],
+    plan: &TriagePlan,
 ) -> Vec<(Gva, Vec<u8>)> {
+    let stack = &plan.stack[..];
     let snapshot = machine.snapshot;
     let mut wanted: Vec<AddressRange> = Vec::new();
     let mut want = |address: u64, len: u64| {
@@ -227,7 +229,6 @@ fn blocks(
             wanted.push(AddressRange::new(address, end));
         }
     };
-    let around = |address: u64| (address.saturating_sub(BLOCK_BEFORE) & !7, BLOCK);
     if let Some(data) = data {
         let processors = snapshot.processors.len().clamp(1, MAX_PROCESSORS);
         want(data.ki_processor_block.get(), 8 * processors as u64);
@@ -267,20 +268,58 @@ fn blocks(
         context.rsp,
     ];
     let parameters = snapshot.bug_check.map(|b| b.parameters).unwrap_or_default();
-    for address in registers.iter().map(|r| r.get()).chain(parameters) {
-        let (start, len) = around(address);
-        want(start, len);
+    // The code that was running, and all around what the bug check names.
+    for address in parameters.into_iter().chain([context.rip.get()]) {
+        want(address / PAGE_SIZE * PAGE_SIZE, PAGE_SIZE);
     }
-    let (words, _) = stack.as_chunks::<8>();
-    let pointers = words.iter().map(|w| u64::from_le_bytes(*w));
-    for address in pointers
-        .filter(|p| memory.space.half(Gva(*p)) == Some(Half::Kernel))
-        .take(MAX_STACK_POINTERS)
-    {
-        let (start, len) = around(address);
-        want(start, len);
+    if let Some(data) = data {
+        for other in snapshot.processors.iter().take(MAX_PROCESSORS) {
+            let thread = memory.read(other.current_thread, data.size_ethread.get().into());
+            if let Some((start, bytes)) =
+                thread.and_then(|thread| stack_of(memory, other, &thread, Some(data)))
+            {
+                want(start.0, bytes.len() as u64);
+            }
+        }
+    }
+    let mut roots: Vec<u64> = registers.iter().map(|r| r.get()).chain(parameters).collect();
+    for bytes in [stack, &plan.thread, &plan.process, &plan.prcb] {
+        roots.extend(words_of(bytes));
+    }
+    for address in pointed_to(memory, roots) {
+        want(address, BLOCK);
     }
     readable_parts(memory, wanted)
+}
+
+fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    bytes.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w))
+}
+
+/// What `roots` point to in the kernel, what that points to, and so on: the
+/// nearest first, up to [`MAX_POINTERS`].
+fn pointed_to(memory: &KernelMemory<'_>, roots: Vec<u64>) -> Vec<u64> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    let mut level = roots;
+    for _ in 0..MAX_DEPTH {
+        let mut next = Vec::new();
+        for address in level {
+            if found.len() == MAX_POINTERS {
+                return found;
+            }
+            if !seen.insert(address) || !memory.holds(Gva(address)) {
+                continue;
+            }
+            found.push(address);
+            let in_page = BLOCK.min(PAGE_SIZE - address % PAGE_SIZE);
+            if let Some(bytes) = memory.read(Gva(address), in_page as usize) {
+                next.extend(words_of(&bytes));
+            }
+        }
+        level = next;
+    }
+    found
 }
 
 /// The parts of ranges that the kernel has, in order and without overlaps.
