@@ -4,7 +4,7 @@
 use super::crash::Crash;
 use super::rules::{Compress, Counted, DumpType, Rules, SANITIZE};
 use crate::flag_args::parse_flags;
-use crate::letters::mini_flags;
+use dumpwright::dot_dump::mini_flags;
 use crate::numbers::parse_size;
 use dumpwright::FormatFlags;
 use std::collections::{BTreeMap, BTreeSet};
