@@ -61,7 +61,7 @@ fn several(folder: &Path) {
 
 fn rebuilt(folder: &Path, triage: &Path) {
     let r = Rebuilt::new(TriageDump::read(triage).unwrap());
-    let notes = ElfNotes { processors: &[r.registers], vmcoreinfo: None };
+    let notes = ElfNotes { processors: &r.registers, vmcoreinfo: None };
     elf(&r.image, &notes, &folder.join("rebuilt.elf")).unwrap();
     raw(&r.image, &folder.join("rebuilt.raw")).unwrap();
 }

@@ -182,7 +182,9 @@ impl DumpFile {
             }
             assert!(d < first, "the ranges run into the pages");
             let run = Run { base: self.at_u64(d), count: self.at_u64(d + 8) };
-            if run.base == 0 {
+            // Some readers stop at any range that begins at frame 0, so that one
+            // has to be the last.
+            if run.base == 0 && run.count == 0 {
                 break;
             }
             self.add(run, &mut at);

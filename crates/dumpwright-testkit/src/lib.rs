@@ -27,6 +27,7 @@ pub mod kdbg;
 pub mod nt;
 pub mod output;
 mod paging;
+pub mod pdb;
 mod pe;
 mod process;
 mod processor;

@@ -9,6 +9,7 @@ use crate::pe::{self, KernelImage};
 use crate::process::{LINKS, Process, link};
 use crate::processor::{Kernel, Processor};
 use crate::{mix, put, put_u16, put_u32, put_u64, utf16};
+use std::collections::BTreeSet;
 
 /// Base of the kernel image.
 pub const KERNEL: u64 = 0xffff_f804_7ba0_0000;
@@ -17,6 +18,9 @@ pub const BUILD: u32 = 19041;
 /// Index of the self-map in the top table.
 pub const SELF_MAP: u64 = 0x1fb;
 const SHARED: u64 = 0xffff_f780_0000_0000;
+const PFN_DATABASE: u64 = 0xffff_a200_0000_0000;
+/// Bytes of an entry of the PFN database (`_MMPFN`).
+const PFN_ENTRY: u64 = 0x30;
 const POOL: u64 = 0xffff_c08b_0000_0000;
 
 /// Addresses of the kernel's variables, as offsets from its base.
@@ -92,6 +96,8 @@ pub struct NtOptions {
     pub huge_user_page: Option<u64>,
     /// Pages of freed memory with something in them.
     pub litter: usize,
+    /// Whether there is a PFN database.
+    pub pfn_database: bool,
 }
 
 impl Default for NtOptions {
@@ -112,6 +118,7 @@ impl Default for NtOptions {
             kva_shadow: false,
             huge_user_page: None,
             litter: 512,
+            pfn_database: false,
         }
     }
 }
@@ -212,6 +219,9 @@ impl Nt {
         nt.variables(options);
         nt.debugger_data(options.kdbg);
         nt.transition_page();
+        if options.pfn_database {
+            nt.map_pfn_database();
+        }
         for process in &nt.processes[1..] {
             process.space.share_kernel(&mut nt.image, &nt.system);
             if options.paging == PagingMode::Long4 {
@@ -219,6 +229,9 @@ impl Nt {
             }
         }
         nt.litter = nt.image.litter(3, options.litter);
+        if options.pfn_database {
+            nt.write_pfn_database();
+        }
         nt
     }
 
@@ -437,7 +450,7 @@ impl Nt {
         }
         let at = self.pool_with(&block);
         self.poke_u64(Nt::variable(rva::MEMORY_BLOCK), at);
-        self.poke_u64(Nt::variable(rva::PFN_DATABASE), 0xffff_a200_0000_0000);
+        self.poke_u64(Nt::variable(rva::PFN_DATABASE), PFN_DATABASE);
         self.poke(Nt::variable(rva::BUILD_LAB), b"19041.1.amd64fre.vb_release.191206-1406\0");
         self.poke(Nt::variable(rva::BUILD_NUMBER), &(0xf000_0000 | BUILD).to_le_bytes());
         if let Some((code, parameters)) = options.bug_check {
@@ -506,5 +519,49 @@ impl Nt {
             PageSize::Normal,
             Access::Transition,
         );
+    }
+
+    /// The PDB of its kernel.
+    pub fn pdb(&self) -> Vec<u8> {
+        let symbols = [
+            ("KdDebuggerDataBlock", rva::KDBG),
+            ("KdpDataBlockEncoded", rva::ENCODED),
+            ("KiWaitAlways", rva::WAIT_ALWAYS),
+            ("KiWaitNever", rva::WAIT_NEVER),
+            ("PsLoadedModuleList", rva::MODULES),
+        ];
+        crate::pdb::of(&self.kernel, &symbols)
+    }
+
+    fn map_pfn_database(&mut self) {
+        for run in self.image.runs().to_vec() {
+            let at = PFN_DATABASE + run.base * PFN_ENTRY;
+            self.system.back(&mut self.image, at, run.count * PFN_ENTRY, Access::Kernel);
+        }
+    }
+
+    /// Says of each frame what it is for: what was written is in use, what was
+    /// freed is free or standby, all else zeroed.
+    fn write_pfn_database(&mut self) {
+        let used: BTreeSet<u64> = self.image.written().map(|(pfn, _)| pfn).collect();
+        let litter: BTreeSet<u64> = self.litter.iter().copied().collect();
+        for run in self.image.runs().to_vec() {
+            for pfn in run.base..run.end() {
+                // FreePageList and StandbyPageList, ActiveAndValid, ZeroedPageList.
+                let location = match (litter.contains(&pfn), used.contains(&pfn)) {
+                    (true, _) => 1 + (pfn % 2) as u8,
+                    (false, true) => 6,
+                    (false, false) => 0,
+                };
+                let at = PFN_DATABASE + pfn * PFN_ENTRY + 0x22;
+                self.system.write(&mut self.image, at, &[location | 0x40]);
+            }
+        }
+    }
+
+    /// Frames that an active dump has: all that are not free, standby or zeroed.
+    pub fn in_use(&self) -> BTreeSet<u64> {
+        let litter: BTreeSet<u64> = self.litter.iter().copied().collect();
+        self.image.written().map(|(pfn, _)| pfn).filter(|pfn| !litter.contains(pfn)).collect()
     }
 }

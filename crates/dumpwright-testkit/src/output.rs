@@ -20,6 +20,17 @@ pub fn raw(image: &Image, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Raw, with the runs back to back: where they stood has to be said apart.
+pub fn compact(image: &Image, path: &Path) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    let mut at = 0;
+    for run in image.runs() {
+        write_run(image, *run, &mut file, at)?;
+        at += run.count * PAGE;
+    }
+    file.set_len(at)
+}
+
 /// LiME: each run behind a header of its own.
 pub fn lime(image: &Image, path: &Path) -> io::Result<()> {
     let mut file = File::create(path)?;

@@ -3,7 +3,7 @@
 use crate::context::Registers;
 use crate::image::Image;
 use crate::kdbg::PRCB_SIZE;
-use crate::paging::{Access, AddressSpace};
+use crate::paging::{Access, AddressSpace, PagingMode};
 use crate::process::Process;
 use crate::{put, put_u16, put_u32, put_u64};
 
@@ -67,6 +67,9 @@ impl Processor {
         let (gdt, idt, tss) = (pcr + 0xd000, pcr + 0xe000, pcr + 0xf000);
         let mut registers = Registers::distinct(0x100 + n);
         registers.cr4 = 0x370_6f8;
+        if space.mode == PagingMode::Long5 {
+            registers.cr4 |= 0x1000;
+        }
         registers.cr2 = 0xffff_c08b_dead_0000 + n;
         (registers.gdt, registers.idt, registers.tss) = (gdt, idt, tss);
         if user {

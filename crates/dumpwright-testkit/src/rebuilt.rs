@@ -20,8 +20,8 @@ pub struct Rebuilt {
     pub image: Image,
     /// Page tables, at the address that the dump names.
     pub space: AddressSpace,
-    /// The first processor's registers, in a form for QEMU's notes.
-    pub registers: Registers,
+    /// The processors' registers, in a form for QEMU's notes.
+    pub registers: Vec<Registers>,
     /// Address of the `KPRCB`.
     pub prcb: u64,
     /// Address of the `ETHREAD`.
@@ -45,7 +45,7 @@ impl Rebuilt {
             prcb: 0,
             thread,
             process,
-            registers: registers(&triage),
+            registers: Vec::new(),
             real: Vec::new(),
             extra: EXTRA,
             triage,
@@ -54,6 +54,7 @@ impl Rebuilt {
         };
         r.place_real_blocks();
         r.tie_together();
+        r.registers = (0..r.triage.u32(0x34)).map(|number| r.registers_of(number)).collect();
         r
     }
 
@@ -157,28 +158,37 @@ impl Rebuilt {
         self.set(self.triage.debugger_u64(0x228), &(unloaded.len() as u32).to_le_bytes());
     }
 
+    /// Registers of a processor: of the first, those of the dump's header.
+    fn registers_of(&self, number: u32) -> Registers {
+        let t = &self.triage;
+        let slot = t.debugger_u64(0x218) + 8 * u64::from(number);
+        let at = word(&self.read(slot, 8).unwrap(), 0);
+        let prcb = self.read(at, t.prcb().len()).expect("every KPRCB is among the blocks");
+        let context = self.read(word(&prcb, t.debugger_u16(0x338)), 0x4d0).unwrap();
+        let context = if number == 0 { t.context() } else { &context };
+        registers(context, &prcb, t.directory_table_base())
+    }
+
     /// Whether a frame holds a page of this address.
     pub fn frame_of(&self, va: u64) -> Option<u64> {
         Some(self.space.translate(&self.image, va)? / PAGE)
     }
 }
 
-/// The registers of the dump's `CONTEXT` and, where `CONTEXT` has none, of the
-/// `KPRCB`.
-fn registers(t: &TriageDump) -> Registers {
-    let c = t.context();
+/// Registers of a `CONTEXT` and, where that has none, of a `KPRCB`.
+fn registers(c: &[u8], prcb: &[u8], cr3: u64) -> Registers {
     let mut general = [0; 16];
     for (i, register) in general.iter_mut().enumerate() {
         *register = word(c, 0x78 + 8 * i);
     }
-    let special = &t.prcb()[0x100..];
+    let special = &prcb[0x100..];
     Registers {
         general,
         rip: word(c, 0xf8),
         rflags: u32::from_le_bytes(c[0x44..0x48].try_into().unwrap()),
         cs: u16::from_le_bytes([c[0x38], c[0x39]]),
         ss: u16::from_le_bytes([c[0x42], c[0x43]]),
-        cr3: t.directory_table_base(),
+        cr3,
         cr2: word(special, 8),
         cr4: word(special, 0x18),
         gs_base: word(special, 0xa8),

@@ -26,6 +26,8 @@ mod kernel_header;
 mod kernel_memory;
 mod kernel_readers;
 mod kernel_small;
+mod machine_live;
+mod machine_sources;
 mod memory_truth;
 mod privacy;
 mod readers;

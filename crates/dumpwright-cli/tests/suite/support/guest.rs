@@ -113,7 +113,7 @@ impl RebuiltGuest {
         let rebuilt = Rebuilt::new(TriageDump::read(&sample).unwrap());
         let folder = tempfile::tempdir().unwrap();
         let elf = folder.path().join("rebuilt.elf");
-        let notes = ElfNotes { processors: &[rebuilt.registers], vmcoreinfo: None };
+        let notes = ElfNotes { processors: &rebuilt.registers, vmcoreinfo: None };
         output::elf(&rebuilt.image, &notes, &elf).unwrap();
         Some(RebuiltGuest { _folder: folder, rebuilt, elf })
     }

@@ -2,7 +2,7 @@
 
 use super::image::{self, ExtentMemory, ImageKind, PEEK, RawLayout, recognise};
 use super::symbols::SymbolSources;
-use super::understand::{self, ByHand};
+use super::understand::{self, ByHand, Effort};
 use super::{MachineSnapshot, MachineTarget, PhysicalMemory};
 use crate::error::{Error, Result};
 use crate::read::Source;
@@ -57,7 +57,7 @@ pub fn open_machine(
     let extents = std::mem::take(&mut image.extents);
     let (memory, soft_errors) = ExtentMemory::new(source, extents).map_err(refused)?;
     image.soft_errors.extend(soft_errors);
-    let snapshot = understand::understand(&memory, image, options);
+    let snapshot = understand::understand(&memory, image, options, Effort::Search);
     Ok(Some(Box::new(ImageMachine { snapshot, memory })))
 }
 

@@ -26,11 +26,21 @@ pub struct ByHand {
     pub build: Option<u32>,
 }
 
+/// How far to look for a kernel that the registers do not lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// Through all of memory.
+    Search,
+    /// No further: a guest stands still meanwhile.
+    Quick,
+}
+
 /// Makes a snapshot of a machine.
 pub(super) fn understand(
     memory: &dyn PhysicalMemory,
     image: Image,
     options: &MachineOptions,
+    effort: Effort,
 ) -> MachineSnapshot {
     let by_hand = &options.by_hand;
     let mut snapshot = MachineSnapshot {
@@ -44,7 +54,7 @@ pub(super) fn understand(
     let first = snapshot.processors.first().and_then(|processor| processor.control);
     snapshot.directory_table_base = first.map_or(0, |control| control.cr3 & !0xfff);
     apply(by_hand, &mut snapshot);
-    windows::discover(memory, &mut snapshot, image.prepared_header.as_deref(), options);
+    windows::discover(memory, &mut snapshot, image.prepared_header.as_deref(), options, effort);
     apply(by_hand, &mut snapshot);
     snapshot
 }
@@ -60,7 +70,7 @@ pub(super) fn complete(
     if memory.runs().is_empty() {
         return;
     }
-    windows::discover(memory, snapshot, None, options);
+    windows::discover(memory, snapshot, None, options, Effort::Search);
     // The header is of the moment of the dump, and of the machine that it was.
     snapshot.runs = stated.runs;
     snapshot.bug_check = stated.bug_check;

@@ -16,7 +16,8 @@ pub use hold::resume_all;
 
 use super::image::ExtentMemory;
 use super::open::MachineOptions;
-use super::{MachineSnapshot, MachineTarget, PhysicalMemory, understand};
+use super::understand::{self, Effort};
+use super::{MachineSnapshot, MachineTarget, PhysicalMemory};
 use crate::error::{Error, Result};
 use hold::Hold;
 use qmp::{PATIENCE, Qmp};
@@ -75,7 +76,7 @@ impl QemuMachine {
         let extents = std::mem::take(&mut image.extents);
         let (memory, soft_errors) = memory::open(qmp, &extents, backends, options)?;
         image.soft_errors.extend(soft_errors);
-        let snapshot = understand::understand(&memory, image, options);
+        let snapshot = understand::understand(&memory, image, options, Effort::Quick);
         Ok((snapshot, memory))
     }
 }

@@ -25,6 +25,7 @@ mod space;
 pub(in crate::target::machine) use pe::PdbIdentity;
 
 use super::open::MachineOptions;
+use super::understand::Effort;
 use super::{
     AddressSpace, BugCheck, GuestKind, Gva, MachineArchitecture, MachineSnapshot, PhysicalMemory,
 };
@@ -41,6 +42,7 @@ pub(super) fn discover(
     snapshot: &mut MachineSnapshot,
     prepared_header: Option<&[u8]>,
     options: &MachineOptions,
+    effort: Effort,
 ) {
     if !matches!(snapshot.architecture, MachineArchitecture::Amd64 | MachineArchitecture::Amd64La57)
     {
@@ -48,7 +50,9 @@ pub(super) fn discover(
     }
     let header = prepared_header.and_then(|bytes| Header64::ref_from_prefix(bytes).ok());
     let header = header.map(|(header, _)| header);
-    let Some(space) = space::find(memory, snapshot, header, &options.by_hand) else { return };
+    let Some(space) = space::find(memory, snapshot, header, &options.by_hand, effort) else {
+        return;
+    };
     snapshot.guest = GuestKind::Windows;
     snapshot.directory_table_base = space.root();
     shared_data::read(&space, snapshot);

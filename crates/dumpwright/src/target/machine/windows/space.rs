@@ -2,7 +2,7 @@
 
 use super::shared_data;
 use crate::soft_error::SoftError;
-use crate::target::machine::understand::ByHand;
+use crate::target::machine::understand::{ByHand, Effort};
 use crate::target::machine::{
     AddressSpace, ControlRegisters, Gpa, Gva, MachineArchitecture, MachineSnapshot, PAGE_SIZE,
     PageRun, Pfn, PhysicalMemory,
@@ -28,6 +28,7 @@ pub(super) fn find<'m>(
     snapshot: &mut MachineSnapshot,
     header: Option<&Header64>,
     by_hand: &ByHand,
+    effort: Effort,
 ) -> Option<AddressSpace<'m>> {
     let architecture = snapshot.architecture;
     let open = |root: u64| AddressSpace::new(memory, architecture, root);
@@ -62,7 +63,10 @@ pub(super) fn find<'m>(
         return None;
     }
     let low = low_stub(memory).map(open).filter(shared_data::is_there);
-    low.or_else(|| search(memory, architecture, snapshot))
+    match effort {
+        Effort::Search => low.or_else(|| search(memory, architecture, snapshot)),
+        Effort::Quick => low,
+    }
 }
 
 /// CR3 as the kernel stored it for starting its other processors, below 1 MiB.
