@@ -51,6 +51,28 @@ pub struct NtOffsets {
     pub parameters_environment: u64,
     /// `RTL_USER_PROCESS_PARAMETERS::EnvironmentSize`
     pub parameters_environment_size: u64,
+    /// `NT_TIB::Self`
+    pub teb_self: u64,
+    /// `TEB::ProcessEnvironmentBlock`
+    pub teb_peb: u64,
+    /// `TEB::StaticUnicodeString`; `StaticUnicodeBuffer` follows it.
+    pub teb_static_string: u64,
+    /// Bytes of `RTL_USER_PROCESS_PARAMETERS` before its strings, at most.
+    pub parameters_size: u64,
+    /// `RTL_USER_PROCESS_PARAMETERS::CurrentDirectory.DosPath`
+    pub parameters_current_directory: u64,
+    /// `RTL_USER_PROCESS_PARAMETERS::DllPath`
+    pub parameters_dll_path: u64,
+    /// `RTL_USER_PROCESS_PARAMETERS::ImagePathName`
+    pub parameters_image_path: u64,
+    /// `RTL_USER_PROCESS_PARAMETERS::CommandLine`
+    pub parameters_command_line: u64,
+    /// `RTL_USER_PROCESS_PARAMETERS::WindowTitle`; `DesktopInfo`, `ShellInfo`
+    /// and `RuntimeData` follow it.
+    pub parameters_window_title: u64,
+    /// `RTL_USER_PROCESS_PARAMETERS::CurrentDirectores`: one
+    /// `RTL_DRIVE_LETTER_CURDIR` for each of [`DRIVE_LETTERS`].
+    pub parameters_current_directories: u64,
     /// Bytes of an `RTL_UNLOAD_EVENT_TRACE` that every version has.
     pub unload_size: u64,
     /// `RTL_UNLOAD_EVENT_TRACE::SizeOfImage`
@@ -86,6 +108,16 @@ impl NtOffsets {
         string_buffer: 8,
         parameters_environment: 0x80,
         parameters_environment_size: 0x3F0,
+        teb_self: 0x30,
+        teb_peb: 0x60,
+        teb_static_string: 0x1258,
+        parameters_size: 0x440,
+        parameters_current_directory: 0x38,
+        parameters_dll_path: 0x50,
+        parameters_image_path: 0x60,
+        parameters_command_line: 0x70,
+        parameters_window_title: 0xB0,
+        parameters_current_directories: 0xF0,
         unload_size: 92,
         unload_size_of_image: 8,
         unload_time_date_stamp: 20,
@@ -115,6 +147,16 @@ impl NtOffsets {
         string_buffer: 4,
         parameters_environment: 0x48,
         parameters_environment_size: 0x290,
+        teb_self: 0x18,
+        teb_peb: 0x30,
+        teb_static_string: 0xBF8,
+        parameters_size: 0x2C0,
+        parameters_current_directory: 0x24,
+        parameters_dll_path: 0x30,
+        parameters_image_path: 0x38,
+        parameters_command_line: 0x40,
+        parameters_window_title: 0x70,
+        parameters_current_directories: 0x90,
         unload_size: 84,
         unload_size_of_image: 4,
         unload_time_date_stamp: 12,
@@ -122,6 +164,20 @@ impl NtOffsets {
         unload_image_name: 20,
     };
 }
+
+impl NtOffsets {
+    /// Bytes of a `UNICODE_STRING`.
+    pub const fn string_size(&self) -> u64 {
+        2 * self.pointer
+    }
+}
+
+/// `RTL_DRIVE_LETTER_CURDIR::DosPath`, behind flags, length and time.
+pub const DRIVE_LETTER_PATH: u64 = 8;
+/// Entries of `RTL_USER_PROCESS_PARAMETERS::CurrentDirectores`.
+pub const DRIVE_LETTERS: u64 = 32;
+/// Bytes of `TEB::StaticUnicodeBuffer`: 261 units.
+pub const STATIC_UNICODE_BUFFER: u64 = 522;
 
 /// Where the 32-bit TEB of a WOW64 thread stands, from its 64-bit one.
 pub const WOW64_TEB_OFFSET: u64 = 0x2000;

@@ -14,6 +14,7 @@ mod crash_handler;
 mod crash_languages;
 mod crash_storm;
 mod dot_dump_letters;
+mod dump_of_dump;
 mod every_flag;
 mod exceptions;
 mod extended_state;
@@ -33,6 +34,7 @@ mod privacy;
 mod readers;
 mod real_programs;
 mod samples;
+mod sanitize;
 mod target_goes_on;
 mod thousand_threads;
 

@@ -14,6 +14,7 @@
 use super::Context;
 use super::filter_text::Privacy;
 use super::stacks::{self, HOME_REACH, Stack};
+use super::windows;
 use crate::address::{AddressRange, RangeSet};
 use crate::redact::{Audit, AuditKind};
 use crate::target::{Access, Protection};
@@ -267,10 +268,26 @@ fn replacements(context: &Context<'_>, privacy: Privacy) -> Vec<(u64, Vec<u8>)> 
         }
     }
     replacements.append(&mut zeroed);
+    replacements.extend(windows::replacements(context, privacy));
     replacements.sort_unstable();
-    // Link-map names can lie in the initial stack (the executable's does).
-    replacements.dedup_by(|next, previous| next.0 < previous.0 + previous.1.len() as u64);
-    replacements
+    disjoint(replacements)
+}
+
+/// Without overlaps: link-map names can lie in the initial stack (the
+/// executable's does). What begins first counts.
+fn disjoint(sorted: Vec<(u64, Vec<u8>)>) -> Vec<(u64, Vec<u8>)> {
+    let mut disjoint: Vec<(u64, Vec<u8>)> = Vec::with_capacity(sorted.len());
+    let mut end = 0;
+    for (start, mut new) in sorted {
+        let covered = u64::saturating_sub(end, start).min(new.len() as u64);
+        new.drain(..covered as usize);
+        let start = start + covered;
+        if !new.is_empty() {
+            end = start + new.len() as u64;
+            disjoint.push((start, new));
+        }
+    }
+    disjoint
 }
 
 /// NUL-terminated strings with their paths shortened, each padded to its length.
@@ -350,6 +367,12 @@ mod tests {
         bytes.push(9);
         filter().apply(0x1804, &mut bytes);
         assert_eq!(bytes, [vec![0; 4], words(&[0x40_1000]), vec![0]].concat());
+    }
+
+    #[test]
+    fn what_overlaps_is_cut_and_never_dropped() {
+        let cut = disjoint(vec![(0, vec![1; 4]), (2, vec![2; 4]), (3, vec![3; 2]), (9, vec![4])]);
+        assert_eq!(cut, [(0, vec![1; 4]), (4, vec![2; 2]), (9, vec![4])]);
     }
 
     #[test]

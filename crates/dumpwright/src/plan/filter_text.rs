@@ -164,7 +164,8 @@ impl Privacy {
 
     /// The name of a thread: some programs give it the path of their file.
     pub fn thread_name(self, name: &str) -> Cow<'_, str> {
-        if name.starts_with('/') { self.path(name) } else { Cow::Borrowed(name) }
+        let windows = self.windows && name.contains('\\');
+        if name.starts_with('/') || windows { self.path(name) } else { Cow::Borrowed(name) }
     }
 
     /// A platform's own stream, as far as the dump may hold it; `None` if not

@@ -11,6 +11,7 @@
 //! - [`missing`] — what a dump that is the target does not have
 //! - [`selection`] — puts ranges together, by priority under a size budget
 //! - [`filter_memory`] — FILTER_MEMORY, and edits of memory in general
+//! - [`windows`] — what these mean for PEB, TEBs and loader data
 //! - [`filter_text`] — FILTER_PATHS, FILTER_TRIAGE, NO_OPTIONAL_DATA
 //! - [`streams`] — everything that is not memory
 //! - [`core`] — what stands for streams in an ELF core
@@ -29,6 +30,7 @@ pub mod selection;
 pub mod stacks;
 pub mod streams;
 pub mod whole;
+pub mod windows;
 
 use crate::address::{AddressRange, RangeSet};
 use crate::error::Result;
@@ -231,6 +233,7 @@ pub fn plan(
     indirect::select(&context, &stacks, &mut selection);
     images::select(&context, &mut selection);
     whole::select_thread_data(&context, &mut selection);
+    windows::select(&context, &mut selection);
     let mut holes = Vec::new();
     whole::select(&context, &mut selection, &mut holes, &mut soft_errors)?;
 

@@ -11,6 +11,7 @@ pub mod guest;
 pub mod machine;
 pub mod processor;
 pub mod readers;
+pub mod redump;
 pub mod target;
 pub mod tools;
 

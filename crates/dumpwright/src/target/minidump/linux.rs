@@ -35,14 +35,15 @@ pub(super) struct Words<'a> {
 }
 
 impl Words<'_> {
-    fn at(&self, address: u64) -> Option<u64> {
+    /// The word at an address.
+    pub(super) fn at(&self, address: u64) -> Option<u64> {
         let mut word = [0; 8];
         let part = &mut word[..self.size as usize];
         self.memory.read_exact(address, part).then(|| u64::from_le_bytes(word))
     }
 
     /// Word `index` behind `address`.
-    pub(super) fn behind(&self, address: u64, index: u64) -> Option<u64> {
+    fn behind(&self, address: u64, index: u64) -> Option<u64> {
         self.at(address.checked_add(index * self.size)?)
     }
 

@@ -29,12 +29,14 @@ mod tree;
 
 use super::{
     HasStreams, MemorySource, ModuleSnapshot, OriginalDump, Platform, ProcessSnapshot,
-    ProcessTarget, Wants,
+    ProcessTarget, ThreadSnapshot, Wants,
 };
+use crate::address::AddressRange;
 use crate::error::{Error, Result};
 use crate::read::{Minidump, ReadError};
 use dumpwright_format::MinidumpType;
 use dumpwright_format::minidump::{StreamType, architecture_name};
+use dumpwright_format::nt::NtOffsets;
 use linux::Words;
 use memory::DumpMemory;
 use std::fs::File;
@@ -43,9 +45,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use system::or_note;
 
-/// Offset of `ProcessEnvironmentBlock` in a TEB, in words, winternl.h's
-/// `Reserved1` before it.
-const TEB_PEB_WORDS: u64 = 12;
 const PAGE: u64 = 4096;
 
 /// A process that a minidump shows.
@@ -118,7 +117,7 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     };
     let maps = platform_stream(StreamType::LINUX_MAPS).map(maps::parse).unwrap_or_default();
     let memory_info = or_note("memory information", dump.memory_info(), &mut notes);
-    let memory_info = memory_info.map(regions::merge).unwrap_or_default();
+    let memory_info = memory_info.map(|stored| regions::merge(stored, &maps)).unwrap_or_default();
     let xstate = wants.extended_state && threads.extended;
     let system = system::system(&info, architecture, misc.as_ref(), xstate);
     let platform = system.platform();
@@ -126,9 +125,16 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
 
     modules::add_places(&mut modules, &regions, &memory, platform);
     let words = Words { memory: &memory, size: architecture.pointer_size() };
-    let peb = if platform == Platform::Windows { peb(&words, &threads) } else { 0 };
+    let offsets = if words.size == 4 { NtOffsets::NARROW } else { NtOffsets::WIDE };
+    let mut process_peb = 0;
+    if platform == Platform::Windows {
+        process_peb = peb(&words, &offsets, &threads);
+        for thread in &mut threads.threads {
+            thread.stack = whole_stack(&words, &offsets, thread).or(thread.stack);
+        }
+    }
     let status = platform_stream(StreamType::LINUX_PROC_STATUS);
-    let process = system::process(misc.as_ref(), status, &modules, peb);
+    let process = system::process(misc.as_ref(), status, &modules, process_peb);
 
     let dso_debug = or_note("dynamic linker's list", dump.dso_debug(), &mut notes);
     let link_map = dso_debug.map(|stored| words.link_map(stored));
@@ -205,9 +211,24 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
 }
 
 /// The address of the PEB, by the first TEB that the dump holds.
-fn peb(words: &Words<'_>, threads: &threads::Threads) -> u64 {
+fn peb(words: &Words<'_>, offsets: &NtOffsets, threads: &threads::Threads) -> u64 {
     let tebs = threads.threads.iter().map(|thread| thread.thread_pointer).filter(|teb| *teb != 0);
-    tebs.filter_map(|teb| words.behind(teb, TEB_PEB_WORDS)).find(|peb| *peb != 0).unwrap_or(0)
+    tebs.filter_map(|teb| words.at(teb.checked_add(offsets.teb_peb)?))
+        .find(|peb| *peb != 0)
+        .unwrap_or(0)
+}
+
+/// All that a thread's stack may ever use, where the dump holds the TEB that
+/// says it.
+fn whole_stack(
+    words: &Words<'_>,
+    offsets: &NtOffsets,
+    thread: &ThreadSnapshot,
+) -> Option<AddressRange> {
+    let field = |offset: u64| words.at(thread.thread_pointer.checked_add(offset)?);
+    let start = field(offsets.teb_deallocation_stack)?;
+    let stack = AddressRange::new(start, field(offsets.teb_stack_base)?);
+    stack.contains(thread.registers.stack_pointer).then_some(stack)
 }
 
 /// What the dump says of it, or what all systems but a few have.

@@ -13,13 +13,17 @@ use dumpwright_format::minidump::{
 
 /// The entries of a MemoryInfoList in order and without overlaps, those of one
 /// kind that touch made one: writers cut regions where memory in the dump does.
-pub(super) fn merge(mut stored: Vec<MemoryRegion>) -> Vec<MemoryInfo> {
+/// Where `maps` says that a mapping begins, one does.
+pub(super) fn merge(mut stored: Vec<MemoryRegion>, maps: &[Mapping]) -> Vec<MemoryInfo> {
+    let begins = |at: u64| maps.binary_search_by_key(&at, |mapping| mapping.range.start).is_ok();
     stored.sort_by_key(|entry| entry.base);
     let mut merged: Vec<MemoryRegion> = Vec::with_capacity(stored.len());
     for entry in stored.into_iter().filter(|entry| entry.size > 0) {
         match merged.last_mut() {
             Some(last) if last.end() > entry.base => {}
-            Some(last) if last.end() == entry.base && same_kind(last, &entry) => {
+            Some(last)
+                if last.end() == entry.base && same_kind(last, &entry) && !begins(entry.base) =>
+            {
                 last.size = last.size.saturating_add(entry.size);
             }
             _ => merged.push(entry),
@@ -253,12 +257,15 @@ mod tests {
 
     #[test]
     fn regions_that_a_writer_cut_are_whole_again_and_overlaps_are_not_believed() {
-        let merged = merge(vec![
-            entry(0x3000, 0x1000, PageProtection::READ_WRITE),
-            entry(0x1000, 0x2000, PageProtection::READ_WRITE),
-            entry(0x3800, 0x1000, PageProtection::READ_ONLY),
-            entry(0x4000, 0x1000, PageProtection::READ_ONLY),
-        ]);
+        let merged = merge(
+            vec![
+                entry(0x3000, 0x1000, PageProtection::READ_WRITE),
+                entry(0x1000, 0x2000, PageProtection::READ_WRITE),
+                entry(0x3800, 0x1000, PageProtection::READ_ONLY),
+                entry(0x4000, 0x1000, PageProtection::READ_ONLY),
+            ],
+            &[],
+        );
         let ranges: Vec<_> =
             merged.iter().map(|m| (m.base_address.get(), m.region_size.get())).collect();
         assert_eq!(ranges, [(0x1000, 0x3000), (0x4000, 0x1000)]);
@@ -266,7 +273,7 @@ mod tests {
 
     #[test]
     fn memory_that_the_dump_holds_is_readable_whatever_its_map_says() {
-        let info = merge(vec![entry(0x1000, 0x3000, PageProtection::NO_ACCESS)]);
+        let info = merge(vec![entry(0x1000, 0x3000, PageProtection::NO_ACCESS)], &[]);
         let held = [AddressRange::new(0x2000, 0x2100), AddressRange::new(0x9000, 0x9010)];
         let regions = regions(&info, &[], &held.into_iter().collect(), &[], Platform::Windows);
         let found: Vec<_> = regions.iter().map(|r| (r.range.start, r.is_readable())).collect();
