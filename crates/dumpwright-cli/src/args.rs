@@ -3,7 +3,7 @@
 use crate::flag_args::FlagArgs;
 use crate::handler::HandlerCommand;
 use crate::numbers::{parse_number, parse_range, parse_size};
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use dumpwright::Qualifier;
 use dumpwright::address::AddressRange;
@@ -171,12 +171,24 @@ pub struct DumpArgs {
     /// Take memory too that the process marked MADV_DONTDUMP
     #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
     pub include_dontdump: bool,
+    /// What kind of file to write; a core of Linux processes only
+    #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
+    pub format: Format,
     /// End with a summary as JSON
     #[arg(long)]
     pub json: bool,
     /// The file to write, extension included; - for standard output
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// Kinds of files that `dump` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A minidump
+    Minidump,
+    /// An ELF core, for gdb and lldb
+    Core,
 }
 
 /// `dumpwright info`.

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod command_line;
+mod cores;
 mod crash_handler;
 mod crash_languages;
 mod crash_storm;
