@@ -22,5 +22,6 @@ mod real_programs;
 mod samples;
 mod target_goes_on;
 mod thousand_threads;
+mod windows;
 
 mod support;

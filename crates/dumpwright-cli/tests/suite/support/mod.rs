@@ -8,6 +8,7 @@ pub mod processor;
 pub mod readers;
 pub mod target;
 pub mod tools;
+pub mod wine;
 
 /// splitmix64, as the fixtures have it: what their memory is filled with.
 pub fn mix(x: u64) -> u64 {
