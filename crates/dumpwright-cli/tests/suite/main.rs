@@ -37,5 +37,6 @@ mod samples;
 mod sanitize;
 mod target_goes_on;
 mod thousand_threads;
+mod windows;
 
 mod support;

@@ -94,3 +94,29 @@ fn compiler(kind: Kind, source: &Path, output: &Path) -> Command {
     }
     cc
 }
+
+/// The built Windows fixture `name`: a DLL for the plugin, a program otherwise.
+pub fn windows_fixture(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/windows");
+    let source = folder.join(name).with_extension("c");
+    let is_library = name == "plugin";
+    let mut hasher = DefaultHasher::new();
+    fs::read(&source).unwrap().hash(&mut hasher);
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
+    fs::create_dir_all(&cache).unwrap();
+    let extension = if is_library { "dll" } else { "exe" };
+    let built = cache.join(format!("{name}-{:016x}.{extension}", hasher.finish()));
+    if !built.exists() {
+        let scratch = tempfile::Builder::new().prefix("build").tempdir_in(&cache).unwrap();
+        let output = scratch.path().join(name).with_extension(extension);
+        let mut cc = Command::new("x86_64-w64-mingw32-gcc");
+        // A build id makes a CodeView record, as a PDB would.
+        cc.args(["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wl,--build-id"]);
+        if is_library {
+            cc.arg("-shared");
+        }
+        run(cc.arg(source).arg("-o").arg(&output).arg("-ldbghelp"));
+        fs::rename(output, &built).unwrap();
+    }
+    built
+}

@@ -14,6 +14,7 @@ pub mod readers;
 pub mod redump;
 pub mod target;
 pub mod tools;
+pub mod wine;
 
 /// splitmix64, as the fixtures have it: what their memory is filled with.
 pub fn mix(x: u64) -> u64 {
