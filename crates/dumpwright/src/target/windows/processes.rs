@@ -13,6 +13,16 @@ pub struct ProcessEntry {
     pub name: String,
 }
 
+/// All processes, by process id.
+///
+/// # Errors
+/// When processes cannot be listed.
+pub fn processes() -> io::Result<Vec<Pid>> {
+    let mut found: Vec<_> = toolhelp::processes()?.into_iter().map(|(pid, _)| Pid(pid)).collect();
+    found.sort();
+    Ok(found)
+}
+
 /// The processes whose executable's file name is `name`, with or without `.exe`
 /// and in any case, by process id.
 ///
