@@ -4,9 +4,9 @@
 use super::crash::Crash;
 use super::rules::{Compress, Counted, DumpType, Rules, SANITIZE};
 use crate::flag_args::parse_flags;
-use dumpwright::dot_dump::mini_flags;
 use crate::numbers::parse_size;
 use dumpwright::FormatFlags;
+use dumpwright::dot_dump::mini_flags;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
