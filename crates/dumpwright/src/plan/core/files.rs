@@ -72,15 +72,12 @@ fn unescape(name: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(name.len());
     let mut rest = name;
     while let Some((first, tail)) = rest.split_first() {
-        match rest.strip_prefix(b"\\012") {
-            Some(after) => {
-                out.push(b'\n');
-                rest = after;
-            }
-            None => {
-                out.push(*first);
-                rest = tail;
-            }
+        if let Some(after) = rest.strip_prefix(b"\\012") {
+            out.push(b'\n');
+            rest = after;
+        } else {
+            out.push(*first);
+            rest = tail;
         }
     }
     out
