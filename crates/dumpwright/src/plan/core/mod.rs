@@ -127,6 +127,3 @@ fn own_notes(
         notes.put(OWNER_DUMPWRIGHT, NOTE_COMMENT, comment.as_bytes());
     }
 }
-
-#[cfg(test)]
-mod tests;
