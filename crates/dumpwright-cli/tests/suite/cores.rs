@@ -5,6 +5,7 @@
 use crate::support::cli::{Written, assert_verifies, command, dump, dump_file, dump_pid, run};
 use crate::support::compile::{Kind, fixture};
 use crate::support::cores::{Core, gcore, kernel_core, may_dump_core};
+use crate::support::crashes::core_pattern_stays;
 use crate::support::dump::{Loaded, stream};
 use crate::support::find;
 use crate::support::frozen::{Frozen, PAGE};
@@ -134,6 +135,7 @@ fn a_core_by_gcore_is_the_process() {
 
 #[test]
 fn a_core_by_the_kernel_is_the_process() {
+    let _turn = core_pattern_stays();
     for (name, arguments) in [("threads", &["8"][..]), ("canary", &[])] {
         let program = fixture(name, Kind::Program);
         let Some(mut target) = may_dump_core(program, arguments) else { return };
@@ -155,6 +157,7 @@ fn extended_registers_come_from_a_core_as_from_the_process() {
     if cfg!(not(target_arch = "x86_64")) {
         return;
     }
+    let _turn = core_pattern_stays();
     let Some(mut target) = may_dump_core(fixture("vectors", Kind::Program), &[]) else { return };
     target.stop();
     let live = dump(&target, &["-my"]).load();
@@ -173,6 +176,7 @@ fn extended_registers_come_from_a_core_as_from_the_process() {
 
 #[test]
 fn the_kernels_core_of_a_crash_names_the_crash() {
+    let _turn = core_pattern_stays();
     let Some(mut target) = may_dump_core(fixture("dies", Kind::Program), &[]) else { return };
     let Some(core) = kernel_core(&mut target, Target::send) else { return };
     for options in [&["-m"][..], &["-ma"]] {

@@ -38,6 +38,21 @@ pub fn may_install() -> bool {
     may
 }
 
+/// Keeps `core_pattern` as it is, until the result is dropped: for tests of what
+/// the kernel does by itself.
+pub fn core_pattern_stays() -> File {
+    turn(FlockOperation::LockShared)
+}
+
+/// The turn of one that changes `core_pattern` (exclusive), or of those that need
+/// it to stay (shared); it ends when the file is closed.
+fn turn(kind: FlockOperation) -> File {
+    let lock = std::env::temp_dir().join("dumpwright-core-pattern.lock");
+    let turn = File::options().create(true).append(true).open(lock).unwrap();
+    rustix::fs::flock(&turn, kind).unwrap();
+    turn
+}
+
 /// A handler with a folder, a configuration and a state of its own. The kernel
 /// does not know of it.
 pub struct Handler {
@@ -149,9 +164,7 @@ impl Installed {
     /// The same over another handler's pattern.
     pub fn over(other: Option<&str>, config: &str) -> Option<Installed> {
         may_install().then(|| {
-            let lock = std::env::temp_dir().join("dumpwright-core-pattern.lock");
-            let turn = File::options().create(true).append(true).open(lock).unwrap();
-            rustix::fs::flock(&turn, FlockOperation::LockExclusive).unwrap();
+            let turn = turn(FlockOperation::LockExclusive);
             let before = SETTINGS.map(|file| fs::read_to_string(file).unwrap());
             let installed = Installed {
                 handler: Handler::new(config),
