@@ -173,6 +173,93 @@ fn encoded_debugger_data_without_symbols_is_said_with_what_would_help() {
     assert!(tried, "what was tried is said too");
 }
 
+/// The PDB of a guest's kernel, as a symbol store and as a plain file.
+fn store(nt: &Nt, folder: &Path) -> std::path::PathBuf {
+    let file = folder.join("ntkrnlmp.pdb");
+    std::fs::write(&file, nt.pdb()).unwrap();
+    file
+}
+
+#[test]
+fn encoded_debugger_data_is_decoded_with_the_symbols() {
+    let options = NtOptions { kdbg: KdbgForm::Encoded, pfn_database: true, ..NtOptions::default() };
+    let nt = Nt::build(&options);
+    let (folder, path) = elf(&nt, true);
+    let file = store(&nt, folder.path());
+    for paths in [vec![file], vec![folder.path().to_owned()]] {
+        let symbols = SymbolSources { paths, servers: Vec::new() };
+        let target = open(&path, &MachineOptions { symbols, ..MachineOptions::default() });
+        assert_understood(&*target, &nt, true);
+        let found = target.snapshot();
+        assert_eq!(found.decoded_debugger_data.as_deref(), Some(&*nt.debugger_data));
+        let layout = found.pfn_database_layout.expect("the symbols tell");
+        assert_eq!((layout.entry_size, layout.page_location_offset), (0x30, 0x22));
+        assert_ne!(layout.base, Gva(0));
+    }
+}
+
+#[test]
+fn symbols_of_another_kernel_are_not_believed() {
+    let nt = Nt::build(&NtOptions { kdbg: KdbgForm::Encoded, ..NtOptions::default() });
+    let (folder, path) = elf(&nt, true);
+    let mut pdb = nt.pdb();
+    let guid = nt.kernel.guid;
+    let at = super::support::find(&pdb, &guid).unwrap();
+    pdb[at] ^= 1;
+    let file = folder.path().join("other.pdb");
+    std::fs::write(&file, pdb).unwrap();
+    let noise = folder.path().join("noise.pdb");
+    std::fs::write(&noise, vec![0x5a; 100_000]).unwrap();
+    let symbols = SymbolSources { paths: vec![file, noise], servers: Vec::new() };
+    let target = open(&path, &MachineOptions { symbols, ..MachineOptions::default() });
+    let found = target.snapshot();
+    assert!(found.debugger_data_block.is_none());
+    let told: Vec<_> = found.soft_errors.iter().map(|e| e.message.as_str()).collect();
+    assert!(told.iter().any(|m| m.contains("belongs to another kernel")), "{told:?}");
+}
+
+#[test]
+fn symbols_come_from_the_server_that_the_user_names() {
+    let nt = Nt::build(&NtOptions { kdbg: KdbgForm::Encoded, ..NtOptions::default() });
+    let (_folder, path) = elf(&nt, true);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/symbols/", listener.local_addr().unwrap());
+    let pdb = nt.pdb();
+    let server = std::thread::spawn(move || {
+        use std::io::{BufRead, BufReader, Write};
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+        let request = lines.next().unwrap();
+        while lines.next().is_some_and(|line| !line.is_empty()) {}
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", pdb.len());
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&pdb).unwrap();
+        request
+    });
+    let servers = vec!["https://symbols.invalid".to_owned(), url];
+    let symbols = SymbolSources { paths: Vec::new(), servers };
+    let target = open(&path, &MachineOptions { symbols, ..MachineOptions::default() });
+    assert_understood(&*target, &nt, true);
+    let request = server.join().unwrap();
+    assert!(request.starts_with("GET /symbols/ntkrnlmp.pdb/"), "{request}");
+    let told: Vec<_> = target.snapshot().soft_errors.iter().map(|e| &e.message).collect();
+    assert!(told.iter().any(|m| m.contains("only http://")), "{told:?}");
+}
+
+#[test]
+fn a_kernel_dump_is_a_machine_whose_header_is_kept() {
+    let nt =
+        Nt::build(&NtOptions { bug_check: Some((0xd1, [1, 2, 3, 4])), ..NtOptions::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full.dmp");
+    nt.header().write(&nt.image, &path).unwrap();
+    let target = open(&path, &MachineOptions::default());
+    assert_understood(&*target, &nt, false);
+    let found = target.snapshot();
+    assert_eq!(found.directory_table_base, nt.processors[0].registers.cr3);
+    assert_eq!(found.processors[0].instruction_pointer, nt.processors[0].registers.rip);
+}
+
 #[test]
 fn what_is_given_by_hand_overrides_what_is_found() {
     let nt = Nt::build(&NtOptions::default());

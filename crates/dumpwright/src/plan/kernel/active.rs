@@ -22,6 +22,7 @@ pub fn select(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> Vec<Pa
         None => {
             "the layout of its PFN database (MMPFN) is not known; its kernel's symbols would tell (--pdb)"
         }
+        Some(layout) if layout.base.0 == 0 => "the PFN database was not found",
         Some(layout) if !is_sane(layout) => "the layout of its PFN database (MMPFN) makes no sense",
         Some(_) if !machine.kernel_space().is_known() => "its page tables are not known",
         Some(layout) => return in_use(machine, layout, soft_errors),
@@ -50,9 +51,7 @@ fn in_use(
         let mut at = ram.base.0;
         while at < ram.end().0 {
             let count = BATCH.min(ram.end().0 - at);
-            let address = at
-                .checked_mul(size)
-                .and_then(|offset| machine.snapshot.pfn_database.0.checked_add(offset));
+            let address = at.checked_mul(size).and_then(|offset| layout.base.0.checked_add(offset));
             let entries = address.and_then(|a| space.read_vec(Gva(a), (count * size) as usize));
             for index in 0..count {
                 let location = match &entries {

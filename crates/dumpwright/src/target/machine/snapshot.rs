@@ -30,7 +30,8 @@ pub struct MachineSnapshot {
     pub build: u32,
     /// `MajorVersion` of the header: 0xF free, 0xC checked build.
     pub major_version: u32,
-    /// `PfnDataBase`: the value of `MmPfnDatabase`.
+    /// `PfnDataBase`: what KDBG has as `MmPfnDatabase`, the address of that
+    /// variable.
     pub pfn_database: Gva,
     /// Where an entry of the PFN database (`MMPFN`) says what its page is for;
     /// `None` without the kernel's symbols.
@@ -166,6 +167,8 @@ pub struct BugCheck {
 /// What of `MMPFN` tells whether a page is in use; from a kernel's symbols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PfnDatabaseLayout {
+    /// Address of the entry of frame 0: what the variable `MmPfnDatabase` holds.
+    pub base: Gva,
     /// Bytes of an entry.
     pub entry_size: u32,
     /// Offset of the byte whose low three bits are `u3.e1.PageLocation`.

@@ -1,8 +1,8 @@
 //! Reading a PDB, by the `pdb2` crate.
 
 use super::{KernelSymbols, WANTED};
-use crate::target::machine::PfnDatabaseLayout;
 use crate::target::machine::windows::PdbIdentity;
+use crate::target::machine::{Gva, PfnDatabaseLayout};
 use pdb2::{FallibleIterator, ItemFinder, PDB, SymbolData, TypeData, TypeIndex, TypeInformation};
 use std::fs::File;
 
@@ -65,6 +65,7 @@ fn pfn_database_layout(types: &TypeInformation<'_>) -> Option<PfnDatabaseLayout>
     let (u3, kind) = member(&finder, fields, b"u3")?;
     let location = page_location(&finder, kind, MAX_DEPTH)?;
     Some(PfnDatabaseLayout {
+        base: Gva::default(),
         entry_size: u32::try_from(size).ok()?,
         page_location_offset: u32::try_from(u3 + location).ok()?,
     })

@@ -114,6 +114,9 @@ fn from_debugger_data(
     set(data.ps_loaded_module_list, &mut snapshot.loaded_module_list);
     set(data.ps_active_process_head, &mut snapshot.active_process_head);
     set(data.mm_pfn_database, &mut snapshot.pfn_database);
+    if let Some(layout) = &mut snapshot.pfn_database_layout {
+        layout.base = space.read_u64(snapshot.pfn_database).map(Gva).unwrap_or_default();
+    }
     let bug_check = data.ki_bugcheck_data.get();
     if bug_check != 0
         && let Some([code, parameters @ ..]) = space.read_as::<[U64; 5]>(Gva(bug_check))
