@@ -50,6 +50,11 @@ pub fn request(mut request: DumpRequest, args: &DumpArgs) -> Outcome<DumpRequest
     if !args.full.is_empty() {
         request.qualifier = Qualifier::Full;
     }
+    if args.audit.is_some() {
+        return Err(Failure::Usage(
+            "an audit list (--audit) says what was removed from a process's dump, and nothing is removed from a kernel dump; leave it out".into(),
+        ));
+    }
     request.extensions.kernel_type = by_name;
     request.extensions.attach.clone_from(&args.machine.attach);
     request.validate_for_machine().map_err(|error| Failure::Usage(error.to_string()))?;

@@ -108,6 +108,8 @@ impl Rebuilt {
         self.set(t.debugger_u64(0x88), &bug_check);
         self.modules();
         self.unloaded();
+        self.shared_data();
+        self.export_name();
         let mut block = vec![0; 16];
         put_u32(&mut block, 0, self.image.runs().len() as u32);
         put_u64(&mut block, 8, self.image.ram_pages());
@@ -156,6 +158,35 @@ impl Rebuilt {
         let at = self.add(&array);
         self.set(self.triage.debugger_u64(0x220), &at.to_le_bytes());
         self.set(self.triage.debugger_u64(0x228), &(unloaded.len() as u32).to_le_bytes());
+    }
+
+    /// `KUSER_SHARED_DATA`, which every guest has, of what the header says.
+    fn shared_data(&mut self) {
+        let t = &self.triage;
+        let mut k = [0; 0x400];
+        let (time, up) = (t.u64(0xfa8), t.u64(0x1030));
+        for (at, value) in [(0x8, up), (0x14, time)] {
+            put_u64(&mut k, at, value);
+            put_u32(&mut k, at + 8, (value >> 32) as u32);
+        }
+        put_u32(&mut k, 0x260, t.u32(0xc));
+        put_u32(&mut k, 0x264, t.u32(0x1040));
+        put_u32(&mut k, 0x26c, 10);
+        put_u32(&mut k, 0x2d0, t.u32(0x1044));
+        self.set(0xffff_f780_0000_0000, &k);
+    }
+
+    /// The name under which the kernel exports itself: the dump has the page
+    /// with the kernel's headers, which say where its export directory is.
+    fn export_name(&mut self) {
+        let base = self.triage.debugger_u64(0x18);
+        let headers = self.read(base, 0x1000).expect("the kernel's headers are among the blocks");
+        let word = |at: usize| u32::from_le_bytes(headers[at..at + 4].try_into().unwrap());
+        let directory = word(word(0x3c) as usize + 24 + 112);
+        let mut exports = [0; 64];
+        put_u32(&mut exports, 12, directory + 40);
+        put(&mut exports, 40, b"ntoskrnl.exe\0");
+        self.set(base + u64::from(directory), &exports);
     }
 
     /// Registers of a processor: of the first, those of the dump's header.

@@ -43,11 +43,9 @@ pub(crate) fn kernel(name: &str) -> Option<Vec<u8>> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/samples");
     let folder = std::env::var_os("DUMPWRIGHT_SAMPLES").map_or(beside.into(), PathBuf::from);
     let file = folder.join("kernel").join(name);
-    match fs::read(&file) {
-        Ok(bytes) => Some(bytes),
-        Err(_) => {
-            eprintln!("SKIPPED: no sample '{}'; set DUMPWRIGHT_SAMPLES", file.display());
-            None
-        }
+    let bytes = fs::read(&file).ok();
+    if bytes.is_none() {
+        eprintln!("SKIPPED: no sample '{}'; set DUMPWRIGHT_SAMPLES", file.display());
     }
+    bytes
 }

@@ -287,7 +287,7 @@ fn an_active_dump_leaves_out_what_is_free_or_says_that_it_cannot() {
         page_location_offset: 0x22,
     });
     for pfn in 1..0xA0_u64 {
-        let location = u8::from(pfn != 0x90) * 6 | 0xF8;
+        let location = (u8::from(pfn != 0x90) * 6) | 0xF8;
         let at = 0x2_8000 + pfn * 0x30 + 0x22;
         machine
             .memory

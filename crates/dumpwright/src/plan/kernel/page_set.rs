@@ -28,9 +28,20 @@ impl PageSet {
     pub fn insert_within(&mut self, run: PageRun, within: &[PageRun]) {
         let first = within.partition_point(|r| r.end() <= run.base);
         for ram in within[first..].iter().take_while(|r| r.base < run.end()) {
-            let start = ram.base.max(run.base).0;
-            for pfn in start..ram.end().min(run.end()).0 {
-                self.insert(Pfn(pfn));
+            self.insert_span(ram.base.max(run.base).0, ram.end().min(run.end()).0);
+        }
+    }
+
+    /// Adds the frames from `at` to `end`, a word of bits at a time.
+    fn insert_span(&mut self, mut at: u64, end: u64) {
+        while at < end {
+            let chunk = self.chunks.entry(at / CHUNK).or_insert_with(|| Box::new([0; WORDS]));
+            let chunk_end = ((at / CHUNK + 1) * CHUNK).min(end);
+            while at < chunk_end {
+                let (word, _) = place(Pfn(at));
+                let count = (64 - at % 64).min(chunk_end - at);
+                chunk[word] |= (u64::MAX >> (64 - count)) << (at % 64);
+                at += count;
             }
         }
     }

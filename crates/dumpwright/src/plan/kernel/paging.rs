@@ -56,6 +56,14 @@ pub struct Walked {
     pub tables: PageSet,
 }
 
+impl Walked {
+    fn insert(&mut self, run: Option<PageRun>, ram: &[PageRun]) {
+        if let Some(run) = run {
+            self.pages.insert_within(run, ram);
+        }
+    }
+}
+
 /// What an entry leads to.
 enum Entry {
     Nothing,
@@ -111,6 +119,8 @@ impl AddressSpace<'_> {
                 if !self.read_page(table, &mut page) {
                     continue;
                 }
+                // Most tables map frames in order, which are added together.
+                let mut open: Option<PageRun> = None;
                 for index in self.indexes(level, half) {
                     match self.entry(self.raw_entry(&page, level, index), level) {
                         Entry::Nothing => {}
@@ -118,7 +128,13 @@ impl AddressSpace<'_> {
                             if count > 1 && !large_seen.insert((base, count)) {
                                 continue;
                             }
-                            found.pages.insert_within(PageRun { base, count }, self.ram);
+                            match &mut open {
+                                Some(run) if run.end() == base => run.count += count,
+                                _ => {
+                                    let run = open.replace(PageRun { base, count });
+                                    found.insert(run, self.ram);
+                                }
+                            }
                         }
                         Entry::Table(pfn) => {
                             if self.is_ram(pfn)
@@ -130,6 +146,7 @@ impl AddressSpace<'_> {
                         }
                     }
                 }
+                found.insert(open, self.ram);
             }
             tables = next;
         }
