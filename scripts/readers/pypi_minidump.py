@@ -48,7 +48,11 @@ def sample(dump, text):
 
 def context(thread):
     registers = thread.ContextObject
-    return None if registers is None else [thread.ThreadId, registers.Rip, registers.Rsp]
+    if hasattr(registers, "Rip"):
+        return [thread.ThreadId, registers.Rip, registers.Rsp]
+    if hasattr(registers, "Eip"):
+        return [thread.ThreadId, registers.Eip, registers.Esp]
+    return None
 
 
 def main():

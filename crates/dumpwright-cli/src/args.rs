@@ -1,9 +1,10 @@
 //! The command line.
 
 use crate::flag_args::FlagArgs;
+use crate::handler::HandlerCommand;
 use crate::machine_args::MachineArgs;
 use crate::numbers::{parse_number, parse_range, parse_size};
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use dumpwright::Qualifier;
 use dumpwright::address::AddressRange;
@@ -43,6 +44,12 @@ pub enum Command {
     /// The program that `demo` dumps
     #[command(hide = true)]
     DemoTarget,
+    /// Be the machine's crash handler: set it up, look at it, take it away
+    Handler {
+        /// What to do
+        #[command(subcommand)]
+        command: HandlerCommand,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -170,12 +177,37 @@ pub struct DumpArgs {
     /// Take memory too that the process marked MADV_DONTDUMP
     #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
     pub include_dontdump: bool,
+    /// What kind of file to write; a core of Linux processes only
+    #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
+    pub format: Format,
+    /// Leave personal data out: FILTER_MEMORY, FILTER_PATHS, FILTER_TRIAGE and NO_OPTIONAL_DATA
+    #[arg(long, help_heading = "Privacy")]
+    pub sanitize: bool,
+    /// Overwrite what matches a regular expression, in memory and text, ASCII and UTF-16; can be
+    /// repeated
+    #[arg(long, value_name = "REGEX", help_heading = "Privacy", allow_hyphen_values = true)]
+    pub redact: Vec<String>,
+    /// The same for each line of a file; empty lines and those that begin with # do not count
+    #[arg(long, value_name = "FILE", help_heading = "Privacy")]
+    pub redact_file: Vec<PathBuf>,
+    /// List what was removed where, as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Privacy", conflicts_with = "all")]
+    pub audit: Option<PathBuf>,
     /// End with a summary as JSON
     #[arg(long)]
     pub json: bool,
     /// The file to write, extension included; - for standard output
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// Kinds of files that `dump` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A minidump
+    Minidump,
+    /// An ELF core, for gdb and lldb
+    Core,
 }
 
 /// `dumpwright info`.

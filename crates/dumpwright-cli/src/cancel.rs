@@ -27,13 +27,6 @@ pub fn watch_signals_while_streaming() {
     });
 }
 
-/// Ends the program where it is. The kernel lets processes go; guests have to be
-/// told.
-fn end() -> ! {
-    dumpwright::target::machine::qemu::resume_all();
-    std::process::exit(INTERRUPTED.into())
-}
-
 fn watch(then: impl Fn() + Send + 'static) {
     // Fails only when a handler is installed already: then nothing is missing.
     let _ = ctrlc::set_handler(move || {
@@ -42,6 +35,16 @@ fn watch(then: impl Fn() + Send + 'static) {
         }
         then();
     });
+}
+
+/// Ends the program where it is. Linux lets a process go on by itself; guests
+/// have to be told, and Windows processes too.
+fn end() -> ! {
+    #[cfg(unix)]
+    dumpwright::target::machine::qemu::resume_all();
+    #[cfg(windows)]
+    dumpwright::target::windows::resume_all();
+    std::process::exit(INTERRUPTED.into())
 }
 
 /// Whether one of them has come.

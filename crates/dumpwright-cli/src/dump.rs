@@ -1,23 +1,25 @@
 //! `dump`: which processes, which request, and what came of it.
 
-use crate::args::DumpArgs;
-use crate::letters::mini_flags;
+use crate::args::{DumpArgs, Format};
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
-use crate::{cancel, machine, report};
+use crate::{cancel, machine, privacy, report};
+use dumpwright::dot_dump::{mini_flags, unique_name};
+use dumpwright::error::LIST_PROCESSES;
 use dumpwright::target::dump_file::open_process;
+#[cfg(target_os = "linux")]
 use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
+#[cfg(windows)]
+use dumpwright::target::windows::processes::{ProcessEntry, processes_named};
 use dumpwright::target::{ExceptionSource, Pid, Tid};
-use dumpwright::time::CivilTime;
 use dumpwright::{
-    Destination, DumpRequest, Extensions, FormatFlags, OpenOptions, Output, Qualifier, Summary,
-    dump_file, dump_process, write_dump,
+    Destination, DumpRequest, Extensions, FormatFlags, OpenOptions, Output, OutputFormat,
+    Qualifier, Summary, dump_file, dump_process, write_dump,
 };
-use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// `dumpwright dump`.
 pub fn run(args: &DumpArgs) -> Outcome {
@@ -26,15 +28,7 @@ pub fn run(args: &DumpArgs) -> Outcome {
     if machine.is_some() {
         request = machine::request(request, args)?;
     } else if args.machine.kernel_type().is_some() {
-        if let Some(file) = &args.open {
-            return Err(usage(&format!(
-                "'{}' is not recognised as the memory of a machine or a kernel dump, and only those have kernel dumps; of a raw image say where its bytes stood (--ranges)",
-                file.display()
-            )));
-        }
-        return Err(usage(
-            "only machines have kernel dumps: a memory image or a kernel dump (-z), or a live guest (--qemu)",
-        ));
+        return Err(machine::missing(args));
     } else {
         request.validate().map_err(|error| Failure::Usage(error.to_string()))?;
     }
@@ -42,6 +36,7 @@ pub fn run(args: &DumpArgs) -> Outcome {
         Some(machine) => vec![Source::Machine(machine)],
         None => sources(args)?,
     };
+    privacy::check_audit(args)?;
     if request.destination == Destination::Stdout {
         cancel::watch_signals_while_streaming();
     } else {
@@ -102,6 +97,7 @@ fn dump_one(source: Source<'_>, args: &DumpArgs, request: &DumpRequest) -> Resul
     };
     progress.clear();
     let summary = result?;
+    privacy::write_audit(args, &summary)?;
     let text = if args.json { json(&summary)? } else { report::text(&summary) };
     // Standard output may be the dump itself.
     if request.destination == Destination::Stdout {
@@ -150,7 +146,7 @@ fn find_processes(args: &DumpArgs) -> Outcome<Vec<Pid>> {
         processes_named(name).map_err(|error| format!("cannot list processes: {error}"))?;
     found.retain(|p| p.pid.0 != std::process::id());
     match found.as_slice() {
-        [] => Err(format!("no process is named '{name}'; see `ps -e`").into()),
+        [] => Err(format!("no process is named '{name}'; see `{LIST_PROCESSES}`").into()),
         [_] => Ok(vec![found[0].pid]),
         _ if args.all => Ok(found.iter().map(|p| p.pid).collect()),
         several => Err(several_found(name, several).into()),
@@ -179,6 +175,9 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
     let qualifier = args.qualifier.unwrap_or(implied);
     if !args.full.is_empty() && qualifier != implied {
         return Err(usage("-f and --qualifier choose different types; give one"));
+    }
+    if args.sanitize {
+        flags |= privacy::SANITIZE;
     }
     if args.full.iter().any(|letters| letters.contains('y')) {
         flags |= FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT;
@@ -214,6 +213,11 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
         max_size: args.max_size,
         include_dontdump: args.include_dontdump,
         exception: exception_source(args)?,
+        format: match args.format {
+            Format::Minidump => OutputFormat::Minidump,
+            Format::Core => OutputFormat::ElfCore,
+        },
+        redact: privacy::patterns(args)?,
         ..Extensions::default()
     });
     request.comment.clone_from(&args.comment);
@@ -239,37 +243,4 @@ fn exception_source(args: &DumpArgs) -> Outcome<ExceptionSource> {
         record: args.exception_record,
         pointers: args.exception_pointers,
     })
-}
-
-/// `app.dmp` → `app_2026-11-24_03-13-53-042_1234.dmp`: UTC, and process id.
-fn unique_name(file: &Path, pid: Pid, now: SystemTime) -> PathBuf {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let CivilTime { year, month, day, hour, minute, second } =
-        CivilTime::from_unix(since.as_secs());
-    let stamp = format!(
-        "_{year:04}-{month:02}-{day:02}_{hour:02}-{minute:02}-{second:02}-{:03}_{pid}",
-        since.subsec_millis()
-    );
-    let mut name = file.file_stem().map(OsString::from).unwrap_or_default();
-    name.push(stamp);
-    if let Some(extension) = file.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    file.with_file_name(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn a_unique_name_tells_when_and_of_whom() {
-        let at = UNIX_EPOCH + Duration::from_millis(1_795_489_199_042);
-        assert_eq!(
-            unique_name(Path::new("out/app.dmp"), Pid(42), at),
-            Path::new("out/app_2026-11-24_02-59-59-042_42.dmp")
-        );
-    }
 }

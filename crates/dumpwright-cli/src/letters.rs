@@ -2,7 +2,7 @@
 //! options before clap sees them, since single-dash words of several letters
 //! are not clap's way.
 
-use dumpwright::FormatFlags;
+use dumpwright::dot_dump::mini_flags;
 use std::ffi::OsString;
 
 /// Rewrites the arguments of `dumpwright dump`; others pass through.
@@ -21,7 +21,9 @@ pub fn expand(arguments: impl Iterator<Item = OsString>) -> Result<Vec<OsString>
                 break;
             }
             // Their values are free text and must not be taken for letters.
-            Some("-c" | "--comment" | "-n" | "--name" | "-z" | "--open" | "--qemu") => {
+            Some(
+                "-c" | "--comment" | "-n" | "--name" | "-z" | "--open" | "--redact" | "--qemu",
+            ) => {
                 out.push(argument);
                 out.extend(arguments.next());
             }
@@ -59,35 +61,6 @@ fn expand_word(word: &str) -> Result<String, String> {
             ));
         }
         _ => word.to_owned(),
-    })
-}
-
-/// The flags that the letters of `-m` stand for.
-pub fn mini_flags(letters: &str) -> Result<FormatFlags, String> {
-    letters.chars().try_fold(FormatFlags::empty(), |flags, letter| {
-        Ok(flags
-            | match letter {
-                'a' => FormatFlags::DUMP_MA,
-                'A' => FormatFlags::DUMP_MA | FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM,
-                'f' => FormatFlags::USER_SMALL_FULL_MEMORY,
-                'F' => FormatFlags::USER_SMALL_FULL_MEMORY_INFO,
-                'h' => FormatFlags::USER_SMALL_HANDLE_DATA,
-                'u' => FormatFlags::USER_SMALL_UNLOADED_MODULES,
-                'i' => FormatFlags::USER_SMALL_INDIRECT_MEMORY,
-                'p' => FormatFlags::USER_SMALL_PROCESS_THREAD_DATA,
-                'w' => FormatFlags::USER_SMALL_PRIVATE_READ_WRITE_MEMORY,
-                'd' => FormatFlags::USER_SMALL_DATA_SEGMENTS,
-                'c' => FormatFlags::USER_SMALL_CODE_SEGMENTS,
-                'r' => FormatFlags::USER_SMALL_FILTER_MEMORY,
-                'R' => FormatFlags::USER_SMALL_FILTER_PATHS,
-                't' => FormatFlags::USER_SMALL_THREAD_INFO,
-                'y' => FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT,
-                other => {
-                    return Err(format!(
-                        "'{other}' in -m{letters} is not one of the letters a A f F h u t i p w d c r R y"
-                    ));
-                }
-            })
     })
 }
 
@@ -140,10 +113,5 @@ mod tests {
             let error = expand(["d", "dump", word].iter().map(OsString::from)).unwrap_err();
             assert!(error.contains(named), "{error}");
         }
-    }
-
-    #[test]
-    fn ma_is_mffhut() {
-        assert_eq!(mini_flags("a"), mini_flags("fFhut"));
     }
 }

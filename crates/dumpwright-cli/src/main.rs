@@ -5,6 +5,7 @@ mod cancel;
 mod demo;
 mod dump;
 mod flag_args;
+mod handler;
 mod inspect;
 mod letters;
 mod machine;
@@ -12,6 +13,7 @@ mod machine_args;
 mod manual;
 mod numbers;
 mod output;
+mod privacy;
 mod progress;
 mod report;
 mod usage;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => inspect::verify(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoTarget => demo::target(),
+        Command::Handler { command } => handler::run(&command),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { directory } => manual::man(directory.as_deref()),
     };

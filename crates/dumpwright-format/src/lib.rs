@@ -10,6 +10,7 @@
 //! - [`minidump`]: the user-mode minidump.
 //! - [`kernel`]: the kernel-mode crash dumps.
 //! - [`context`]: the processor `CONTEXT` records.
+//! - [`nt`]: what Windows leaves in a process's memory.
 //! - [`machine`]: memory images of machines, and the Windows kernel in them.
 //! - [`cab`]: the Microsoft cabinet and its limits.
 
@@ -25,6 +26,7 @@ pub mod flags;
 pub mod kernel;
 pub mod machine;
 pub mod minidump;
+pub mod nt;
 
 pub use flags::{FormatFlags, MinidumpType, Qualifier};
 

@@ -1,14 +1,19 @@
 //! The walk of one dump: target → plan → layout → write → package.
 
 use crate::error::{Error, Result};
-use crate::layout::Layout;
+use crate::layout::core::CoreLayout;
+use crate::layout::{DumpLayout, Layout};
 use crate::observer::Observer;
 use crate::package::{self, CabEntry, Need, Overwrite, PendingFile, SecondaryScope, largest_cab};
 use crate::plan::{self, DumpPlan};
-use crate::request::{Destination, DumpRequest};
+use crate::request::{Destination, DumpRequest, OutputFormat};
 use crate::summary::Summary;
 use crate::target::ProcessTarget;
 use crate::target::dump_file::{OpenOptions, open_process};
+#[cfg(target_os = "linux")]
+use crate::target::linux::LinuxProcess as LiveProcess;
+#[cfg(windows)]
+use crate::target::windows::WindowsProcess as LiveProcess;
 use crate::write::{self, Outcome};
 use dumpwright_format::FormatFlags;
 use std::borrow::Cow;
@@ -33,6 +38,7 @@ pub struct Output {
 enum OutputKind {
     File(PendingFile),
     Stdout,
+    Handle(File),
 }
 
 impl Output {
@@ -70,6 +76,28 @@ impl Output {
         };
         Ok(Output { kind, started })
     }
+
+    /// Checks the request and takes a file that the caller has opened, whose
+    /// contents the dump replaces. The request's destination only serves for
+    /// messages, and NO_OVERWRITE says nothing of a file that is already open.
+    ///
+    /// Unlike a file that is named, this one holds part of a dump if writing
+    /// fails.
+    ///
+    /// # Errors
+    /// Those of [`DumpRequest::validate`]; [`Error::InvalidRequest`] with
+    /// WRITE_CAB, since a CAB is packed beside the file that it will be.
+    pub fn to_handle(request: &DumpRequest, file: File) -> Result<Output> {
+        let started = Instant::now();
+        request.validate()?;
+        if request.format_flags.contains(FormatFlags::WRITE_CAB) {
+            return Err(Error::InvalidRequest(
+                "a CAB cannot be written to a file handle; name the file, or leave WRITE_CAB out"
+                    .into(),
+            ));
+        }
+        Ok(Output { kind: OutputKind::Handle(file), started })
+    }
 }
 
 /// Writes a dump of a live process: `WriteDumpFile2` for a process id.
@@ -77,15 +105,38 @@ impl Output {
 /// # Errors
 /// Any [`Error`]. Nothing is left under the destination's name then, and a file
 /// that was there is as it was.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub fn dump_process(
     pid: crate::target::Pid,
     request: &DumpRequest,
     observer: &dyn Observer,
 ) -> Result<Summary> {
     let output = Output::open(request)?;
-    let target = crate::target::linux::LinuxProcess::attach(pid, &request.wants())?;
+    let target = LiveProcess::attach(pid, &request.wants())?;
     write_dump(Box::new(target), request, output, observer)
+}
+
+/// Writes a dump of a process that crashed and asks for one from its signal
+/// handler: what a server of the crash-handler crates calls, from a process of
+/// its own, for a [`CrashContext`](crash_context::CrashContext) that a client
+/// sent it.
+///
+/// `pid` is the client as the server counts (of a client in a container the
+/// context has another number; `SO_PEERCRED` tells). Where Yama restricts
+/// ptrace, the client must have named the server by `PR_SET_PTRACER`.
+///
+/// # Errors
+/// As [`dump_process`], and when the process does not have the context's thread.
+#[cfg(all(target_os = "linux", feature = "crash-context"))]
+pub fn dump_crash(
+    pid: crate::target::Pid,
+    context: &crash_context::CrashContext,
+    request: &DumpRequest,
+    observer: &dyn Observer,
+) -> Result<Summary> {
+    let output = Output::open(request)?;
+    let target = crate::target::linux::LinuxProcess::attach(pid, &request.wants())?;
+    write_dump(Box::new(target.crashed_with(context)?), request, output, observer)
 }
 
 /// Writes a dump of the process that another dump holds: `WriteDumpFile2` for a
@@ -118,11 +169,21 @@ pub fn write_dump(
     observer: &dyn Observer,
 ) -> Result<Summary> {
     let plan = plan::plan(target.snapshot(), target.memory(), &within_a_cab(request))?;
-    let layout = Layout::new(&plan, now())?;
-    let mut job = Job { target: &mut *target, plan: &plan, layout: &layout, observer };
+    // A dump of a dump shows the process as it was then.
+    let time = target.snapshot().original.as_ref().map_or_else(now, |o| o.time_date_stamp);
+    let layout: Box<dyn DumpLayout> = match &plan.core {
+        Some(core) => Box::new(CoreLayout::new(&plan, core)),
+        None => Box::new(Layout::new(&plan, time)?),
+    };
+    let mut job = Job { target: &mut *target, plan: &plan, layout: &*layout, observer };
     let mut summary = match output.kind {
         OutputKind::Stdout => {
             let outcome = job.write(&mut io::stdout().lock())?;
+            job.summary(request, &outcome)
+        }
+        OutputKind::Handle(mut file) => {
+            empty(&mut file).map_err(Error::Write)?;
+            let outcome = job.write(&mut file)?;
             job.summary(request, &outcome)
         }
         OutputKind::File(mut file) if request.format_flags.contains(FormatFlags::WRITE_CAB) => {
@@ -146,7 +207,7 @@ pub fn write_dump(
 struct Job<'a> {
     target: &'a mut dyn ProcessTarget,
     plan: &'a DumpPlan,
-    layout: &'a Layout,
+    layout: &'a dyn DumpLayout,
     observer: &'a dyn Observer,
 }
 
@@ -172,7 +233,7 @@ impl Job<'_> {
         let Destination::File(destination) = &request.destination else {
             return Err(Error::EmptyFileName);
         };
-        let name = dump_name(destination);
+        let name = dump_name(destination, request.extensions.format);
         let size = self.layout.file_size();
         package::cab_check(&[(name.clone(), size)])?;
         // The dump, and at worst a CAB that could not compress it.
@@ -212,6 +273,15 @@ impl Job<'_> {
     }
 }
 
+/// Makes a regular file empty; a pipe has nothing that could be taken away.
+fn empty(file: &mut File) -> io::Result<()> {
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+        file.rewind()?;
+    }
+    Ok(())
+}
+
 /// The request, its size budget less what a CAB adds to a dump that does not
 /// compress.
 fn within_a_cab(request: &DumpRequest) -> Cow<'_, DumpRequest> {
@@ -241,9 +311,13 @@ fn file_size(file: &File) -> io::Result<u64> {
 
 /// The name of the dump inside its CAB: that of the request, with the
 /// extension of a dump.
-fn dump_name(destination: &Path) -> String {
+fn dump_name(destination: &Path, format: OutputFormat) -> String {
     let is_cab = destination.extension().is_some_and(|e| e.eq_ignore_ascii_case("cab"));
-    let named = if is_cab { destination.with_extension("dmp") } else { destination.to_owned() };
+    let extension = match format {
+        OutputFormat::Minidump => "dmp",
+        OutputFormat::ElfCore => "core",
+    };
+    let named = if is_cab { destination.with_extension(extension) } else { destination.to_owned() };
     named.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 

@@ -7,6 +7,9 @@ use dumpwright_format::{FormatFlags, Qualifier};
 use std::io;
 use std::path::PathBuf;
 
+/// The command that lists processes here.
+pub const LIST_PROCESSES: &str = if cfg!(windows) { "tasklist" } else { "ps -e" };
+
 /// Why a dump was not written or not read. Each message names the thing, the
 /// cause and, where there is one, the way out.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +91,7 @@ pub enum Error {
     #[error("cannot write the dump: {0}")]
     Write(#[source] io::Error),
     /// There is no such process.
-    #[error("there is no process {0}; see `ps -e`")]
+    #[error("there is no process {0}; see `{LIST_PROCESSES}`")]
     NoSuchProcess(Pid),
     /// The process ended before it was held, or was killed before its memory
     /// was read: what is gone by then cannot be dumped.

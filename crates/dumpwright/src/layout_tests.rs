@@ -100,7 +100,7 @@ proptest! {
         threads in 1u32..40,
         holes in proptest::collection::vec((0u64..32, 1u64..4), 0..6),
         untouched in proptest::collection::vec((0u64..32, 1u64..8), 0..6),
-        max_size in proptest::option::of(60_000u64..400_000),
+        max_size in proptest::option::of(80_000u64..400_000),
     ) {
         let mut snapshot = snapshot();
         for i in 1..threads {

@@ -72,8 +72,10 @@
 //! that anybody wrote, and [`format`](mod@format) is what the bytes are.
 
 pub mod address;
+pub mod dot_dump;
 pub mod engine;
 pub mod error;
+pub mod hresult;
 pub mod info;
 pub mod kernel_type;
 pub mod layout;
@@ -81,6 +83,7 @@ pub mod observer;
 pub mod package;
 pub mod plan;
 pub mod read;
+pub mod redact;
 pub mod request;
 pub mod soft_error;
 pub mod summary;
@@ -95,12 +98,15 @@ pub mod write;
 
 pub use dumpwright_format as format;
 pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "crash-context"))]
+pub use engine::dump_crash;
+#[cfg(any(target_os = "linux", windows))]
 pub use engine::dump_process;
 pub use engine::{Output, dump_file, write_dump, write_machine_dump};
 pub use error::{Error, Result};
+pub use hresult::HResult;
 pub use kernel_type::KernelDumpType;
 pub use observer::{Observer, Phase};
-pub use request::{Destination, DumpRequest, Extensions};
+pub use request::{Destination, DumpRequest, Extensions, OutputFormat};
 pub use summary::Summary;
 pub use target::dump_file::OpenOptions;

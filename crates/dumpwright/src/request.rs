@@ -3,6 +3,7 @@
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
 use crate::kernel_type::KernelDumpType;
+use crate::redact::{RedactPattern, Redactor};
 use crate::target::{ExceptionSource, Wants};
 use dumpwright_format::{FormatFlags, Qualifier};
 use std::path::PathBuf;
@@ -41,6 +42,16 @@ pub struct DumpRequest {
     pub extensions: Extensions,
 }
 
+/// What kind of file a dump of a process is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// A minidump.
+    #[default]
+    Minidump,
+    /// An ELF core, of Linux processes only.
+    ElfCore,
+}
+
 /// What a dump can hold beyond the `DEBUG_FORMAT_*` flags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extensions {
@@ -60,6 +71,10 @@ pub struct Extensions {
     pub include_dontdump: bool,
     /// Where in the target an exception was left.
     pub exception: ExceptionSource,
+    /// What kind of file is written.
+    pub format: OutputFormat,
+    /// What is overwritten wherever it stands, see [`redact`](crate::redact).
+    pub redact: Vec<RedactPattern>,
     /// Of a machine: the type of the dump, instead of what the qualifier says.
     pub kernel_type: Option<KernelDumpType>,
     /// Of a machine: files that the dump carries in its secondary data.
@@ -165,6 +180,7 @@ impl DumpRequest {
                 "the token stream (--token) is made of the user and group ids that USER_SMALL_FILTER_TRIAGE drops; leave one of them out".into(),
             ));
         }
+        Redactor::new(&self.extensions.redact)?;
         let exception = &self.extensions.exception;
         if exception.pointers.is_some()
             && (exception.context.is_some() || exception.record.is_some())
@@ -217,6 +233,8 @@ impl DumpRequest {
                 self.extensions.exception.is_given(),
                 "an exception in a process (-xt, -xc, -xr, -xp)",
             ),
+            (self.extensions.format != OutputFormat::Minidump, "an ELF core (--as core)"),
+            (!self.extensions.redact.is_empty(), "redaction (--redact, --redact-file)"),
         ];
         if let Some((_, what)) = of_processes.iter().find(|(given, _)| *given) {
             return Err(Error::InvalidRequest(format!(
@@ -270,7 +288,8 @@ impl DumpRequest {
             full_memory: has(FormatFlags::USER_SMALL_FULL_MEMORY),
             thread_info: has(FormatFlags::USER_SMALL_THREAD_INFO),
             extended_state: has(FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT),
-            process_data: has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA),
+            process_data: has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA)
+                || self.extensions.format == OutputFormat::ElfCore,
             module_headers: has(FormatFlags::USER_SMALL_MODULE_HEADERS),
             token: self.extensions.token,
             vm_counters: self.extensions.vm_counters,

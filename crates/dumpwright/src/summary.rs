@@ -5,6 +5,7 @@ use crate::layout::kernel::KernelLayout;
 use crate::plan::DumpPlan;
 use crate::plan::kernel::{Body, KernelPlan, count_pages};
 use crate::plan::selection::LeftOut;
+use crate::redact::Audit;
 use crate::request::{Destination, DumpRequest};
 use crate::soft_error::{Hole, SoftError};
 use crate::target::machine::{
@@ -34,7 +35,8 @@ pub struct Summary {
     /// `DEBUG_FORMAT_*` names without prefix, those that the qualifier implies
     /// included.
     pub format_flags: Vec<&'static str>,
-    /// The header's `Flags`.
+    /// The header's `Flags`; in JSON as `info` shows it, `"0x..."`.
+    #[serde(serialize_with = "hex")]
     pub minidump_type: u64,
     /// The names of its bits.
     pub minidump_type_names: Vec<&'static str>,
@@ -74,6 +76,12 @@ pub struct Summary {
     pub soft_errors: usize,
     /// The soft errors.
     pub soft_error_list: Vec<SoftError>,
+    /// What filters and redaction removed.
+    #[serde(skip)]
+    pub audit: Audit,
+    /// How many matches were redacted; only in JSON if any were looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redactions: Option<u64>,
     /// How long the target stood still; zero for one that never ran.
     #[serde(rename = "held_ms", serialize_with = "millis")]
     pub held: Duration,
@@ -121,6 +129,11 @@ pub struct HoleReport {
     pub reason: String,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn hex<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{value:#x}"))
+}
+
 #[expect(clippy::ref_option, reason = "serde gives a reference")]
 fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
     path.as_ref().map(|p| p.to_string_lossy()).serialize(serializer)
@@ -139,6 +152,8 @@ impl Summary {
         outcome: &Outcome,
         size: u64,
     ) -> Summary {
+        let mut audit = plan.audit.clone();
+        audit.append(&outcome.audit);
         let holes = plan.memory.holes.iter().chain(&outcome.holes).map(HoleReport::new).collect();
         Summary {
             file: match &request.destination {
@@ -146,6 +161,7 @@ impl Summary {
                 Destination::Stdout => None,
             },
             kind: match request.qualifier {
+                _ if plan.core.is_some() => "ELF core",
                 Qualifier::Default => "full user-mode dump (minidump with full memory)",
                 _ => "minidump",
             },
@@ -170,6 +186,8 @@ impl Summary {
             left_out: plan.memory.left_out.clone(),
             soft_errors: plan.soft_errors.len(),
             soft_error_list: plan.soft_errors.clone(),
+            redactions: plan.memory.redactor.as_ref().map(|_| audit.redactions()),
+            audit,
             held: Duration::ZERO,
             total: Duration::ZERO,
         }
@@ -200,6 +218,8 @@ impl Summary {
             format_flags: request.format_flags.names().collect(),
             minidump_type: 0,
             minidump_type_names: Vec::new(),
+            audit: Audit::default(),
+            redactions: None,
             kernel: Some(KernelSummary {
                 kind: plan.kind,
                 dump_type: plan.kind.header_type().0,

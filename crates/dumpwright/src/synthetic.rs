@@ -63,6 +63,7 @@ pub fn region(start: u64, end: u64) -> Region {
         access: Access::Normal,
         absent: Absent::Zero,
         backed_end: end,
+        page_state: None,
     }
 }
 
@@ -172,6 +173,7 @@ pub fn snapshot() -> ProcessSnapshot {
         token: None,
         vm_counters: None,
         system_memory: None,
+        original: None,
         soft_errors: Vec::new(),
     }
 }

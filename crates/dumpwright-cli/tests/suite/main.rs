@@ -9,7 +9,12 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod command_line;
+mod cores;
+mod crash_handler;
+mod crash_languages;
+mod crash_storm;
 mod dot_dump_letters;
+mod dump_of_dump;
 mod every_flag;
 mod exceptions;
 mod extended_state;
@@ -29,7 +34,9 @@ mod privacy;
 mod readers;
 mod real_programs;
 mod samples;
+mod sanitize;
 mod target_goes_on;
 mod thousand_threads;
+mod windows;
 
 mod support;

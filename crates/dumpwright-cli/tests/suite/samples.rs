@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// The sample dumps. They are other projects' data and no part of this one:
 /// where they are not found the tests say so.
-fn samples() -> Vec<PathBuf> {
+pub fn samples() -> Vec<PathBuf> {
     let folder = std::env::var_os("DUMPWRIGHT_SAMPLES")
         .map_or_else(|| root().join("../shared/samples"), PathBuf::from)
         .join("user");
@@ -24,7 +24,7 @@ fn samples() -> Vec<PathBuf> {
     files
 }
 
-fn is_malformed(file: &std::path::Path) -> bool {
+pub fn is_malformed(file: &std::path::Path) -> bool {
     let name = file.file_name().unwrap().to_string_lossy();
     name.contains("invalid-r")
 }

@@ -1,6 +1,6 @@
 //! The walk of one kernel dump.
 
-use super::{Output, OutputKind, dump_name, file_size};
+use super::{Output, OutputKind, dump_name, empty, file_size};
 use crate::error::{Error, Result};
 use crate::layout::kernel::KernelLayout;
 use crate::observer::Observer;
@@ -35,6 +35,11 @@ pub fn write_machine_dump(
     let mut summary = match output.kind {
         OutputKind::Stdout => {
             let outcome = job.write(&mut io::stdout().lock())?;
+            job.summary(request, &outcome)
+        }
+        OutputKind::Handle(mut file) => {
+            empty(&mut file).map_err(Error::Write)?;
+            let outcome = job.write(&mut file)?;
             job.summary(request, &outcome)
         }
         OutputKind::File(mut file) if request.format_flags.contains(FormatFlags::WRITE_CAB) => {
@@ -78,7 +83,7 @@ impl Job<'_> {
         let Destination::File(destination) = &request.destination else {
             return Err(Error::EmptyFileName);
         };
-        let name = dump_name(destination);
+        let name = dump_name(destination, request.extensions.format);
         let size = self.layout.file_size();
         package::cab_check(&[(name.clone(), size)])?;
         cab.check_space(size + largest_cab([size]))?;

@@ -8,6 +8,7 @@
 use crate::address::AddressRange;
 use dumpwright_format::minidump::StreamType;
 use std::collections::HashMap;
+use std::ops::Range;
 use zerocopy::{Immutable, IntoBytes};
 
 /// Names a blob of an [`Assembly`].
@@ -50,6 +51,7 @@ pub enum FixupKind {
 pub struct Section {
     bytes: Vec<u8>,
     fixups: Vec<Fixup>,
+    text: Vec<Range<usize>>,
 }
 
 impl Section {
@@ -60,7 +62,37 @@ impl Section {
 
     /// A section of these bytes.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Section { bytes, fixups: Vec::new() }
+        Section { bytes, ..Self::default() }
+    }
+
+    /// A section of bytes that are text, or may be.
+    pub fn from_text(bytes: Vec<u8>) -> Self {
+        let mut section = Section::new();
+        section.put_text(&bytes);
+        section
+    }
+
+    /// Appends bytes that are text, or may be, and returns their offset.
+    pub fn put_text(&mut self, text: &[u8]) -> usize {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(text);
+        self.mark_text(at..self.bytes.len());
+        at
+    }
+
+    /// Marks bytes as text: a redaction may overwrite what it finds in them.
+    pub fn mark_text(&mut self, range: Range<usize>) {
+        self.text.push(range);
+    }
+
+    /// The places of the text in it.
+    pub fn text(&self) -> &[Range<usize>] {
+        &self.text
+    }
+
+    /// The bytes of a place of text.
+    pub(crate) fn text_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        self.bytes.get_mut(range).unwrap_or_default()
     }
 
     /// Appends a wire structure and returns its offset.
@@ -115,7 +147,7 @@ impl Assembly {
         let units = utf16(text);
         let mut section = Section::new();
         section.put(&(units.len() as u32).to_le_bytes());
-        section.put(units.as_slice());
+        section.put_text(units.as_slice());
         section.put(&[0u8; 2]);
         let id = self.blob(section);
         self.strings.insert(text.to_owned(), id);
@@ -125,6 +157,14 @@ impl Assembly {
     /// The streams, in the order of the directory.
     pub fn streams(&self) -> &[(StreamType, Section)] {
         &self.streams
+    }
+
+    /// Every section, with the type of the stream that it is.
+    pub(crate) fn sections_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (Option<StreamType>, &mut Section)> {
+        let streams = self.streams.iter_mut().map(|(kind, section)| (Some(*kind), section));
+        streams.chain(self.blobs.iter_mut().map(|blob| (None, blob)))
     }
 
     /// The blobs, by [`BlobId`].

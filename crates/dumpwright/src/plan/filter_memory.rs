@@ -14,7 +14,9 @@
 use super::Context;
 use super::filter_text::Privacy;
 use super::stacks::{self, HOME_REACH, Stack};
+use super::windows;
 use crate::address::{AddressRange, RangeSet};
+use crate::redact::{Audit, AuditKind};
 use crate::target::{Access, Protection};
 use dumpwright_format::FormatFlags;
 
@@ -37,6 +39,8 @@ struct StackFilter {
     stacks: Vec<(AddressRange, u64)>,
     /// What a word must point to, to stay.
     keep: RangeSet,
+    /// Bytes of a word.
+    word: u64,
 }
 
 impl Edits {
@@ -53,8 +57,23 @@ impl Edits {
         self.replacements.is_empty() && self.filter.is_none()
     }
 
+    /// Lists what is changed in the memory of a dump.
+    pub(crate) fn audit(&self, memory: &RangeSet, audit: &mut Audit) {
+        for (start, new) in &self.replacements {
+            let kind = if new.iter().all(|b| *b == 0) { AuditKind::Text } else { AuditKind::Path };
+            for part in memory.within(AddressRange::with_len(*start, new.len() as u64)) {
+                audit.memory(kind, part.start, part.len());
+            }
+        }
+        for (extent, _) in self.filter.iter().flat_map(|filter| &filter.stacks) {
+            for part in memory.within(*extent) {
+                audit.memory(AuditKind::Stack, part.start, part.len());
+            }
+        }
+    }
+
     /// Changes `bytes`, which were read at `address`. Pieces must be cut at
-    /// multiples of 8, so that no word is seen in halves.
+    /// addresses that are multiples of 8, so that no word is seen in halves.
     pub fn apply(&self, address: u64, bytes: &mut [u8]) {
         let piece = AddressRange::with_len(address, bytes.len() as u64);
         let first = self
@@ -106,7 +125,8 @@ impl StackFilter {
         let return_addresses =
             code.chain(modules).map(|range| AddressRange::new(range.start, range.end + 1));
         let keep = return_addresses.chain(extents.iter().map(|(e, _)| *e)).collect();
-        StackFilter { stacks: extents, keep }
+        let word = context.snapshot.system.architecture.pointer_size();
+        StackFilter { stacks: extents, keep, word }
     }
 
     fn apply(&self, piece: AddressRange, bytes: &mut [u8]) {
@@ -118,15 +138,77 @@ impl StackFilter {
             let part = extent.intersection(piece);
             let start = (part.start - piece.start) as usize;
             let slice = &mut bytes[start..start + part.len() as usize];
-            let (words, rest) = slice.as_chunks_mut::<8>();
-            rest.fill(0);
-            for (index, word) in words.iter_mut().enumerate() {
-                let address = part.start + 8 * index as u64;
-                if address < *live || self.keep.find(u64::from_le_bytes(*word)).is_none() {
-                    *word = [0; 8];
-                }
-            }
+            self.apply_to_stack(part.start, *live, slice);
         }
+    }
+
+    /// Zeroes what is no use in the part of a stack at `start`, whose live part
+    /// begins at `live`.
+    fn apply_to_stack(&self, start: u64, live: u64, bytes: &mut [u8]) {
+        let size = self.word as usize;
+        // A dump's memory can start and end anywhere: halves of words go.
+        let lead = ((start.next_multiple_of(self.word) - start) as usize).min(bytes.len());
+        let (halves, whole) = bytes.split_at_mut(lead);
+        halves.fill(0);
+        let mut words = whole.chunks_exact_mut(size);
+        let mut address = start + lead as u64;
+        let mut texts = TextRuns::default();
+        let mut kept = Vec::new();
+        for word in &mut words {
+            let value = stacks::little_endian(word);
+            if address < live || self.keep.find(value).is_none() {
+                word.fill(0);
+            } else if size == 4 {
+                kept.push(address);
+            }
+            if size == 4 {
+                texts.push(address, value as u32);
+            }
+            address += self.word;
+        }
+        words.into_remainder().fill(0);
+        let base = start + lead as u64;
+        for address in kept.into_iter().filter(|address| texts.holds(*address)) {
+            let at = (address - base) as usize;
+            whole[at..at + size].fill(0);
+        }
+    }
+}
+
+/// Runs of words that read as text. A 32-bit address space is so full that four
+/// letters, or two of UTF-16, can be an address in a module; several in a row
+/// are a string.
+#[derive(Default)]
+struct TextRuns {
+    runs: Vec<AddressRange>,
+}
+
+impl TextRuns {
+    /// Words in a row that make a string.
+    const MIN: u64 = 3;
+
+    fn push(&mut self, address: u64, word: u32) {
+        if !is_text(word) {
+            return;
+        }
+        match self.runs.last_mut() {
+            Some(last) if last.end == address => last.end += 4,
+            _ => self.runs.push(AddressRange::with_len(address, 4)),
+        }
+    }
+
+    fn holds(&self, address: u64) -> bool {
+        let next = self.runs.partition_point(|run| run.end <= address);
+        self.runs.get(next).is_some_and(|run| run.contains(address) && run.len() >= 4 * Self::MIN)
+    }
+}
+
+/// Whether four bytes are text of ASCII or UTF-16.
+fn is_text(word: u32) -> bool {
+    let letter = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    match word.to_le_bytes() {
+        [a, 0, b, 0] => letter(a) && letter(b),
+        bytes => bytes.into_iter().all(letter),
     }
 }
 
@@ -186,10 +268,26 @@ fn replacements(context: &Context<'_>, privacy: Privacy) -> Vec<(u64, Vec<u8>)> 
         }
     }
     replacements.append(&mut zeroed);
+    replacements.extend(windows::replacements(context, privacy));
     replacements.sort_unstable();
-    // Link-map names can lie in the initial stack (the executable's does).
-    replacements.dedup_by(|next, previous| next.0 < previous.0 + previous.1.len() as u64);
-    replacements
+    disjoint(replacements)
+}
+
+/// Without overlaps: link-map names can lie in the initial stack (the
+/// executable's does). What begins first counts.
+fn disjoint(sorted: Vec<(u64, Vec<u8>)>) -> Vec<(u64, Vec<u8>)> {
+    let mut disjoint: Vec<(u64, Vec<u8>)> = Vec::with_capacity(sorted.len());
+    let mut end = 0;
+    for (start, mut new) in sorted {
+        let covered = u64::saturating_sub(end, start).min(new.len() as u64);
+        new.drain(..covered as usize);
+        let start = start + covered;
+        if !new.is_empty() {
+            end = start + new.len() as u64;
+            disjoint.push((start, new));
+        }
+    }
+    disjoint
 }
 
 /// NUL-terminated strings with their paths shortened, each padded to its length.
@@ -218,6 +316,7 @@ mod tests {
                 keep: [AddressRange::new(0x1000, 0x2000), AddressRange::new(0x40_0000, 0x50_0000)]
                     .into_iter()
                     .collect(),
+                word: 8,
             }),
         }
     }
@@ -232,6 +331,48 @@ mod tests {
             words(&[0x40_1000, 0x1800, 0x40_1000, 0x1800, 7, 0x7365_6372_6574, u64::MAX]);
         filter().apply(0x1000, &mut bytes);
         assert_eq!(bytes, words(&[0, 0, 0x40_1000, 0x1800, 0, 0, 0]));
+    }
+
+    fn narrow() -> Edits {
+        let mut filter = filter();
+        if let Some(filter) = &mut filter.filter {
+            filter.word = 4;
+            filter.keep.insert(AddressRange::new(0x40_0000, 0x80_0000));
+        }
+        filter
+    }
+
+    #[test]
+    fn words_have_the_size_of_the_processs_pointers() {
+        let of = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>();
+        let mut bytes = of(&[0x40_1000, 0x40_1000, 7, 0x1800]);
+        narrow().apply(0x100c, &mut bytes);
+        assert_eq!(bytes, of(&[0, 0x40_1000, 0, 0x1800]));
+    }
+
+    #[test]
+    fn text_that_looks_like_addresses_goes_and_a_single_address_stays() {
+        let text: Vec<u8> = "CANARYZ\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let mut bytes = text.clone();
+        narrow().apply(0x1800, &mut bytes);
+        assert_eq!(bytes, [0; 16]);
+        let mut alone = 0x41_0042_u32.to_le_bytes();
+        narrow().apply(0x1800, &mut alone);
+        assert_eq!(alone, 0x41_0042_u32.to_le_bytes());
+    }
+
+    #[test]
+    fn pieces_that_start_within_a_word_lose_its_half() {
+        let mut bytes = [words(&[0x40_1000])[4..].to_vec(), words(&[0x40_1000])].concat();
+        bytes.push(9);
+        filter().apply(0x1804, &mut bytes);
+        assert_eq!(bytes, [vec![0; 4], words(&[0x40_1000]), vec![0]].concat());
+    }
+
+    #[test]
+    fn what_overlaps_is_cut_and_never_dropped() {
+        let cut = disjoint(vec![(0, vec![1; 4]), (2, vec![2; 4]), (3, vec![3; 2]), (9, vec![4])]);
+        assert_eq!(cut, [(0, vec![1; 4]), (4, vec![2; 2]), (9, vec![4])]);
     }
 
     #[test]

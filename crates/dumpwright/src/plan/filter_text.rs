@@ -2,7 +2,7 @@
 //! text: names, `/proc` streams, messages. Their effect on memory is in
 //! [`filter_memory`](super::filter_memory).
 
-use crate::target::PlatformStream;
+use crate::target::{Platform, PlatformStream};
 use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 use std::borrow::Cow;
@@ -40,15 +40,18 @@ pub struct Privacy {
     pub triage: bool,
     /// NO_OPTIONAL_DATA: no environment and no command line.
     pub no_optional: bool,
+    /// Whether a backslash separates folders, as on Windows.
+    pub windows: bool,
 }
 
 impl Privacy {
     /// What the flags ask for.
-    pub fn new(flags: FormatFlags) -> Self {
+    pub fn new(flags: FormatFlags, platform: Platform) -> Self {
         Privacy {
             paths: flags.contains(FormatFlags::USER_SMALL_FILTER_PATHS),
             triage: flags.contains(FormatFlags::USER_SMALL_FILTER_TRIAGE),
             no_optional: flags.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA),
+            windows: platform == Platform::Windows,
         }
     }
 
@@ -69,12 +72,47 @@ impl Privacy {
 
     /// One path as bytes, as far as the dump may show it.
     pub fn path_bytes(self, path: &[u8]) -> &[u8] {
-        let hide = self.paths || (self.triage && !is_system_path(path));
+        let hide = self.paths || (self.triage && !self.is_system_path(path));
         if !hide {
             return path;
         }
-        let trimmed = path.strip_suffix(b"/").unwrap_or(path);
-        trimmed.rsplit(|b| *b == b'/').next().unwrap_or(trimmed)
+        let trimmed = match path.split_last() {
+            Some((last, rest)) if self.is_slash(*last) => rest,
+            _ => path,
+        };
+        trimmed.rsplit(|b| self.is_slash(*b)).next().unwrap_or(trimmed)
+    }
+
+    /// A path that NUL ends, as bytes, with the NUL.
+    pub fn stored_path(self, stored: &[u8]) -> Cow<'_, [u8]> {
+        let end = stored.iter().position(|b| *b == 0).unwrap_or(stored.len());
+        let shown = self.path_bytes(&stored[..end]);
+        if shown.len() == end {
+            return Cow::Borrowed(stored);
+        }
+        Cow::Owned([shown, &[0]].concat())
+    }
+
+    /// One UTF-16 path, as far as the dump may show it.
+    pub fn path_units(self, path: &[u16]) -> &[u16] {
+        // Lone surrogates become one character each too, so units can be counted.
+        let narrow: Vec<u8> = path.iter().map(|u| u8::try_from(*u).unwrap_or(b'?')).collect();
+        let hidden = self.paths || (self.triage && !self.is_system_path(&narrow));
+        if !hidden {
+            return path;
+        }
+        let shown = self.path_bytes(&narrow);
+        let trailing = narrow.last().is_some_and(|last| self.is_slash(*last)) as usize;
+        let end = path.len() - trailing.min(path.len() - shown.len());
+        &path[end - shown.len()..end]
+    }
+
+    fn is_slash(self, byte: u8) -> bool {
+        byte == b'/' || (self.windows && byte == b'\\')
+    }
+
+    fn is_system_path(self, path: &[u8]) -> bool {
+        if self.windows { is_windows_system_path(path) } else { is_system_path(path) }
     }
 
     /// Free text with paths in it.
@@ -87,7 +125,7 @@ impl Privacy {
 
     /// Free text with paths in it, as bytes; never longer than it was.
     pub fn text_bytes(self, text: &[u8]) -> Cow<'_, [u8]> {
-        if !(self.paths || self.triage) || !text.contains(&b'/') {
+        if !(self.paths || self.triage) || !text.iter().any(|b| self.is_slash(*b)) {
             return Cow::Borrowed(text);
         }
         let mut out = Vec::with_capacity(text.len());
@@ -104,10 +142,10 @@ impl Privacy {
     /// Text without separators but with spaces, which are as likely to stand in
     /// a path as behind it: rather a word too few than half a folder's name.
     fn words(self, mut text: &[u8], out: &mut Vec<u8>) {
-        while let Some(slash) = text.iter().position(|b| *b == b'/') {
+        while let Some(slash) = text.iter().position(|b| self.is_slash(*b)) {
             let (before, path) =
                 text.split_at(text[..slash].iter().rposition(|b| *b == b' ').map_or(0, |s| s + 1));
-            let (path, behind) = path.split_at(path_len(path));
+            let (path, behind) = path.split_at(self.path_len(path));
             out.extend_from_slice(before);
             out.extend_from_slice(self.path_bytes(path));
             text = behind;
@@ -115,9 +153,19 @@ impl Privacy {
         out.extend_from_slice(text);
     }
 
+    /// How far the path goes that `text` begins with: to the end of the last word
+    /// with a slash in it, before one that begins with a slash.
+    fn path_len(self, text: &[u8]) -> usize {
+        let next = text.windows(2).position(|w| w[0] == b' ' && self.is_slash(w[1]));
+        let next = next.unwrap_or(text.len());
+        let slash = text[..next].iter().rposition(|b| self.is_slash(*b)).unwrap_or_default();
+        text[slash..next].iter().position(|b| *b == b' ').map_or(next, |space| slash + space)
+    }
+
     /// The name of a thread: some programs give it the path of their file.
     pub fn thread_name(self, name: &str) -> Cow<'_, str> {
-        if name.starts_with('/') { self.path(name) } else { Cow::Borrowed(name) }
+        let windows = self.windows && name.contains('\\');
+        if name.starts_with('/') || windows { self.path(name) } else { Cow::Borrowed(name) }
     }
 
     /// A platform's own stream, as far as the dump may hold it; `None` if not
@@ -175,12 +223,17 @@ fn is_system_path(path: &[u8]) -> bool {
     !leads_out && SYSTEM_FOLDERS.iter().any(|folder| path.starts_with(folder.as_bytes()))
 }
 
-/// How far the path goes that `text` begins with: to the end of the last word
-/// with a slash in it, before one that begins with a slash.
-fn path_len(text: &[u8]) -> usize {
-    let next = text.windows(2).position(|w| w == b" /").unwrap_or(text.len());
-    let slash = text[..next].iter().rposition(|b| *b == b'/').unwrap_or_default();
-    text[slash..next].iter().position(|b| *b == b' ').map_or(next, |space| slash + space)
+/// Folders that are the same on every Windows machine; the drive is any.
+const WINDOWS_SYSTEM_FOLDERS: [&[u8]; 3] =
+    [b":\\windows\\", b":\\program files\\", b":\\program files (x86)\\"];
+
+fn is_windows_system_path(path: &[u8]) -> bool {
+    let leads_out = path.windows(3).any(|w| w == b"\\..");
+    let folder = path.get(1..).unwrap_or_default();
+    !leads_out
+        && WINDOWS_SYSTEM_FOLDERS
+            .iter()
+            .any(|f| folder.get(..f.len()).is_some_and(|start| start.eq_ignore_ascii_case(f)))
 }
 
 /// Characters that end a path inside other text. Brackets do not: folders have
@@ -201,8 +254,11 @@ fn without_lines(text: &[u8], prefixes: &[&[u8]]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const PATHS: Privacy = Privacy { paths: true, triage: false, no_optional: false };
-    const TRIAGE: Privacy = Privacy { paths: false, triage: true, no_optional: false };
+    const PATHS: Privacy =
+        Privacy { paths: true, triage: false, no_optional: false, windows: false };
+    const TRIAGE: Privacy =
+        Privacy { paths: false, triage: true, no_optional: false, windows: false };
+    const WINDOWS: Privacy = Privacy { windows: true, ..PATHS };
 
     fn stream(stream_type: StreamType, bytes: &[u8]) -> PlatformStream {
         PlatformStream { stream_type, bytes: bytes.to_vec() }
@@ -249,6 +305,26 @@ mod tests {
         assert!(TRIAGE.platform_stream(&stream(StreamType::LINUX_ENVIRON, b"A=1\0")).is_none());
         let status = stream(StreamType::LINUX_PROC_STATUS, b"Name:\tx\nUid:\t1000\nVmRSS:\t4\n");
         assert_eq!(&*TRIAGE.platform_stream(&status).unwrap(), b"Name:\tx\nVmRSS:\t4\n");
+    }
+
+    #[test]
+    fn windows_paths_are_cut_at_backslashes() {
+        assert_eq!(WINDOWS.path(r"C:\Users\ann lee\app.exe"), "app.exe");
+        assert_eq!(WINDOWS.path(r"C:\Users\ann\"), "ann");
+        assert_eq!(PATHS.path(r"a\b"), r"a\b", "a name on Linux");
+        let triage = Privacy { paths: false, triage: true, ..WINDOWS };
+        assert_eq!(triage.path(r"C:\WINDOWS\system32\ntdll.dll"), r"C:\WINDOWS\system32\ntdll.dll");
+        assert_eq!(triage.path(r"D:\work\ann\x.dll"), "x.dll");
+        assert_eq!(triage.path(r"C:\Windows\..\Users\ann\x.dll"), "x.dll");
+        assert_eq!(&*WINDOWS.stored_path(b"c:\\b\\x.pdb\0\0"), b"x.pdb\0");
+        let wide = |s: &str| s.encode_utf16().collect::<Vec<_>>();
+        assert_eq!(WINDOWS.path_units(&wide(r"C:\Größe\naïve.exe")), wide("naïve.exe"));
+        assert_eq!(WINDOWS.path_units(&wide("C:\\a\\b\\")), wide("b"));
+        assert_eq!(WINDOWS.path_units(&wide("x")), wide("x"));
+        assert_eq!(
+            WINDOWS.text(r"*** procdump -ma C:\Users\ann\app.exe"),
+            "*** procdump -ma C:app.exe"
+        );
     }
 
     #[test]

@@ -8,29 +8,38 @@
 //! - [`indirect`] — INDIRECT_MEMORY
 //! - [`images`] — DATA_SEGMENTS, CODE_SEGMENTS, MODULE_HEADERS
 //! - [`whole`] — FULL_MEMORY and PRIVATE_READ_WRITE_MEMORY
+//! - [`missing`] — what a dump that is the target does not have
 //! - [`selection`] — puts ranges together, by priority under a size budget
 //! - [`filter_memory`] — FILTER_MEMORY, and edits of memory in general
+//! - [`windows`] — what these mean for PEB, TEBs and loader data
 //! - [`filter_text`] — FILTER_PATHS, FILTER_TRIAGE, NO_OPTIONAL_DATA
 //! - [`streams`] — everything that is not memory
+//! - [`core`] — what stands for streams in an ELF core
 
 #![forbid(unsafe_code)]
 
 pub mod assembly;
+pub mod core;
 pub mod filter_memory;
 pub mod filter_text;
 pub mod images;
 pub mod indirect;
 pub mod kernel;
+pub mod missing;
 pub mod selection;
 pub mod stacks;
 pub mod streams;
 pub mod whole;
+pub mod windows;
 
 use crate::address::{AddressRange, RangeSet};
 use crate::error::Result;
-use crate::request::DumpRequest;
+use crate::redact::{Audit, Redactor};
+use crate::request::{DumpRequest, OutputFormat};
 use crate::soft_error::{Hole, HoleReason, SoftError};
 use crate::target::{Absent, Access, Architecture, Backing, MemorySource, ProcessSnapshot, Region};
+pub(crate) use core::note_head;
+
 use assembly::Assembly;
 use dumpwright_format::{FormatFlags, MinidumpType};
 use filter_memory::Edits;
@@ -45,10 +54,16 @@ pub struct DumpPlan {
     pub minidump_type: MinidumpType,
     /// Streams and blobs other than memory lists and soft errors.
     pub assembly: Assembly,
+    /// What stands in an ELF core instead of the assembly, if that is what is
+    /// written.
+    pub core: Option<core::CorePlan>,
     /// Target memory.
     pub memory: MemoryPlan,
     /// What could not be had, known before memory is read.
     pub soft_errors: Vec<SoftError>,
+    /// What filters and redaction removed outside of memory, and what filters
+    /// remove in it.
+    pub audit: Audit,
 }
 
 /// The target memory of a dump.
@@ -62,6 +77,8 @@ pub struct MemoryPlan {
     pub zero: RangeSet,
     /// What is changed in the copy.
     pub edits: Edits,
+    /// What is looked for in the copy, and overwritten.
+    pub redactor: Option<Redactor>,
     /// What to do about memory that cannot be read after all.
     pub hole_policy: HolePolicy,
     /// Whether the readable remains of bad pages are kept.
@@ -117,6 +134,9 @@ pub(crate) struct Context<'a> {
     /// Content flags, with what NO_OPTIONAL_DATA takes out taken out.
     pub flags: FormatFlags,
     pub include_dontdump: bool,
+    /// Whether readers find the modules by the dynamic linker's list in memory,
+    /// and not by a stream.
+    pub lists_modules_in_memory: bool,
 }
 
 impl Context<'_> {
@@ -191,15 +211,18 @@ pub fn plan(
     request: &DumpRequest,
 ) -> Result<DumpPlan> {
     let asked = request.content_flags();
-    let privacy = Privacy::new(asked);
+    let privacy = Privacy::new(asked, snapshot.system.platform());
     let context = Context {
         snapshot,
         memory,
         flags: without_optional_data(asked),
         include_dontdump: request.extensions.include_dontdump,
+        lists_modules_in_memory: request.extensions.format == OutputFormat::ElfCore
+            && !asked.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA),
     };
     let mut soft_errors = snapshot.soft_errors.clone();
     let mut minidump_type = done_type(&context, request, &mut soft_errors);
+    missing::streams(&context, request, &mut minidump_type, &mut soft_errors);
 
     let stacks = stacks::find(&context, &mut soft_errors);
     let mut selection = Selection::default();
@@ -210,6 +233,7 @@ pub fn plan(
     indirect::select(&context, &stacks, &mut selection);
     images::select(&context, &mut selection);
     whole::select_thread_data(&context, &mut selection);
+    windows::select(&context, &mut selection);
     let mut holes = Vec::new();
     whole::select(&context, &mut selection, &mut holes, &mut soft_errors)?;
 
@@ -220,10 +244,12 @@ pub fn plan(
         None => None,
         Some(max) => {
             let bare = streams::assemble(&context, request, privacy, &stacks, &RangeSet::new());
-            Some(crate::layout::memory_budget(&bare, &soft_errors, max)?)
+            let core = plan_core(snapshot, &bare, privacy, request)?;
+            Some(crate::layout::memory_budget(&bare, core.as_ref(), &soft_errors, max)?)
         }
     };
     let (set, left_out) = selection.resolve(budget);
+    let set = set.difference(&missing::memory(&context, &set, &mut soft_errors));
     let out_of_reach = context.out_of_reach(&set);
     let set = set.difference(&out_of_reach.iter().map(|hole| hole.range).collect());
     let listed: RangeSet = holes.iter().map(|hole| hole.range).collect();
@@ -235,7 +261,8 @@ pub fn plan(
         minidump_type.remove(MinidumpType::WITH_FULL_MEMORY);
     }
     soft_errors.extend(left_out.iter().map(LeftOut::note));
-    let assembly = streams::assemble(&context, request, privacy, &stacks, &set);
+    let mut assembly = streams::assemble(&context, request, privacy, &stacks, &set);
+    soft_errors.extend(streams::left_out(&context, request, privacy));
 
     let form = if minidump_type.contains(MinidumpType::WITH_FULL_MEMORY) || set.len() > LIST_LIMIT {
         MemoryForm::List64
@@ -257,12 +284,23 @@ pub fn plan(
             error.subject = subject;
         }
     }
+    let mut audit = streams::audit(&context, request, privacy);
+    let edits = Edits::new(&context, privacy, &stacks);
+    edits.audit(&set, &mut audit);
+    let patterns = &request.extensions.redact;
+    let redactor = if patterns.is_empty() { None } else { Some(Redactor::new(patterns)?) };
+    if let Some(redactor) = &redactor {
+        redactor.redact_assembly(&mut assembly, &mut audit);
+        redactor.redact_soft_errors(&mut soft_errors);
+    }
     Ok(DumpPlan {
         minidump_type,
+        core: plan_core(snapshot, &assembly, privacy, request)?,
         assembly,
         memory: MemoryPlan {
             zero: zero_parts(&context, &set),
-            edits: Edits::new(&context, privacy, &stacks),
+            edits,
+            redactor,
             ranges: cut_at_regions(&context, &set),
             form,
             hole_policy,
@@ -271,7 +309,21 @@ pub fn plan(
             left_out,
         },
         soft_errors,
+        audit,
     })
+}
+
+/// What an ELF core holds besides memory, if one is asked for.
+fn plan_core(
+    snapshot: &ProcessSnapshot,
+    assembly: &Assembly,
+    privacy: Privacy,
+    request: &DumpRequest,
+) -> Result<Option<core::CorePlan>> {
+    match request.extensions.format {
+        OutputFormat::Minidump => Ok(None),
+        OutputFormat::ElfCore => core::plan(snapshot, assembly, privacy, request).map(Some),
+    }
 }
 
 /// Why pages that are not there cannot be read either; `None` where they can.

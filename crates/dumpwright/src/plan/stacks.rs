@@ -216,19 +216,25 @@ fn merge_same_mapping(stacks: &mut Vec<Stack>) {
 /// Every aligned word of readable memory in `range`.
 pub(crate) fn pointers(context: &Context<'_>, range: AddressRange) -> Vec<u64> {
     const CHUNK: u64 = 64 << 10;
+    let word = context.snapshot.system.architecture.pointer_size();
     let mut words = Vec::new();
-    let mut at = range.start & !7;
+    let mut at = range.start & !(word - 1);
     let mut buf = vec![0; CHUNK.min(range.end - at) as usize];
     let mut holes = Vec::new();
     while at < range.end {
         let part = AddressRange::new(at, (at + CHUNK).min(range.end));
         let chunk = &mut buf[..part.len() as usize];
         context.memory.read(&[part], chunk, &mut holes);
-        let (whole, _) = chunk.as_chunks::<8>();
-        words.extend(whole.iter().map(|w| u64::from_le_bytes(*w)).filter(|w| *w != 0));
+        let whole = chunk.chunks_exact(word as usize).map(little_endian);
+        words.extend(whole.filter(|w| *w != 0));
         at = part.end;
     }
     words
+}
+
+/// The number that up to 8 bytes make.
+pub(crate) fn little_endian(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// Selects stacks and code windows.

@@ -5,7 +5,7 @@ use super::selection::{Reason, Selection};
 use crate::address::{AddressRange, RangeSet};
 use crate::error::{Error, Result};
 use crate::soft_error::{Hole, HoleReason, SoftError};
-use crate::target::{Absent, Backing, Protection, Region};
+use crate::target::{Absent, Backing, Region};
 use dumpwright_format::FormatFlags;
 
 /// Selects whole regions: every populated page that the flags ask for, and
@@ -31,8 +31,7 @@ pub(crate) fn select(
         return Ok(());
     }
     for region in context.snapshot.regions.iter().filter(|r| context.may_read(r)) {
-        let is_private_write =
-            !region.shared && region.protection.contains(Protection::READ | Protection::WRITE);
+        let is_private_write = region.is_private_read_write();
         if !full && !is_private_write {
             continue;
         }
@@ -59,7 +58,9 @@ pub(crate) fn select(
                 ),
             ));
         }
-        if full && region.absent == Absent::Missing {
+        // A minidump does not tell pages that it left out from those that were
+        // never populated.
+        if full && region.absent == Absent::Missing && context.snapshot.original.is_none() {
             let reason = HoleReason::NotInSource;
             let missing = populated.missing_from(region.range).into_iter();
             holes.extend(missing.map(|range| Hole { range, reason }));
@@ -90,16 +91,15 @@ fn missing(region: &Region, populated: &RangeSet) -> Vec<Hole> {
 
 /// PROCESS_THREAD_DATA: the counterparts of PEB and TEBs.
 pub(crate) fn select_thread_data(context: &Context<'_>, selection: &mut Selection) {
-    if !context.has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA) {
-        return;
-    }
     let snapshot = context.snapshot;
-    let ranges = snapshot
-        .threads
-        .iter()
-        .flat_map(|t| t.local_storage.iter().copied())
-        .chain(snapshot.process_data.iter().copied())
-        .chain(snapshot.initial_stack.iter().flat_map(|s| [s.range, s.exec_fn]));
+    let mut ranges = Vec::new();
+    if context.has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA) || context.lists_modules_in_memory {
+        ranges.extend(&snapshot.process_data);
+    }
+    if context.has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA) {
+        ranges.extend(snapshot.threads.iter().flat_map(|t| &t.local_storage));
+        ranges.extend(snapshot.initial_stack.iter().flat_map(|s| [s.range, s.exec_fn]));
+    }
     for range in ranges {
         for part in context.readable_parts(range.align_outward(16)) {
             selection.add(Reason::ThreadData, part);

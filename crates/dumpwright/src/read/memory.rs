@@ -63,7 +63,7 @@ impl MemoryRegion {
 pub struct MemoryMap(Vec<MemoryRange>);
 
 impl MemoryMap {
-    fn new(mut ranges: Vec<MemoryRange>, file_length: u64) -> MemoryMap {
+    pub(crate) fn new(mut ranges: Vec<MemoryRange>, file_length: u64) -> MemoryMap {
         for range in &mut ranges {
             let in_file = file_length.saturating_sub(range.file_offset);
             let in_space = u64::MAX - range.start;

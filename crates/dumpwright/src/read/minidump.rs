@@ -99,7 +99,9 @@ impl Minidump {
         Self::from_named_source(source, Path::new("memory"))
     }
 
-    fn from_named_source(source: impl Source + 'static, file: &Path) -> Result<Minidump> {
+    /// Reads a dump from anything with bytes at offsets; `file` is its name in
+    /// messages.
+    pub fn from_named_source(source: impl Source + 'static, file: &Path) -> Result<Minidump> {
         let len = source.len();
         let io = |source| Error::Io { action: "read", file: file.to_owned(), source };
         let refuse = |reason| Error::NotADump { file: file.to_owned(), reason };

@@ -7,13 +7,22 @@
 
 pub mod dump_file;
 pub mod machine;
+pub mod minidump;
+#[cfg(any(windows, test))]
+mod nt;
+mod original;
+#[cfg(any(target_os = "linux", windows))]
+mod processor;
 mod snapshot;
 
 #[cfg(target_os = "linux")]
 pub mod core;
 #[cfg(target_os = "linux")]
 pub mod linux;
+#[cfg(windows)]
+pub mod windows;
 
+pub use original::*;
 pub use snapshot::*;
 
 use crate::address::AddressRange;

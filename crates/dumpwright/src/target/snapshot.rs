@@ -1,11 +1,12 @@
 //! What a process was when it was held still: plain data, the same for every
 //! kind of target.
 
+use super::OriginalDump;
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use bitflags::bitflags;
 use dumpwright_format::minidump::{
-    PLATFORM_ANDROID, PLATFORM_LINUX, PLATFORM_WIN32_NT, PLATFORM_WIN32_WINDOWS,
+    MEM_PRIVATE, PLATFORM_ANDROID, PLATFORM_LINUX, PLATFORM_WIN32_NT, PLATFORM_WIN32_WINDOWS,
     ProcessVmCounters2, StreamType, SystemMemoryInfo1,
 };
 use serde::Serialize;
@@ -87,6 +88,8 @@ pub struct ProcessSnapshot {
     pub vm_counters: Option<ProcessVmCounters2>,
     /// Memory counters of the system, when asked for.
     pub system_memory: Option<SystemMemoryInfo1>,
+    /// What a dump recorded, for a target that is one.
+    pub original: Option<Box<OriginalDump>>,
     /// What could not be had.
     pub soft_errors: Vec<SoftError>,
 }
@@ -222,6 +225,18 @@ pub struct Registers {
     pub stack_pointer: u64,
     /// Every general register, for pointers to follow.
     pub general: Vec<u64>,
+}
+
+impl Registers {
+    /// Of a thread whose registers are not known.
+    pub fn none() -> Self {
+        Registers {
+            context: Vec::new(),
+            instruction_pointer: 0,
+            stack_pointer: 0,
+            general: Vec::new(),
+        }
+    }
 }
 
 /// A thread.
@@ -374,13 +389,37 @@ pub struct Region {
     /// First address that has nothing behind it, because the file ends:
     /// `range.end` except for a mapping that reaches past its file.
     pub backed_end: u64,
+    /// What `VirtualQuery` says of it, where the target is of Windows; elsewhere
+    /// the planner makes it from the rest.
+    pub page_state: Option<PageState>,
 }
 
 impl Region {
+    /// Whether it is private memory that can be read and written, as
+    /// PRIVATE_READ_WRITE_MEMORY means it: on Windows that is `MEM_PRIVATE`,
+    /// elsewhere also what was privately mapped of a file.
+    pub fn is_private_read_write(&self) -> bool {
+        let private = self.page_state.map_or(!self.shared, |s| s.memory_type == MEM_PRIVATE);
+        private && self.protection.contains(Protection::READ | Protection::WRITE)
+    }
+
     /// Whether a dump may read it and its protection lets the process read it.
     pub fn is_readable(&self) -> bool {
         self.access == Access::Normal && self.protection.contains(Protection::READ)
     }
+}
+
+/// A region as `VirtualQuery` describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PageState {
+    /// `MEM_COMMIT` or `MEM_RESERVE`.
+    pub state: u32,
+    /// `PAGE_*` protection now.
+    pub protect: u32,
+    /// `PAGE_*` protection when it was allocated.
+    pub allocation_protect: u32,
+    /// `MEM_PRIVATE`, `MEM_MAPPED` or `MEM_IMAGE`.
+    pub memory_type: u32,
 }
 
 /// What the pages of a region come from.

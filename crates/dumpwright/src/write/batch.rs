@@ -7,6 +7,9 @@ use crate::plan::MemoryPlan;
 /// read and the write, large enough to make system calls cheap.
 pub const BATCH_SIZE: usize = 1 << 19;
 
+/// Addresses at which a range may be cut are multiples of this.
+const WORD_ALIGN: u64 = 16;
+
 /// Ranges that are read with one call, or a stretch that is known to be zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
@@ -50,6 +53,11 @@ impl Batch {
         self.len
     }
 
+    /// The addresses of its bytes, in order.
+    pub fn ranges(&self) -> Vec<AddressRange> {
+        self.runs.iter().flat_map(|run| run.ranges.iter().copied()).collect()
+    }
+
     fn push(&mut self, range: AddressRange, zero: bool) {
         let len = range.len() as usize;
         self.len += len;
@@ -79,7 +87,8 @@ impl<'a> Batches<'a> {
         Batches { plan, range: 0, at, zero: 0 }
     }
 
-    /// The next stretch that is all zero or all to be read, at most `room` long.
+    /// The next stretch that is all zero or all to be read, at most `room` long;
+    /// `None` if there is none, or `room` is less than may be cut off.
     fn next_part(&mut self, room: u64) -> Option<(AddressRange, bool)> {
         let range = *self.plan.ranges.get(self.range)?;
         let zeros = self.plan.zero.ranges();
@@ -92,7 +101,17 @@ impl<'a> Batches<'a> {
             Some(z) => (false, z.start),
             None => (false, range.end),
         };
-        let part = AddressRange::new(self.at, end.min(self.at + room));
+        let end = if end - self.at > room {
+            // Words are filtered whole, so a piece ends where one does.
+            let cut = (self.at + room) & !(WORD_ALIGN - 1);
+            if cut <= self.at {
+                return None;
+            }
+            cut
+        } else {
+            end
+        };
+        let part = AddressRange::new(self.at, end);
         self.at = part.end;
         if self.at == range.end {
             self.range += 1;
@@ -129,6 +148,18 @@ mod tests {
         proptest::collection::vec((0u64..4000, 1u64..900), 0..12).prop_map(|v| {
             v.into_iter().map(|(at, len)| AddressRange::with_len(at * 4096, len * 4096)).collect()
         })
+    }
+
+    #[test]
+    fn pieces_of_ranges_with_odd_lengths_are_cut_between_words() {
+        let ranges = [(0x1003, 13), (0x10_0000, 3 << 20)];
+        let ranges = ranges.map(|(at, len)| AddressRange::with_len(at, len));
+        let plan = plan(&ranges.into_iter().collect(), &RangeSet::new());
+        let pieces: Vec<_> =
+            Batches::new(&plan).flat_map(|b| b.runs).flat_map(|r| r.ranges).collect();
+        assert!(pieces.len() > 6, "{pieces:x?}");
+        assert!(pieces[1..].iter().all(|piece| piece.start % WORD_ALIGN == 0), "{pieces:x?}");
+        assert_eq!(pieces.iter().map(|p| p.len()).sum::<u64>(), 13 + (3 << 20));
     }
 
     proptest! {

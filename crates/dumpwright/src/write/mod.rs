@@ -12,9 +12,10 @@ pub mod soft_errors;
 
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
-use crate::layout::Layout;
+use crate::layout::DumpLayout;
 use crate::observer::{Observer, Phase};
 use crate::plan::{DumpPlan, HolePolicy, MemoryPlan};
+use crate::redact::{Audit, Scanner};
 use crate::soft_error::{Hole, HoleReason};
 use crate::target::{MemorySource, ProcessSnapshot};
 use batch::{BATCH_SIZE, Batch, Batches};
@@ -42,6 +43,8 @@ pub struct Outcome {
     pub holes: Vec<Hole>,
     /// Bytes of further holes, beyond those that are listed.
     pub unlisted_hole_bytes: u64,
+    /// What was redacted in memory.
+    pub audit: Audit,
 }
 
 /// Writes the dump up to the end of its memory. The target is not needed
@@ -51,7 +54,7 @@ pub struct Outcome {
 /// [`Error::Write`], [`Error::Cancelled`], [`Error::ProcessEnded`], and under
 /// [`HolePolicy::Fail`] [`Error::InaccessibleMemory`].
 pub fn write_memory(
-    layout: &Layout,
+    layout: &dyn DumpLayout,
     plan: &MemoryPlan,
     snapshot: &ProcessSnapshot,
     source: &dyn MemorySource,
@@ -67,14 +70,16 @@ pub fn write_memory(
         done: 0,
         total: plan.len(),
         outcome: Outcome::default(),
+        scanner: plan.redactor.as_ref().map(Scanner::new),
+        redacted: Vec::new(),
     };
     if plan.len() < PIPELINE_MIN {
         let mut buffer = vec![0; BATCH_SIZE.min(plan.len() as usize)];
         for batch in Batches::new(plan) {
             let filled = fill(&batch, plan, source, &mut buffer);
-            sink.accept(&buffer[..batch.len()], filled)?;
+            sink.accept(&buffer[..batch.len()], &batch.ranges(), filled)?;
         }
-        return Ok(sink.outcome);
+        return sink.finish();
     }
     thread::scope(|scope| {
         let readers: Vec<_> = (0..READERS)
@@ -90,18 +95,19 @@ pub fn write_memory(
             .collect();
         // The readers take turns; each is done when its channel closes.
         for (full, give_back) in readers.iter().cycle() {
-            let Ok(Filled { buffer, len, holes }) = full.recv() else { break };
-            sink.accept(&buffer[..len], holes)?;
+            let Ok(Filled { buffer, ranges, len, holes }) = full.recv() else { break };
+            sink.accept(&buffer[..len], &ranges, holes)?;
             // Fails when the reader has read its last batch.
             let _ = give_back.send(buffer);
         }
-        Ok(sink.outcome)
+        sink.finish()
     })
 }
 
 /// A batch that was read.
 struct Filled {
     buffer: Vec<u8>,
+    ranges: Vec<AddressRange>,
     len: usize,
     holes: Vec<Hole>,
 }
@@ -125,7 +131,8 @@ fn read_batches(
             buffer
         };
         let holes = fill(&batch, plan, source, &mut buffer);
-        if filled.send(Filled { buffer, len: batch.len(), holes }).is_err() {
+        let (ranges, len) = (batch.ranges(), batch.len());
+        if filled.send(Filled { buffer, ranges, len, holes }).is_err() {
             return;
         }
     }
@@ -136,7 +143,7 @@ fn read_batches(
 /// # Errors
 /// [`Error::Write`].
 pub fn finish(
-    layout: &Layout,
+    layout: &dyn DumpLayout,
     plan: &DumpPlan,
     outcome: &Outcome,
     out: &mut dyn Write,
@@ -154,10 +161,14 @@ struct Sink<'a> {
     done: u64,
     total: u64,
     outcome: Outcome,
+    scanner: Option<Scanner<'a>>,
+    /// What the scanner gave out.
+    redacted: Vec<u8>,
 }
 
 impl Sink<'_> {
-    fn accept(&mut self, bytes: &[u8], holes: Vec<Hole>) -> Result<()> {
+    /// Takes the bytes of `ranges`, back to back.
+    fn accept(&mut self, bytes: &[u8], ranges: &[AddressRange], holes: Vec<Hole>) -> Result<()> {
         if self.observer.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -171,10 +182,34 @@ impl Sink<'_> {
         for hole in holes {
             self.record(hole);
         }
-        self.out.write_all(bytes).map_err(Error::Write)?;
+        match &mut self.scanner {
+            None => self.out.write_all(bytes).map_err(Error::Write)?,
+            Some(scanner) => {
+                let mut rest = bytes;
+                for range in ranges {
+                    let (piece, after) = rest.split_at(range.len() as usize);
+                    scanner.feed(range.start, piece, &mut self.redacted);
+                    rest = after;
+                }
+                self.out.write_all(&self.redacted).map_err(Error::Write)?;
+                self.redacted.clear();
+            }
+        }
         self.done += bytes.len() as u64;
         self.observer.progress(Phase::Write, self.done, self.total);
         Ok(())
+    }
+
+    /// Writes what is left, and says what was done.
+    fn finish(mut self) -> Result<Outcome> {
+        if let (Some(mut scanner), Some(redactor)) = (self.scanner, &self.plan.redactor) {
+            scanner.flush(&mut self.redacted);
+            self.out.write_all(&self.redacted).map_err(Error::Write)?;
+            for found in scanner.into_found() {
+                self.outcome.audit.add(redactor.entry(&found));
+            }
+        }
+        Ok(self.outcome)
     }
 
     fn record(&mut self, hole: Hole) {

@@ -8,12 +8,13 @@ use zerocopy::FromZeros;
 
 pub(super) fn exception(snapshot: &ProcessSnapshot, out: &mut Assembly) {
     let Some(exception) = &snapshot.exception else { return };
-    let context = out.blob(Section::from_bytes(exception.registers.context.clone()));
     let mut stream = ExceptionStream::new_zeroed();
     stream.thread_id = exception.tid.0.into();
     let record = &mut stream.exception_record;
     record.exception_code = exception.code.into();
     record.exception_flags = exception.flags.into();
+    record.exception_record =
+        snapshot.original.as_ref().map_or(0, |original| original.chained_exception).into();
     record.exception_address = exception.address.into();
     let parameters = exception.parameters.len().min(EXCEPTION_MAXIMUM_PARAMETERS);
     record.number_parameters = (parameters as u32).into();
@@ -22,6 +23,9 @@ pub(super) fn exception(snapshot: &ProcessSnapshot, out: &mut Assembly) {
     }
     let mut section = Section::new();
     section.put(&stream);
-    section.fix(offset_of!(ExceptionStream, thread_context), FixupKind::Location(context));
+    if !exception.registers.context.is_empty() {
+        let context = out.blob(Section::from_bytes(exception.registers.context.clone()));
+        section.fix(offset_of!(ExceptionStream, thread_context), FixupKind::Location(context));
+    }
     out.stream(StreamType::EXCEPTION, section);
 }

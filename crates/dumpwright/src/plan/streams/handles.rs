@@ -2,7 +2,7 @@
 
 use crate::plan::assembly::{Assembly, FixupKind, Section};
 use crate::plan::filter_text::Privacy;
-use crate::target::{HandleSnapshot, ProcessSnapshot};
+use crate::target::{HandleRecords, HandleSnapshot, ProcessSnapshot};
 use dumpwright_format::minidump::{
     HandleDataStream, HandleDescriptor, HandleDescriptor2, HandleObjectInformation,
     LINUX_FD_INFORMATION, OBJ_INHERIT, StreamType,
@@ -17,14 +17,16 @@ pub(super) fn handle_data(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mu
         number_of_descriptors: (snapshot.handles.len() as u32).into(),
         reserved: 0.into(),
     });
-    for handle in &snapshot.handles {
-        descriptor(handle, privacy, &mut section, out);
+    for (index, handle) in snapshot.handles.iter().enumerate() {
+        let records = snapshot.original.as_ref().and_then(|original| original.handles.get(index));
+        descriptor(handle, records, privacy, &mut section, out);
     }
     out.stream(StreamType::HANDLE_DATA, section);
 }
 
 fn descriptor(
     handle: &HandleSnapshot,
+    records: Option<&HandleRecords>,
     privacy: Privacy,
     section: &mut Section,
     out: &mut Assembly,
@@ -34,16 +36,20 @@ fn descriptor(
             handle: handle.handle.into(),
             type_name_rva: 0.into(),
             object_name_rva: 0.into(),
-            attributes: if handle.inherit { OBJ_INHERIT } else { 0 }.into(),
+            attributes: records
+                .map_or(if handle.inherit { OBJ_INHERIT } else { 0 }, |r| r.attributes)
+                .into(),
             granted_access: handle.granted_access.into(),
-            handle_count: 1.into(),
-            pointer_count: 1.into(),
+            handle_count: records.map_or(1, |r| r.handle_count).into(),
+            pointer_count: records.map_or(1, |r| r.pointer_count).into(),
         },
         object_info_rva: 0.into(),
         reserved0: 0.into(),
     });
-    let type_name = out.string(&handle.type_name);
-    section.fix(at + offset_of!(HandleDescriptor, type_name_rva), FixupKind::Rva(type_name));
+    if !handle.type_name.is_empty() {
+        let type_name = out.string(&handle.type_name);
+        section.fix(at + offset_of!(HandleDescriptor, type_name_rva), FixupKind::Rva(type_name));
+    }
     // Names and endpoints say who talks to whom: a triage dump has neither.
     if privacy.triage {
         return;
@@ -52,16 +58,35 @@ fn descriptor(
         let name = out.string(&privacy.path(&handle.object_name));
         section.fix(at + offset_of!(HandleDescriptor, object_name_rva), FixupKind::Rva(name));
     }
-    if !handle.details.is_empty() {
-        let details = privacy.text(&handle.details);
+    let details = privacy.text(&handle.details);
+    let linux = Some((LINUX_FD_INFORMATION, details.as_bytes())).filter(|(_, d)| !d.is_empty());
+    // Those that Windows writes are numbers; in others anything may stand.
+    let stored = records.into_iter().flat_map(|r| &r.informations).filter(|(info_type, _)| {
+        !privacy.paths || (1..=LAST_KNOWN_INFORMATION).contains(info_type)
+    });
+    let stored = stored.map(|(info_type, bytes)| (*info_type, bytes.as_slice()));
+    let informations: Vec<_> = linux.into_iter().chain(stored).collect();
+    // From the last one on, since each names the next.
+    let mut next = None;
+    for (info_type, bytes) in informations.into_iter().rev() {
         let mut info = Section::new();
         info.put(&HandleObjectInformation {
             next_info_rva: 0.into(),
-            info_type: LINUX_FD_INFORMATION.into(),
-            size_of_info: (details.len() as u32).into(),
+            info_type: info_type.into(),
+            size_of_info: (bytes.len() as u32).into(),
         });
-        info.put(details.as_bytes());
-        let info = out.blob(info);
-        section.fix(at + offset_of!(HandleDescriptor2, object_info_rva), FixupKind::Rva(info));
+        if let Some(next) = next {
+            let field = offset_of!(HandleObjectInformation, next_info_rva);
+            info.fix(field, FixupKind::Rva(next));
+        }
+        info.put_text(bytes);
+        next = Some(out.blob(info));
+    }
+    if let Some(first) = next {
+        section.fix(at + offset_of!(HandleDescriptor2, object_info_rva), FixupKind::Rva(first));
     }
 }
+
+/// `MiniSemaphoreInformation1`, the last of
+/// `MINIDUMP_HANDLE_OBJECT_INFORMATION_TYPE` in minidumpapiset.h.
+const LAST_KNOWN_INFORMATION: u32 = 8;

@@ -6,7 +6,7 @@
 
 use crate::address::{AddressRange, RangeSet};
 use crate::plan::assembly::{Assembly, Section};
-use crate::target::{Backing, ProcessSnapshot, Protection, Region};
+use crate::target::{Backing, PageState, ProcessSnapshot, Protection, Region};
 use dumpwright_format::minidump::{
     MEM_COMMIT, MEM_FREE, MEM_IMAGE, MEM_MAPPED, MEM_PRIVATE, MEM_RESERVE, MemoryInfo,
     MemoryInfoList, PageProtection, StreamType,
@@ -14,6 +14,34 @@ use dumpwright_format::minidump::{
 use std::mem::size_of;
 
 pub(super) fn memory_info_list(snapshot: &ProcessSnapshot, memory: &RangeSet, out: &mut Assembly) {
+    let stored = snapshot.original.iter().flat_map(|original| &original.memory_info);
+    let mut entries: Vec<MemoryInfo> = stored.flat_map(|entry| cut(entry, memory)).collect();
+    if entries.is_empty() {
+        entries = described(snapshot, memory);
+    }
+    let mut section = Section::new();
+    section.put(&MemoryInfoList {
+        size_of_header: (size_of::<MemoryInfoList>() as u32).into(),
+        size_of_entry: (size_of::<MemoryInfo>() as u32).into(),
+        number_of_entries: (entries.len() as u64).into(),
+    });
+    section.put(entries.as_slice());
+    out.stream(StreamType::MEMORY_INFO_LIST, section);
+}
+
+/// An entry of the original, cut where memory in the dump starts and ends.
+fn cut(entry: &MemoryInfo, memory: &RangeSet) -> Vec<MemoryInfo> {
+    let range = AddressRange::with_len(entry.base_address.get(), entry.region_size.get());
+    let part = |part: AddressRange| MemoryInfo {
+        base_address: part.start.into(),
+        region_size: part.len().into(),
+        ..*entry
+    };
+    parts(range, memory).into_iter().map(part).collect()
+}
+
+/// The entries that the regions make.
+fn described(snapshot: &ProcessSnapshot, memory: &RangeSet) -> Vec<MemoryInfo> {
     let mut entries = Vec::with_capacity(snapshot.regions.len() * 2);
     let mut at = 0;
     for region in &snapshot.regions {
@@ -26,14 +54,7 @@ pub(super) fn memory_info_list(snapshot: &ProcessSnapshot, memory: &RangeSet, ou
     if at < snapshot.address_space_end {
         entries.push(free(AddressRange::new(at, snapshot.address_space_end)));
     }
-    let mut section = Section::new();
-    section.put(&MemoryInfoList {
-        size_of_header: (size_of::<MemoryInfoList>() as u32).into(),
-        size_of_entry: (size_of::<MemoryInfo>() as u32).into(),
-        number_of_entries: (entries.len() as u64).into(),
-    });
-    section.put(entries.as_slice());
-    out.stream(StreamType::MEMORY_INFO_LIST, section);
+    entries
 }
 
 /// As `VirtualQuery` describes a free range: no allocation, no access.
@@ -59,29 +80,37 @@ fn parts(range: AddressRange, memory: &RangeSet) -> Vec<AddressRange> {
 }
 
 fn mapped(region: &Region, part: AddressRange) -> MemoryInfo {
-    let reserved = region.protection.is_empty();
-    let protect = protection(region);
-    let image = matches!(region.backing, Backing::Image(_));
+    let state = region.page_state.unwrap_or_else(|| page_state(region));
     MemoryInfo {
         base_address: part.start.into(),
         allocation_base: region.allocation_base.into(),
-        // Linux does not remember the first protection of a mapping. An
-        // image's is what Windows says for one; others have their own.
-        allocation_protect: if image { PageProtection::EXECUTE_WRITE_COPY } else { protect }
-            .bits()
-            .into(),
+        allocation_protect: state.allocation_protect.into(),
         alignment1: 0.into(),
         region_size: part.len().into(),
-        state: if reserved { MEM_RESERVE } else { MEM_COMMIT }.into(),
-        protect: if reserved { 0 } else { protect.bits() }.into(),
+        state: state.state.into(),
+        protect: state.protect.into(),
+        memory_type: state.memory_type.into(),
+        alignment2: 0.into(),
+    }
+}
+
+/// What Windows would say of a region of another system.
+fn page_state(region: &Region) -> PageState {
+    let reserved = region.protection.is_empty();
+    let protect = protection(region);
+    let image = matches!(region.backing, Backing::Image(_));
+    PageState {
+        // Linux does not remember the first protection of a mapping. An
+        // image's is what Windows says for one; others have their own.
+        allocation_protect: if image { PageProtection::EXECUTE_WRITE_COPY } else { protect }.bits(),
+        state: if reserved { MEM_RESERVE } else { MEM_COMMIT },
+        protect: if reserved { 0 } else { protect.bits() },
         memory_type: match region.backing {
             Backing::Image(_) => MEM_IMAGE,
             Backing::File => MEM_MAPPED,
             Backing::Anonymous if region.shared => MEM_MAPPED,
             Backing::Anonymous => MEM_PRIVATE,
-        }
-        .into(),
-        alignment2: 0.into(),
+        },
     }
 }
 

@@ -1,5 +1,6 @@
 //! Everything in a dump that is not memory: one file per family of streams.
 
+mod carried;
 mod exception;
 mod handles;
 mod linux;
@@ -14,9 +15,13 @@ use super::assembly::{Assembly, Section, utf16};
 use super::filter_text::Privacy;
 use super::stacks::Stack;
 use crate::address::RangeSet;
+use crate::redact::{Audit, AuditKind};
 use crate::request::DumpRequest;
+use crate::target::HasStreams;
 use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
+
+pub(crate) use carried::left_out;
 
 /// Assembles all streams except memory lists and soft errors. `memory` is what
 /// the dump holds, so that threads describe no stack that it does not.
@@ -36,16 +41,17 @@ pub(crate) fn assemble(
     threads::thread_names(snapshot, privacy, out);
     modules::module_list(snapshot, privacy, out);
     exception::exception(snapshot, out);
-    if context.has(FormatFlags::USER_SMALL_THREAD_INFO) {
+    let has = snapshot.original.as_ref().map_or(HasStreams::ALL, |original| original.has);
+    if context.has(FormatFlags::USER_SMALL_THREAD_INFO) && has.thread_info {
         threads::thread_info_list(snapshot, out);
     }
-    if context.has(FormatFlags::USER_SMALL_UNLOADED_MODULES) {
+    if context.has(FormatFlags::USER_SMALL_UNLOADED_MODULES) && has.unloaded_modules {
         modules::unloaded_module_list(snapshot, privacy, out);
     }
-    if context.has(FormatFlags::USER_SMALL_HANDLE_DATA) {
+    if context.has(FormatFlags::USER_SMALL_HANDLE_DATA) && has.handles {
         handles::handle_data(snapshot, privacy, out);
     }
-    if context.has(FormatFlags::USER_SMALL_FULL_MEMORY_INFO) {
+    if context.has(FormatFlags::USER_SMALL_FULL_MEMORY_INFO) && has.memory_info {
         memory_info::memory_info_list(snapshot, memory, out);
     }
     process::token(snapshot, out);
@@ -53,10 +59,32 @@ pub(crate) fn assemble(
     system::system_memory_info(snapshot, out);
     linux::platform_streams(snapshot, privacy, out);
     linux::dso_debug(snapshot, privacy, out);
-    if let Some(comment) = &request.comment {
-        comment_streams(comment, out);
+    carried::streams(context, request, privacy, out);
+    match &request.comment {
+        Some(comment) => comment_streams(comment, out),
+        None => carried::comments(snapshot, privacy, out),
     }
     assembly
+}
+
+/// What filters change in streams, and leave out of a dump.
+pub(crate) fn audit(context: &Context<'_>, request: &DumpRequest, privacy: Privacy) -> Audit {
+    let mut audit = Audit::default();
+    for stream in &context.snapshot.platform_streams {
+        let (name, length) = (stream.stream_type.to_string(), stream.bytes.len() as u64);
+        match privacy.platform_stream(stream) {
+            None => audit.stream(AuditKind::Stream, name, length),
+            Some(kept) if kept != stream.bytes => {
+                audit.stream(AuditKind::StreamText, name, length);
+            }
+            Some(_) => {}
+        }
+    }
+    for stream in carried::forbidden(context, request, privacy) {
+        let length = stream.section.bytes.len() as u64;
+        audit.stream(AuditKind::Stream, stream.stream_type.to_string(), length);
+    }
+    audit
 }
 
 /// The comment as CommentW, and as CommentA where it is ASCII: an ANSI code
@@ -65,9 +93,9 @@ fn comment_streams(comment: &str, out: &mut Assembly) {
     if comment.is_ascii() {
         let mut bytes = comment.as_bytes().to_vec();
         bytes.push(0);
-        out.stream(StreamType::COMMENT_A, Section::from_bytes(bytes));
+        out.stream(StreamType::COMMENT_A, Section::from_text(bytes));
     }
     let mut wide = utf16(comment);
     wide.extend([0; 2]);
-    out.stream(StreamType::COMMENT_W, Section::from_bytes(wide));
+    out.stream(StreamType::COMMENT_W, Section::from_text(wide));
 }

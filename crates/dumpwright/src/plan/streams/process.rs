@@ -15,6 +15,14 @@ use zerocopy::little_endian::U16;
 const UNITS_PER_SECOND: u64 = 10_000_000;
 
 pub(super) fn misc_info(snapshot: &ProcessSnapshot, out: &mut Assembly) {
+    if let Some(original) = &snapshot.original {
+        // As it stands: a dump that does not say when its process began would
+        // otherwise say something that is not so.
+        if let Some(bytes) = &original.misc_info {
+            out.stream(StreamType::MISC_INFO, Section::from_bytes(bytes.clone()));
+        }
+        return;
+    }
     let process = &snapshot.process;
     let mut info = MiscInfo5::new_zeroed();
     info.size_of_info = (size_of::<MiscInfo5>() as u32).into();

@@ -22,7 +22,14 @@ pub(super) fn system_info(snapshot: &ProcessSnapshot, out: &mut Assembly) {
     let description = out.string(&system.description);
     let mut section = Section::new();
     section.put(&SystemInfo {
-        processor_architecture: processor_architecture(system.architecture).into(),
+        processor_architecture: snapshot
+            .original
+            .as_ref()
+            .map_or_else(
+                || processor_architecture(system.architecture),
+                |original| original.processor_architecture,
+            )
+            .into(),
         processor_level: system.processor_level.into(),
         processor_revision: system.processor_revision.into(),
         number_of_processors: u8::try_from(system.number_of_processors).unwrap_or(u8::MAX),

@@ -25,16 +25,14 @@ pub(super) fn thread_list(
         stacks.iter().filter(|s| s.described).map(|s| (s.tid, s.live)).collect();
     let mut section = Section::new();
     section.put(&U32::new(snapshot.threads.len() as u32));
-    for thread in &snapshot.threads {
-        let context = out.blob(Section::from_bytes(thread.registers.context.clone()));
+    for (index, thread) in snapshot.threads.iter().enumerate() {
+        let records = snapshot.original.as_ref().and_then(|original| original.threads.get(index));
         // A budget may have left nothing of the stack, or only its beginning.
-        let stack = described
-            .get(&thread.tid)
-            .and_then(|live| memory.find(live.start).map(|held| held.intersection(*live)));
+        let stack = described.get(&thread.tid).and_then(|live| memory.within(*live).next());
         let at = section.put(&Thread {
             thread_id: thread.tid.0.into(),
             suspend_count: thread.suspend_count.into(),
-            priority_class: 0.into(),
+            priority_class: records.map_or(0, |records| records.priority_class).into(),
             priority: (thread.priority as u32).into(),
             teb: thread.thread_pointer.into(),
             stack: MemoryDescriptor {
@@ -47,13 +45,19 @@ pub(super) fn thread_list(
             let location = offset_of!(Thread, stack) + offset_of!(MemoryDescriptor, memory);
             section.fix(at + location, FixupKind::Memory(stack));
         }
-        section.fix(at + offset_of!(Thread, thread_context), FixupKind::Location(context));
+        if !thread.registers.context.is_empty() {
+            let context = out.blob(Section::from_bytes(thread.registers.context.clone()));
+            section.fix(at + offset_of!(Thread, thread_context), FixupKind::Location(context));
+        }
     }
     out.stream(StreamType::THREAD_LIST, section);
 }
 
 /// Only threads that have a name are listed, and counted.
 pub(super) fn thread_names(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut Assembly) {
+    if snapshot.original.as_ref().is_some_and(|original| !original.has.thread_names) {
+        return;
+    }
     let named: Vec<_> = snapshot.threads.iter().filter(|t| !t.name.is_empty()).collect();
     let mut section = Section::new();
     section.put(&U32::new(named.len() as u32));
@@ -73,7 +77,12 @@ pub(super) fn thread_info_list(snapshot: &ProcessSnapshot, out: &mut Assembly) {
         size_of_entry: (size_of::<ThreadInfo>() as u32).into(),
         number_of_entries: (snapshot.threads.len() as u32).into(),
     });
-    for thread in &snapshot.threads {
+    for (index, thread) in snapshot.threads.iter().enumerate() {
+        let records = snapshot.original.as_ref().and_then(|original| original.threads.get(index));
+        if let Some(info) = records.and_then(|records| records.info) {
+            section.put(&info);
+            continue;
+        }
         let info = thread.info.unwrap_or_default();
         let dump_flags = if thread.info.is_some() { 0 } else { THREAD_INFO_INVALID_INFO };
         section.put(&ThreadInfo {

@@ -16,7 +16,7 @@ use zerocopy::FromBytes;
 
 /// What the notes of a core say.
 #[derive(Debug, Default)]
-pub(super) struct Notes<'a> {
+pub(in crate::target) struct Notes<'a> {
     /// Threads, in their order.
     pub threads: Vec<ThreadNotes<'a>>,
     /// The process.
@@ -35,7 +35,7 @@ pub(super) struct Notes<'a> {
 
 /// A thread.
 #[derive(Debug)]
-pub(super) struct ThreadNotes<'a> {
+pub(in crate::target) struct ThreadNotes<'a> {
     /// Status, without registers.
     pub status: PrStatus,
     /// General registers.
@@ -52,7 +52,7 @@ pub(super) struct ThreadNotes<'a> {
 
 /// A mapped part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct MappedFile<'a> {
+pub(in crate::target) struct MappedFile<'a> {
     /// Where.
     pub range: AddressRange,
     /// From which offset on, in bytes.
@@ -63,7 +63,7 @@ pub(super) struct MappedFile<'a> {
 
 /// Notes that only our own cores have.
 #[derive(Debug, Default)]
-pub(super) struct OwnNotes<'a> {
+pub(in crate::target) struct OwnNotes<'a> {
     /// Names of threads.
     pub thread_names: HashMap<u32, &'a [u8]>,
     /// Streams: type and bytes.
@@ -76,7 +76,7 @@ pub(super) struct OwnNotes<'a> {
 
 /// A module, as a core of ours records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OwnModule<'a> {
+pub(in crate::target) struct OwnModule<'a> {
     /// Load address.
     pub base: u64,
     /// Bytes.

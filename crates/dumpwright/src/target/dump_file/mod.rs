@@ -11,6 +11,8 @@ pub use content::{Content, PEEK, Packing};
 
 use crate::error::{Error, Result};
 use crate::observer::Observer;
+use crate::read::Minidump;
+use crate::target::minidump::MinidumpProcess;
 use crate::target::{ProcessTarget, Wants};
 use std::fs::File;
 use std::io::{self, Read};
@@ -39,7 +41,10 @@ pub fn open_process(
 ) -> Result<Box<dyn ProcessTarget>> {
     let (file, content) = open_unpacked(path, observer)?;
     match content {
-        Content::Minidump => Err(not_a_target(path, "minidumps are not read as targets yet")),
+        Content::Minidump => {
+            let dump = Minidump::from_named_source(file, path)?;
+            Ok(Box::new(MinidumpProcess::open(dump, wants)?))
+        }
         Content::UserDump => Err(not_a_target(path, "USERDUMP files are not read as targets yet")),
         Content::KernelDump => {
             Err(not_a_target(path, "it is a dump of a machine and holds no single process"))

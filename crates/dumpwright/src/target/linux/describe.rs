@@ -100,6 +100,7 @@ pub(super) fn describe(
         token: None,
         vm_counters: None,
         system_memory: None,
+        original: None,
         soft_errors: notes,
     };
     add_wanted(proc, wants, stat.as_ref(), &mut snapshot);

@@ -14,6 +14,19 @@ pub struct ProcessEntry {
     pub name: String,
 }
 
+/// All processes that can be seen, by process id. Kernel threads are among them.
+///
+/// # Errors
+/// When `/proc` cannot be listed.
+pub fn processes() -> io::Result<Vec<Pid>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        found.extend(entry?.file_name().to_str().and_then(|n| n.parse().ok()).map(Pid));
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// The processes whose short name or whose executable's file name is `name`,
 /// by process id.
 ///
@@ -51,6 +64,7 @@ mod tests {
         let exe = std::env::current_exe().unwrap();
         let found = processes_named(exe.file_name().unwrap().to_str().unwrap()).unwrap();
         assert!(found.iter().any(|p| p.pid.0 == std::process::id()));
+        assert!(processes().unwrap().contains(&Pid(std::process::id())));
         assert!(processes_named("no process is named so").unwrap().is_empty());
     }
 }

@@ -125,6 +125,7 @@ impl RegionBuilder<'_> {
             access,
             absent,
             backed_end: mapping.range.end,
+            page_state: None,
         };
         if backing == Backing::File && access != Access::Forbidden {
             region.backed_end = self.backed_end(mapping, facts, &region);

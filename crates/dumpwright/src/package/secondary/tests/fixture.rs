@@ -191,6 +191,7 @@ fn region(base: u64, name: &str, backing: Backing) -> Region {
         access: Access::Normal,
         absent: Absent::File,
         backed_end: range.end,
+        page_state: None,
     }
 }
 
@@ -236,6 +237,7 @@ fn snapshot() -> ProcessSnapshot {
         token: None,
         vm_counters: None,
         system_memory: None,
+        original: None,
         soft_errors: Vec::new(),
     }
 }

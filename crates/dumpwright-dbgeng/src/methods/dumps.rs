@@ -1,0 +1,311 @@
+//! Dump files: opening them as targets, and writing them.
+
+use super::OK;
+use crate::abi::{Answer, Out, Text, TextBuf, Wide};
+use crate::object::Client;
+use crate::platform;
+use crate::session::mask;
+use crate::target::{DumpFile, Loan, Origin, Target, wants_of_a_held_process};
+use dumpwright::hresult::of_io;
+use dumpwright::read::Minidump;
+use dumpwright::target::dump_file::open_process;
+use dumpwright::target::{Pid, ProcessTarget};
+use dumpwright::{
+    DumpRequest, FormatFlags, HResult, MinidumpType, Observer, OpenOptions, Output, Phase, Summary,
+    write_dump,
+};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// `DEBUG_DUMP_FILE_BASE`: the type of a dump that is open.
+const DUMP_FILE_BASE: u32 = u32::MAX;
+/// `DEBUG_DUMP_FILE_PAGE_FILE_DUMP`: the only type of further files.
+const PAGE_FILE_DUMP: u32 = 0;
+/// `DEBUG_DUMP_FILE_LOAD_FAILED_INDEX`.
+const LOAD_FAILED_INDEX: u32 = u32::MAX;
+
+/// `OpenDumpFile`.
+pub fn open(client: &Client, file: impl Text) -> Answer {
+    open_file(client, file, 0)
+}
+
+/// `OpenDumpFileWide`: with a handle the name only serves for messages.
+pub fn open_handle(client: &Client, file: Wide, handle: u64) -> Answer {
+    open_file(client, file, handle)
+}
+
+/// `OpenDumpFileWide2`. A dump has one architecture; another cannot be chosen.
+pub fn open_handle2(client: &Client, file: Wide, handle: u64, architecture: u32) -> Answer {
+    if architecture != 0 {
+        return Err(HResult::E_NOTIMPL);
+    }
+    open_file(client, file, handle)
+}
+
+fn open_file(client: &Client, file: impl Text, handle: u64) -> Answer {
+    let name = file.os()?.unwrap_or_default();
+    let (path, kept) = if handle == 0 {
+        if name.is_empty() {
+            return Err(HResult::E_INVALIDARG);
+        }
+        (PathBuf::from(&name), None)
+    } else {
+        let file = platform::borrow_file(handle)?;
+        (platform::path_of(&file).map_err(|e| of_io(&e))?, Some(file))
+    };
+    let state = &client.state;
+    let name = name.to_string_lossy().into_owned();
+    state.say(mask::NORMAL, &format!("Loading dump file '{name}'"));
+    let wants = wants_of_a_held_process();
+    let progress = Progress::new(client);
+    let process = open_process(&path, &wants, &OpenOptions::default(), &progress);
+    let process = process.map_err(|error| state.fail(&error))?;
+
+    // Other kinds of dumps have no comment.
+    let minidump = Minidump::open(&path).ok();
+    let format = minidump.as_ref().map(|m| format_flags(m.minidump_type()).bits());
+    let comment = minidump.and_then(|m| m.comment().ok().flatten());
+    let snapshot = process.snapshot();
+    let what = format!(
+        "process {} ('{}'), {} threads, {} modules",
+        snapshot.process.pid,
+        snapshot.process.name,
+        snapshot.threads.len(),
+        snapshot.modules.len()
+    );
+    let origin = Origin::Dump(DumpFile { path, name, handle, kept, format });
+    state.session.state().add(Target::new(origin, process));
+    state.say(mask::NORMAL, &what);
+    if let Some(comment) = comment {
+        state.say(mask::NORMAL, &format!("Comment: '{comment}'"));
+    }
+    OK
+}
+
+/// The `DEBUG_FORMAT_*` flags of a dump, without what no flag stands for.
+fn format_flags(mut kind: MinidumpType) -> FormatFlags {
+    loop {
+        match FormatFlags::try_from(kind) {
+            Ok(flags) => return flags,
+            Err(unknown) if unknown.0.is_empty() => return FormatFlags::empty(),
+            Err(unknown) => kind.remove(unknown.0),
+        }
+    }
+}
+
+/// `AddDumpInformationFile`: a further file of the dump that will be opened
+/// next. It is listed with that dump; nothing is read from it, since no dump
+/// that can be opened leaves pages in one.
+pub fn add_information(client: &Client, file: impl Text, kind: u32) -> Answer {
+    let path = PathBuf::from(file.os()?.filter(|f| !f.is_empty()).ok_or(HResult::E_INVALIDARG)?);
+    if kind != PAGE_FILE_DUMP {
+        return Err(HResult::E_INVALIDARG);
+    }
+    File::open(&path).map_err(|error| of_io(&error))?;
+    let mut state = client.state.session.state();
+    if !state.targets.is_empty() {
+        return Err(HResult::E_UNEXPECTED);
+    }
+    state.information_files.push((path, kind));
+    OK
+}
+
+/// `AddDumpInformationFileWide`. Files come by name; a handle is `E_NOTIMPL`.
+pub fn add_information_handle(client: &Client, file: Wide, handle: u64, kind: u32) -> Answer {
+    if handle != 0 {
+        return Err(HResult::E_NOTIMPL);
+    }
+    add_information(client, file, kind)
+}
+
+/// `GetNumberDumpFiles`: of the current target.
+pub fn number(client: &Client, number: Out<u32>) -> Answer {
+    let state = client.state.session.state();
+    let count = match state.current() {
+        Ok(Target { origin: Origin::Dump(_), .. }) => 1 + state.information_files.len(),
+        _ => 0,
+    };
+    number.put(count as u32)?;
+    OK
+}
+
+/// `GetDumpFile`.
+pub fn file(
+    client: &Client,
+    index: u32,
+    buffer: impl TextBuf,
+    size: u32,
+    needed: Out<u32>,
+    handle: Out<u64>,
+    kind: Out<u32>,
+) -> Answer {
+    let state = client.state.session.state();
+    let Origin::Dump(dump) = &state.current()?.origin else { return Err(HResult::E_UNEXPECTED) };
+    let (name, number, file_kind) = match index {
+        // No further file is ever needed and missing.
+        LOAD_FAILED_INDEX => return Err(HResult::E_NOINTERFACE),
+        0 => (dump.name.clone(), dump.handle, DUMP_FILE_BASE),
+        _ => {
+            let further = state.information_files.get(index as usize - 1);
+            let (path, kind) = further.ok_or(HResult::E_INVALIDARG)?;
+            (path.to_string_lossy().into_owned(), 0, *kind)
+        }
+    };
+    drop(state);
+    handle.put_if_wanted(number);
+    kind.put_if_wanted(file_kind);
+    buffer.fill(size, needed, &name)
+}
+
+/// `WriteDumpFile`.
+pub fn write(client: &Client, file: impl Text, qualifier: u32) -> Answer {
+    write_file(client, &request(file, qualifier, 0, None)?)
+}
+
+/// `WriteDumpFile2`.
+pub fn write2<T: Text>(client: &Client, file: T, qualifier: u32, flags: u32, comment: T) -> Answer {
+    write_file(client, &request(file, qualifier, flags, comment.text()?.as_deref())?)
+}
+
+/// `WriteDumpFileWide`: with a handle the name only serves for messages.
+pub fn write_wide(
+    client: &Client,
+    file: Wide,
+    handle: u64,
+    qualifier: u32,
+    flags: u32,
+    comment: Wide,
+) -> Answer {
+    let comment = comment.text()?;
+    if handle == 0 {
+        return write_file(client, &request(file, qualifier, flags, comment.as_deref())?);
+    }
+    let out = platform::borrow_file(handle)?;
+    let request = request_raw("handle.dmp".into(), qualifier, flags, comment.as_deref())?;
+    let output = Output::to_handle(&request, out).map_err(|error| client.state.fail(&error))?;
+    write_to(client, &request, output)
+}
+
+fn request(
+    file: impl Text,
+    qualifier: u32,
+    flags: u32,
+    comment: Option<&str>,
+) -> Answer<DumpRequest> {
+    let file = file.os()?.ok_or(HResult::E_INVALIDARG)?;
+    request_raw(file.into(), qualifier, flags, comment)
+}
+
+fn request_raw(
+    file: PathBuf,
+    qualifier: u32,
+    flags: u32,
+    comment: Option<&str>,
+) -> Answer<DumpRequest> {
+    let request = DumpRequest::from_raw(file, qualifier, flags, comment);
+    let request = request.map_err(|error| error.hresult())?;
+    request.validate().map_err(|error| error.hresult())?;
+    Ok(request)
+}
+
+/// Writes a dump of the current target to the file that the request names.
+pub fn write_file(client: &Client, request: &DumpRequest) -> Answer {
+    // A call without a target must not leave a temporary file for a moment.
+    client.state.session.state().current()?;
+    let output = Output::open(request).map_err(|error| client.state.fail(&error))?;
+    write_to(client, request, output)
+}
+
+/// How the current target is read for a dump.
+enum Source {
+    Held(u32),
+    Process(Pid),
+    File(PathBuf),
+}
+
+fn write_to(client: &Client, request: &DumpRequest, output: Output) -> Answer {
+    let state = &client.state;
+    let source = {
+        let state = state.session.state();
+        let target = state.current()?;
+        match &target.origin {
+            Origin::Live { suspended: true, .. } => Source::Held(target.id),
+            Origin::Live { suspended: false, .. } => Source::Process(target.pid()),
+            Origin::Dump(dump) => Source::File(dump.path.clone()),
+        }
+    };
+    let wants = request.wants();
+    let progress = Progress::new(client);
+    let process: Result<Box<dyn ProcessTarget>, _> = match source {
+        Source::Held(_) if request.extensions.exception.is_given() => {
+            state.say(
+                mask::ERROR,
+                "an exception of a process that stands still is not looked up; attach with \
+                 NONINVASIVE | NONINVASIVE_NO_SUSPEND",
+            );
+            return Err(HResult::E_NOTIMPL);
+        }
+        Source::Held(id) => {
+            let process = state.session.lend(id)?;
+            Ok(Box::new(Loan::new(process, &wants, id, state.session.clone())))
+        }
+        Source::Process(pid) => platform::hold(pid, &wants),
+        Source::File(path) => open_process(&path, &wants, &OpenOptions::default(), &progress),
+    };
+    let written = process.and_then(|p| write_dump(p, request, output, &progress));
+    let summary = written.map_err(|error| state.fail(&error))?;
+    report(client, &summary);
+    OK
+}
+
+/// Says what was written, and what could not be.
+fn report(client: &Client, summary: &Summary) {
+    let state = &client.state;
+    let file = summary.file.clone().unwrap_or_default();
+    let (kind, size) = (summary.kind, summary.size);
+    state.say(mask::NORMAL, &format!("Dump '{}' written: {kind}, {size} bytes", file.display()));
+    for error in &summary.soft_error_list {
+        state.say(mask::WARNING, &format!("{}: {}", error.subject, error.message));
+    }
+    for hole in &summary.holes {
+        state.say(mask::WARNING, &format!("{}-{}: {}", hole.start, hole.end, hole.reason));
+    }
+}
+
+/// Tells the output callbacks how far it is, and ends when interrupted.
+struct Progress<'a> {
+    client: &'a Client,
+    said: Mutex<Option<(Phase, u64)>>,
+    cancelled: AtomicBool,
+}
+
+impl Progress<'_> {
+    fn new(client: &Client) -> Progress<'_> {
+        Progress { client, said: Mutex::new(None), cancelled: AtomicBool::new(false) }
+    }
+}
+
+impl Observer for Progress<'_> {
+    fn progress(&self, phase: Phase, done: u64, total: u64) {
+        let tenth = done.saturating_mul(10).checked_div(total).unwrap_or(10).min(10);
+        let now = Some((phase, tenth));
+        if std::mem::replace(&mut *crate::session::lock(&self.said), now) == now {
+            return;
+        }
+        let what = match phase {
+            Phase::Unpack => "Unpacking",
+            Phase::Write => "Writing",
+            Phase::Package => "Packing",
+        };
+        self.client.state.say(mask::NORMAL, &format!("{what}: {}%", tenth * 10));
+    }
+
+    fn is_cancelled(&self) -> bool {
+        if self.client.state.session.take_interrupt() {
+            self.cancelled.store(true, Ordering::Relaxed);
+        }
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,71 @@
+//! Commands and text of the program.
+
+use super::{OK, dumps};
+use crate::abi::{Answer, Text};
+use crate::object::Client;
+use crate::session::mask;
+use dumpwright::dot_dump::{DotDump, unique_name};
+use dumpwright::{DumpRequest, Extensions, HResult};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// `Execute`: runs `.dump` commands, several of them with `;` between.
+pub fn execute(client: &Client, _output_control: u32, command: impl Text, _flags: u32) -> Answer {
+    let line = command.required()?;
+    for command in split(&line) {
+        run(client, command)?;
+    }
+    OK
+}
+
+/// `OutputWide`, whose text is no format.
+pub fn output_wide(client: &Client, output_mask: u32, text: impl Text) -> Answer {
+    let text = text.required()?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    client.state.say(output_mask, text);
+    OK
+}
+
+/// The commands of a line.
+fn split(line: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    line.split(move |c| {
+        quoted ^= c == '"';
+        c == ';' && !quoted
+    })
+    .map(str::trim)
+    .filter(|command| !command.is_empty())
+}
+
+fn run(client: &Client, command: &str) -> Answer {
+    let state = &client.state;
+    let (word, arguments) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    if !word.eq_ignore_ascii_case(".dump") {
+        state.say(mask::ERROR, &format!("'{word}' is not carried out here; only .dump is"));
+        return Err(HResult::E_NOTIMPL);
+    }
+    let dump = DotDump::parse(arguments).map_err(|message| {
+        state.say(mask::ERROR, &message);
+        HResult::E_INVALIDARG
+    })?;
+    let mut file = PathBuf::from(&dump.file);
+    if dump.unique {
+        let pid = state.session.state().current()?.pid();
+        file = unique_name(&file, pid, SystemTime::now());
+    }
+    let mut request = DumpRequest::new(file, dump.qualifier)
+        .flags(dump.flags)
+        .extensions(Extensions { exception: dump.exception, ..Extensions::default() });
+    request.comment = dump.comment;
+    dumps::write_file(client, &request)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_semicolon_in_quotes_ends_no_command() {
+        let line = r#".dump /c "a; b" x.dmp; ; .dump y.dmp "#;
+        let commands: Vec<_> = super::split(line).collect();
+        assert_eq!(commands, [r#".dump /c "a; b" x.dmp"#, ".dump y.dmp"]);
+    }
+}

@@ -1,0 +1,322 @@
+//! `IDebugDataSpaces`: the memory of the current target.
+
+use super::OK;
+use crate::abi::{Answer, Buffer, Bytes, MemoryBasicInformation, Out, StrBuf, TextBuf, WideBuf};
+use crate::object::Client;
+use crate::target::Target;
+use dumpwright::HResult;
+use dumpwright::address::AddressRange;
+use dumpwright::hresult::win32;
+use dumpwright::target::{Access, Backing, ProcessSnapshot, ProcessTarget, Protection, Region};
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 1 << 20;
+/// `HRESULT_FROM_NT(STATUS_NO_MORE_ENTRIES)`: what was searched is not there.
+const NOT_FOUND: HResult = HResult(0x9000_001A_u32 as i32);
+/// Memory cannot be read.
+const UNREADABLE: HResult = HResult::from_win32(win32::READ_FAULT);
+/// `MEM_COMMIT`.
+const COMMIT: u32 = 0x1000;
+/// `MEM_FREE`.
+const FREE: u32 = 0x1_0000;
+
+/// The bytes from `offset` on that may be read: those of regions without a gap.
+/// Devices are never touched. What a dump holds says the dump itself.
+fn may_read(target: &Target, offset: u64, length: u64) -> u64 {
+    if !target.is_live() {
+        return length.min(u64::MAX - offset);
+    }
+    let wanted_end = offset.saturating_add(length);
+    let mut end = offset;
+    while end < wanted_end
+        && let Some(region) = region_at(&target.snapshot, end)
+        && region.access != Access::Forbidden
+    {
+        end = region.range.end;
+    }
+    end.min(wanted_end) - offset
+}
+
+fn region_at(snapshot: &ProcessSnapshot, address: u64) -> Option<&Region> {
+    let index = snapshot.regions.partition_point(|r| r.range.end <= address);
+    snapshot.regions.get(index).filter(|r| r.range.contains(address))
+}
+
+/// Fills `buf` from `offset` as far as memory can be read without a gap, and
+/// answers how far that is.
+fn read_prefix(target: &Target, process: &dyn ProcessTarget, offset: u64, buf: &mut [u8]) -> usize {
+    let length = may_read(target, offset, buf.len() as u64) as usize;
+    let mut done = 0;
+    for chunk in buf[..length].chunks_mut(CHUNK) {
+        let start = offset + done as u64;
+        let range = AddressRange::with_len(start, chunk.len() as u64);
+        let mut holes = Vec::new();
+        process.memory().read(&[range], chunk, &mut holes);
+        if let Some(first) = holes.iter().map(|h| h.range.start.max(start)).min() {
+            let readable = (first - start) as usize;
+            chunk[readable..].fill(0);
+            return done + readable;
+        }
+        done += chunk.len();
+    }
+    done
+}
+
+/// `ReadVirtual`: as many bytes as can be read from `offset` without a gap.
+pub fn read(client: &Client, offset: u64, buffer: Buffer, size: u32, count: Out<u32>) -> Answer {
+    count.put_if_wanted(0);
+    let session = &client.state.session;
+    let done = session.with_process(|target, process| {
+        buffer.with(size, |bytes| read_prefix(target, process, offset, bytes))
+    })?;
+    count.put_if_wanted(done as u32);
+    if done == 0 && size > 0 { Err(UNREADABLE) } else { OK }
+}
+
+/// `ReadPointersVirtual`: all of them, or none.
+pub fn read_pointers(client: &Client, count: u32, offset: u64, pointers: Out<u64>) -> Answer {
+    if pointers.is_null() {
+        return Err(HResult::E_POINTER);
+    }
+    let values = client.state.session.with_process(|target, process| {
+        let size = target.snapshot.system.architecture.pointer_size() as usize;
+        let mut values = Vec::new();
+        let mut left = count as usize * size;
+        let mut at = offset;
+        let mut chunk = vec![0; left.min(CHUNK)];
+        while left > 0 {
+            let part = &mut chunk[..left.min(CHUNK)];
+            if read_prefix(target, process, at, part) < part.len() {
+                return Err(UNREADABLE);
+            }
+            values.extend(part.chunks_exact(size).map(|bytes| {
+                let mut value = [0; 8];
+                value[..size].copy_from_slice(bytes);
+                u64::from_le_bytes(value)
+            }));
+            left -= part.len();
+            at = at.saturating_add(part.len() as u64);
+        }
+        Ok(values)
+    })?;
+    pointers.put_array(count, values);
+    OK
+}
+
+/// `SearchVirtual`: the first place of a pattern at a multiple of the
+/// granularity from `offset`. What cannot be read is passed over.
+pub fn search(
+    client: &Client,
+    offset: u64,
+    length: u64,
+    pattern: Bytes,
+    pattern_size: u32,
+    granularity: u32,
+    found: Out<u64>,
+) -> Answer {
+    let pattern = pattern.get(pattern_size)?;
+    if pattern.is_empty() || pattern.len() > CHUNK || granularity == 0 {
+        return Err(HResult::E_INVALIDARG);
+    }
+    if found.is_null() {
+        return Err(HResult::E_POINTER);
+    }
+    let place = client.state.session.with_process(|target, process| {
+        let all = AddressRange::new(offset, offset.saturating_add(length));
+        let regions = target.snapshot.regions.iter().filter(|r| r.access != Access::Forbidden);
+        for part in regions.map(|r| r.range.intersection(all)).filter(|r| !r.is_empty()) {
+            if let Some(place) =
+                search_part(target, process, part, offset, &pattern, granularity.into())
+            {
+                return Ok(place);
+            }
+        }
+        Err(NOT_FOUND)
+    })?;
+    found.put(place)?;
+    OK
+}
+
+fn search_part(
+    target: &Target,
+    process: &dyn ProcessTarget,
+    part: AddressRange,
+    origin: u64,
+    pattern: &[u8],
+    granularity: u64,
+) -> Option<u64> {
+    let page = target.snapshot.page_size.max(1);
+    let mut buffer = vec![0; CHUNK * 2];
+    let mut start = part.start;
+    while start < part.end {
+        let length = (part.end - start).min(buffer.len() as u64) as usize;
+        let readable = read_prefix(target, process, start, &mut buffer[..length]);
+        let step = granularity as usize;
+        let first = (start - origin).next_multiple_of(granularity) - (start - origin);
+        let last = (readable + 1).saturating_sub(pattern.len());
+        let hit =
+            (first as usize..last).step_by(step).find(|at| buffer[*at..].starts_with(pattern));
+        if let Some(at) = hit {
+            return Some(start + at as u64);
+        }
+        start = if readable < length {
+            // On behind the page that cannot be read.
+            ((start + readable as u64) / page + 1) * page
+        } else if start + length as u64 == part.end {
+            part.end
+        } else {
+            // A pattern can lie across the seam.
+            start + (length - pattern.len() + 1) as u64
+        };
+    }
+    None
+}
+
+/// `QueryVirtual`.
+pub fn query(client: &Client, offset: u64, info: Out<MemoryBasicInformation>) -> Answer {
+    let state = client.state.session.state();
+    let snapshot = &state.current()?.snapshot;
+    let answer = match region_at(snapshot, offset) {
+        Some(region) => committed(region),
+        None => free(snapshot, offset).ok_or(HResult::E_INVALIDARG)?,
+    };
+    info.put(answer)?;
+    OK
+}
+
+fn committed(region: &Region) -> MemoryBasicInformation {
+    let protect = protect(region.protection);
+    MemoryBasicInformation {
+        base_address: region.range.start,
+        allocation_base: region.allocation_base,
+        allocation_protect: protect,
+        region_size: region.range.len(),
+        state: COMMIT,
+        protect,
+        // MEM_IMAGE, MEM_MAPPED, MEM_PRIVATE.
+        kind: match region.backing {
+            Backing::Image(_) => 0x100_0000,
+            Backing::File => 0x4_0000,
+            Backing::Anonymous if region.shared => 0x4_0000,
+            Backing::Anonymous => 0x2_0000,
+        },
+        ..MemoryBasicInformation::default()
+    }
+}
+
+/// The gap around an address.
+fn free(snapshot: &ProcessSnapshot, offset: u64) -> Option<MemoryBasicInformation> {
+    let next = snapshot.regions.partition_point(|r| r.range.end <= offset);
+    let start = next.checked_sub(1).map_or(0, |last| snapshot.regions[last].range.end);
+    let end = snapshot.regions.get(next).map_or(snapshot.address_space_end, |r| r.range.start);
+    (offset < end).then(|| MemoryBasicInformation {
+        base_address: start,
+        region_size: end - start,
+        state: FREE,
+        // PAGE_NOACCESS, as VirtualQueryEx has it of free memory.
+        protect: 1,
+        ..MemoryBasicInformation::default()
+    })
+}
+
+/// `PAGE_*` of a protection.
+fn protect(protection: Protection) -> u32 {
+    let has = |p| protection.contains(p);
+    match (has(Protection::READ), has(Protection::WRITE), has(Protection::EXECUTE)) {
+        (_, true, true) => 0x40,
+        (true, false, true) => 0x20,
+        (false, false, true) => 0x10,
+        (_, true, false) => 0x4,
+        (true, false, false) => 0x2,
+        (false, false, false) => 0x1,
+    }
+}
+
+/// `GetNextDifferentlyValidOffsetVirtual`: the next place where memory begins
+/// or ends.
+pub fn next_difference(client: &Client, offset: u64, next: Out<u64>) -> Answer {
+    let state = client.state.session.state();
+    let regions = &state.current()?.snapshot.regions;
+    let mut index = regions.partition_point(|r| r.range.end <= offset);
+    let region = regions.get(index).ok_or(HResult::E_NOINTERFACE)?;
+    let mut place = region.range.start;
+    if region.range.contains(offset) {
+        place = region.range.end;
+        while let Some(follows) = regions.get(index + 1).filter(|r| r.range.start == place) {
+            place = follows.range.end;
+            index += 1;
+        }
+    }
+    next.put(place)?;
+    OK
+}
+
+/// `GetValidRegionVirtual`: the first memory in a range.
+pub fn valid_region(
+    client: &Client,
+    base: u64,
+    size: u32,
+    valid_base: Out<u64>,
+    valid_size: Out<u32>,
+) -> Answer {
+    let state = client.state.session.state();
+    let regions = &state.current()?.snapshot.regions;
+    let asked = AddressRange::new(base, base.saturating_add(size.into()));
+    let mut parts = regions.iter().map(|r| r.range.intersection(asked)).filter(|r| !r.is_empty());
+    let mut valid = parts.next().ok_or(UNREADABLE)?;
+    for part in parts {
+        if part.start != valid.end {
+            break;
+        }
+        valid.end = part.end;
+    }
+    valid_base.put(valid.start)?;
+    valid_size.put(valid.len() as u32)?;
+    OK
+}
+
+/// The units of a string in the target, up to its NUL or so many bytes.
+fn string_bytes(client: &Client, offset: u64, max: u32, unit: usize) -> Answer<Vec<u8>> {
+    client.state.session.with_process(|target, process| {
+        let mut bytes = vec![0; (max as usize).min(CHUNK) / unit * unit];
+        let readable = read_prefix(target, process, offset, &mut bytes);
+        bytes.truncate(readable / unit * unit);
+        let end = bytes.chunks_exact(unit).position(|u| u.iter().all(|b| *b == 0));
+        match end {
+            Some(end) => bytes.truncate(end * unit),
+            None if readable == 0 && max > 0 => return Err(UNREADABLE),
+            None => return Err(HResult::E_INVALIDARG),
+        }
+        Ok(bytes)
+    })
+}
+
+/// `ReadMultiByteStringVirtual`. The size that it tells is in bytes.
+pub fn read_string(
+    client: &Client,
+    offset: u64,
+    max: u32,
+    buffer: StrBuf,
+    size: u32,
+    needed: Out<u32>,
+) -> Answer {
+    let bytes = string_bytes(client, offset, max, 1)?;
+    buffer.fill(size, needed, &String::from_utf8_lossy(&bytes))
+}
+
+/// `ReadUnicodeStringVirtualWide`. The size that it tells is in bytes.
+pub fn read_wide_string(
+    client: &Client,
+    offset: u64,
+    max: u32,
+    buffer: WideBuf,
+    size: u32,
+    needed: Out<u32>,
+) -> Answer {
+    let bytes = string_bytes(client, offset, max, 2)?;
+    let units: Vec<u16> = bytes.chunks_exact(2).map(|u| u16::from_le_bytes([u[0], u[1]])).collect();
+    needed.put_if_wanted(0);
+    let answer = buffer.fill(size, needed, &String::from_utf16_lossy(&units))?;
+    needed.put_if_wanted((units.len() as u32 + 1) * 2);
+    Ok(answer)
+}

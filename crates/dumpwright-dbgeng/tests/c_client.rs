@@ -1,0 +1,63 @@
+//! A C program uses the library as programs use dbgeng.dll, on a process of
+//! its own; what it writes is judged by readers that are not ours as well.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use dumpwright::read::Minidump;
+use std::fs;
+use std::process::{Command, Stdio};
+use support::{Child, compile_c, run};
+
+#[test]
+fn a_c_program_dumps_processes_and_dumps_and_gets_every_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = compile_c("client.c", folder.path(), &["-std=gnu11"]);
+    let target = Child::start(Command::new(&program).arg("target"));
+    let output = Command::new(&program)
+        .arg("run")
+        .arg(folder.path())
+        .arg(target.id().to_string())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let failed: Vec<_> = text.lines().filter(|l| l.starts_with("FAILED")).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{} {text}{errors}", output.status);
+
+    let mut dumps = 0;
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let broken = path.ends_with("broken.dmp");
+        if path.extension().is_none_or(|e| e != "dmp") || broken {
+            continue;
+        }
+        let ours = Minidump::open(&path).unwrap_or_else(|e| panic!("{e}"));
+        let faults = dumpwright::verify::verify(&ours);
+        assert!(faults.is_empty(), "{}: {faults:?}", path.display());
+        let theirs = minidump::Minidump::read_path(&path).unwrap();
+        let threads = theirs.get_stream::<minidump::MinidumpThreadList>().unwrap();
+        let created = path.ends_with("created.dmp");
+        assert!(created || threads.threads.len() == 4, "{}", path.display());
+        dumps += 1;
+    }
+    assert!(dumps >= 60, "only {dumps} dumps were written");
+    assert!(target.is_alive(), "the target did not survive its dumps");
+}
+
+#[test]
+fn the_header_serves_c_and_cxx() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("both.c");
+    fs::write(&source, "#include \"dumpwright-dbgeng.h\"\nint main(void) { return sizeof(IDebugClient8Vtbl) == 98 * sizeof(void *) ? 0 : 1; }\n").unwrap();
+    for language in [["-std=c11", "-xc"], ["-std=c++17", "-xc++"]] {
+        let program = folder.path().join("both");
+        let mut compiler = Command::new("cc");
+        compiler.args(language).args(["-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+        compiler.arg("-I").arg(support::include()).arg(&source).arg("-o").arg(&program);
+        run(&mut compiler);
+        run(&mut Command::new(&program));
+    }
+}

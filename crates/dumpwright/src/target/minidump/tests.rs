@@ -1,0 +1,281 @@
+//! Dumps of dumps, held against their sources field by field.
+
+use super::*;
+use crate::observer::Observer;
+use crate::read::samples;
+use crate::verify::verify;
+use crate::{DumpRequest, FormatFlags, Output, Qualifier, write_dump};
+use proptest::prelude::*;
+
+fn source(bytes: &[u8]) -> Minidump {
+    Minidump::from_source(bytes.to_vec()).unwrap()
+}
+
+/// The dump of a dump.
+fn dump_with(bytes: &[u8], change: impl FnOnce(DumpRequest) -> DumpRequest) -> Result<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("out.dmp");
+    let request = change(DumpRequest::new(&file, Qualifier::Small));
+    let dump = Minidump::from_source(bytes.to_vec())?;
+    let target = MinidumpProcess::open(dump, &request.wants())?;
+    let output = Output::open(&request)?;
+    write_dump(Box::new(target), &request, output, &() as &dyn Observer)?;
+    Ok(std::fs::read(&file).unwrap())
+}
+
+fn dump(bytes: &[u8], flags: FormatFlags) -> Vec<u8> {
+    dump_with(bytes, |request| request.flags(flags)).unwrap()
+}
+
+fn everything() -> FormatFlags {
+    FormatFlags::DUMP_MA
+        | FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM
+        | FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT
+}
+
+/// Samples of architectures that dumps are made of.
+fn convertible() -> Vec<(String, Vec<u8>)> {
+    let mut samples = samples::sound();
+    samples.retain(|(_, bytes)| {
+        let info = source(bytes).system_info().unwrap().unwrap();
+        system::architecture(info.processor_architecture).is_some()
+    });
+    samples
+}
+
+#[test]
+fn every_sample_is_carried_whole_by_a_full_dump_of_it() {
+    let samples = convertible();
+    assert!(samples.is_empty() || samples.len() >= 12, "{}", samples.len());
+    for (name, bytes) in samples {
+        let (old, new) = (source(&bytes), source(&dump(&bytes, everything())));
+        assert_eq!(
+            old.system_info().unwrap().map(|s| (
+                s.cpu,
+                s.csd_version,
+                s.platform_id,
+                s.processor_architecture,
+                s.build_number
+            )),
+            new.system_info().unwrap().map(|s| (
+                s.cpu,
+                s.csd_version,
+                s.platform_id,
+                s.processor_architecture,
+                s.build_number
+            )),
+            "{name}"
+        );
+        assert_eq!(old.header().time_date_stamp.get(), new.header().time_date_stamp.get());
+        assert_eq!(old.misc_info().unwrap(), new.misc_info().unwrap(), "{name}");
+        let threads = |dump: &Minidump| {
+            let threads = dump.threads().unwrap().unwrap_or_default();
+            threads
+                .iter()
+                .map(|t| {
+                    let context = dump.context_bytes(t.context).unwrap_or_default();
+                    (t.thread_id, t.suspend_count, t.priority_class, t.priority, t.teb, context)
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(threads(&old), threads(&new), "{name}");
+        assert_eq!(old.thread_info().unwrap(), new.thread_info().unwrap(), "{name}");
+        let names = |dump: &Minidump| {
+            let names = dump.thread_names().unwrap().unwrap_or_default();
+            names
+                .into_iter()
+                .filter_map(|n| Some((n.thread_id, n.name.filter(|name| !name.is_empty())?)))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&old), names(&new), "{name}");
+        let modules = |dump: &Minidump| {
+            let (snapshots, records) = modules::modules(dump, &mut Vec::new()).unwrap();
+            format!("{snapshots:?} {records:?}")
+        };
+        assert_eq!(modules(&old), modules(&new), "{name}");
+        let exception = |dump: &Minidump| {
+            dump.exception().unwrap().map(|e| {
+                let context = dump.context_bytes(e.context).unwrap_or_default();
+                (e.thread_id, e.code, e.flags, e.nested_record, e.address, e.parameters, context)
+            })
+        };
+        assert_eq!(exception(&old), exception(&new), "{name}");
+        let unloaded = |dump: &Minidump| {
+            let unloaded = dump.unloaded_modules().unwrap();
+            unloaded.map(|u| u.into_iter().map(|m| (m.base, m.size, m.name)).collect::<Vec<_>>())
+        };
+        assert_eq!(unloaded(&old), unloaded(&new), "{name}");
+        let handles = |dump: &Minidump| {
+            dump.handles().unwrap().map(|data| {
+                let handles = data.handles.into_iter();
+                handles
+                    .map(|h| (h.handle, h.type_name, h.object_name, h.object_infos))
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(handles(&old), handles(&new), "{name}");
+        // All memory, at its addresses.
+        for range in old.memory_map().unwrap().ranges() {
+            let (mut was, mut is) = (vec![0; range.size as usize], vec![0; range.size as usize]);
+            old.read_memory(range.start, &mut was).unwrap();
+            new.read_memory(range.start, &mut is).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(was, is, "{name}: {range:x?}");
+        }
+        carried_streams_are_equal(&name, &old, &new);
+    }
+}
+
+/// Streams without pointers are there byte for byte.
+fn carried_streams_are_equal(name: &str, old: &Minidump, new: &Minidump) {
+    let moved = [
+        StreamType::CRASHPAD_INFO,
+        StreamType::MOZ_MACOS_CRASH_INFO,
+        StreamType::MOZ_MACOS_BOOTARGS,
+    ];
+    for entry in old.directory() {
+        let stream_type = entry.stream_type;
+        let made = (3..=24).contains(&stream_type.0) && !matches!(stream_type.0, 13 | 18..=23);
+        let dso = stream_type == StreamType::LINUX_DSO_DEBUG;
+        if made || stream_type == StreamType::UNUSED || stream_type == StreamType::MOZ_SOFT_ERRORS {
+            continue;
+        }
+        assert!(new.stream(stream_type).is_some(), "{name}: {stream_type}");
+        if !dso && !moved.contains(&stream_type) {
+            let bytes = |dump: &Minidump| dump.stream_bytes(stream_type).unwrap();
+            assert_eq!(bytes(old), bytes(new), "{name}: {stream_type}");
+        }
+    }
+    let list = |dump: &Minidump| {
+        let debug = dump.dso_debug().unwrap();
+        debug.map(|d| (d.version, d.brk, d.ldbase, d.dynamic, d.dynamic_bytes, d.entries))
+    };
+    assert_eq!(list(old), list(new), "{name}");
+}
+
+#[test]
+fn every_sample_with_every_flag_gives_a_dump_without_new_faults() {
+    let mut single = FormatFlags::USER_ONLY;
+    single.remove(FormatFlags::USER_SMALL_NO_IGNORE_INACCESSIBLE_MEM);
+    let single = single.iter().collect::<Vec<_>>();
+    for (name, bytes) in convertible() {
+        let faults = verify(&source(&bytes)).len();
+        let combined = [
+            FormatFlags::empty(),
+            everything(),
+            FormatFlags::USER_SMALL_FILTER_MEMORY
+                | FormatFlags::USER_SMALL_FILTER_PATHS
+                | FormatFlags::USER_SMALL_FILTER_TRIAGE
+                | FormatFlags::USER_SMALL_NO_OPTIONAL_DATA,
+        ];
+        for flags in single.iter().copied().chain(combined) {
+            let written = dump(&bytes, flags | FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM);
+            let found = verify(&source(&written));
+            assert!(found.len() <= faults, "{name} {flags:?}: {found:#?}");
+            if let Err(error) = minidump::Minidump::read(written.as_slice()) {
+                panic!("{name} {flags:?}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_dump_of_a_dump_of_a_dump_is_the_same() {
+    for (name, bytes) in convertible() {
+        let once = dump(&bytes, everything());
+        let twice = dump(&once, everything());
+        let streams = |bytes: &[u8]| {
+            let dump = source(bytes);
+            dump.directory().iter().map(|e| (e.stream_type, e.location.size)).collect::<Vec<_>>()
+        };
+        let without_notes = |bytes: &[u8]| {
+            let mut streams = streams(bytes);
+            streams.retain(|(kind, _)| *kind != StreamType::MOZ_SOFT_ERRORS);
+            streams
+        };
+        assert_eq!(without_notes(&once), without_notes(&twice), "{name}");
+    }
+}
+
+#[test]
+fn a_comment_is_kept_until_there_is_a_new_one() {
+    for (_, bytes) in convertible().iter().take(1) {
+        let first = dump_with(bytes, |request| request.comment("first")).unwrap();
+        let kept = dump(&first, FormatFlags::empty());
+        let comment = |bytes: &[u8]| source(bytes).stream_bytes(StreamType::COMMENT_A).unwrap();
+        assert_eq!(comment(&kept).unwrap(), b"first\0");
+        let second = dump_with(&kept, |request| request.comment("second")).unwrap();
+        assert_eq!(comment(&second).unwrap(), b"second\0");
+        let triage = dump(&kept, FormatFlags::USER_SMALL_FILTER_TRIAGE);
+        assert_eq!(comment(&triage), None);
+    }
+}
+
+#[test]
+fn what_the_source_does_not_have_is_not_claimed() {
+    for (name, bytes) in convertible() {
+        let old = source(&bytes);
+        let new = source(&dump(&bytes, everything()));
+        let done = new.minidump_type();
+        let has = |stream_type| old.stream(stream_type).is_some();
+        assert_eq!(
+            done.contains(MinidumpType::WITH_HANDLE_DATA),
+            has(StreamType::HANDLE_DATA),
+            "{name}"
+        );
+        assert_eq!(
+            done.contains(MinidumpType::WITH_THREAD_INFO),
+            has(StreamType::THREAD_INFO_LIST),
+            "{name}"
+        );
+        if !old.minidump_type().contains(MinidumpType::WITH_FULL_MEMORY) {
+            assert!(!done.contains(MinidumpType::WITH_FULL_MEMORY), "{name}");
+            let notes =
+                String::from_utf8(new.stream_bytes(StreamType::MOZ_SOFT_ERRORS).unwrap().unwrap());
+            assert!(notes.unwrap().contains("FULL_MEMORY"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_architecture_that_dumps_are_not_made_of_is_refused_by_name() {
+    for (_, bytes) in convertible().iter().take(1) {
+        let at = source(bytes).stream(StreamType::SYSTEM_INFO).unwrap().location.rva as usize;
+        for (number, named) in [(5, "arm"), (3, "ppc"), (0x8001, "unknown architecture")] {
+            let mut other = bytes.clone();
+            other[at..at + 2].copy_from_slice(&u16::to_le_bytes(number));
+            let dump = source(&other);
+            let error = MinidumpProcess::open(dump, &Wants::default()).err().unwrap();
+            assert!(error.to_string().contains(named), "{error}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn hostile_dumps_never_panic_as_targets(
+        index in any::<proptest::sample::Index>(),
+        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u32>()), 1..24),
+        cut in proptest::option::of(any::<proptest::sample::Index>()),
+        flags in any::<u32>(),
+    ) {
+        let samples = samples::user();
+        if samples.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = samples[index.index(samples.len())].1.clone();
+        for (at, value) in changes {
+            // Half of the changes go where the pointers are.
+            let reach = if value % 2 == 0 { bytes.len() } else { 2000 };
+            let at = at.index(reach.min(bytes.len() - 4)) & !3;
+            let value = if value % 3 == 0 { value } else { value & 0xFFFF };
+            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let flags = FormatFlags::from_bits_truncate(flags & 0x3FFFF)
+            | FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM;
+        let _ = dump_with(&bytes, |request| request.flags(flags));
+    }
+}

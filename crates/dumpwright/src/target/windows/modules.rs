@@ -1,0 +1,108 @@
+//! The modules: the loader's list, and what each image says of itself.
+
+use super::memory::WindowsMemory;
+use super::sys::memory::{PageRange, mapped_file};
+use super::sys::{process, system};
+use crate::soft_error::SoftError;
+use crate::target::nt::loader::{self, LoadedModule};
+use crate::target::nt::pe::PeImage;
+use crate::target::nt::unloaded::{self, TraceVariables};
+use crate::target::nt::version::file_version;
+use crate::target::{DebugId, ModuleSnapshot, UnloadedModuleSnapshot};
+use dumpwright_format::minidump::MEM_IMAGE;
+use dumpwright_format::nt::NtOffsets;
+
+/// The modules as the loader has them, the executable first. A process whose
+/// loader has not begun has the images that are mapped.
+pub(super) fn loaded(
+    memory: &WindowsMemory,
+    offsets: &NtOffsets,
+    peb: u64,
+    ranges: &[PageRange],
+    notes: &mut Vec<SoftError>,
+) -> Vec<LoadedModule> {
+    if let Some(modules) = loader::modules(memory, offsets, peb) {
+        return modules;
+    }
+    notes.push(SoftError::new(
+        "modules",
+        "the process has no list of its modules yet; the images that are mapped stand for it",
+    ));
+    let executable = process::image_path(memory.process()).unwrap_or_default();
+    let starts =
+        ranges.iter().filter(|r| r.memory_type == MEM_IMAGE && r.base == r.allocation_base);
+    let mut modules: Vec<_> = starts
+        .filter_map(|range| {
+            let image = PeImage::read(memory, range.base)?;
+            let path = mapped_file(memory.process(), range.base)
+                .unwrap_or_else(|| format!("image at {:#x}", range.base));
+            Some(LoadedModule { entry: 0, base: image.base, size: image.size, path })
+        })
+        .collect();
+    let file_name = |path: &str| path.rsplit('\\').next().unwrap_or(path).to_lowercase();
+    let own = file_name(&executable);
+    if let Some(position) = modules.iter().position(|m| file_name(&m.path) == own) {
+        modules[position].path = executable;
+        modules[..=position].rotate_right(1);
+    }
+    modules
+}
+
+/// What the image of a module says.
+pub(super) fn describe(
+    memory: &WindowsMemory,
+    module: &LoadedModule,
+    image: Option<&PeImage>,
+    page_size: u64,
+    headers: bool,
+    notes: &mut Vec<SoftError>,
+) -> ModuleSnapshot {
+    let Some(image) = image else {
+        let message = "its headers cannot be read in memory; what identifies it is missing";
+        notes.push(SoftError::new(format!("module {}", module.path), message));
+        return ModuleSnapshot {
+            base: module.base,
+            size: module.size,
+            path: module.path.clone(),
+            debug_id: DebugId::None,
+            version: None,
+            time_date_stamp: 0,
+            check_sum: 0,
+            segments: Vec::new(),
+            headers: Vec::new(),
+        };
+    };
+    ModuleSnapshot {
+        base: module.base,
+        size: image.size,
+        path: module.path.clone(),
+        debug_id: image.debug_id(memory),
+        version: file_version(memory, image),
+        time_date_stamp: image.time_date_stamp,
+        check_sum: image.check_sum,
+        segments: image.segments(page_size),
+        headers: if headers { image.header_ranges(memory) } else { Vec::new() },
+    }
+}
+
+/// The modules that were unloaded, as the target's ntdll remembers them. Its
+/// variables are where those of our own ntdll are, which is the same file.
+pub(super) fn unloaded(
+    memory: &WindowsMemory,
+    offsets: &NtOffsets,
+    modules: &[ModuleSnapshot],
+    notes: &mut Vec<SoftError>,
+) -> Vec<UnloadedModuleSnapshot> {
+    let find = || {
+        let (ours, variables) = system::unload_trace()?;
+        let is_ntdll = |m: &&ModuleSnapshot| m.path.to_lowercase().ends_with("\\ntdll.dll");
+        let theirs = modules.iter().find(is_ntdll)?.base;
+        let [element_size, element_count, trace] =
+            variables.map(|at| at.wrapping_sub(ours).wrapping_add(theirs));
+        unloaded::modules(memory, offsets, TraceVariables { element_size, element_count, trace })
+    };
+    find().unwrap_or_else(|| {
+        notes.push(SoftError::new("unloaded modules", "ntdll's trace of them cannot be read"));
+        Vec::new()
+    })
+}

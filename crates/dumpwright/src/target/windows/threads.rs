@@ -1,0 +1,110 @@
+//! What the system and its TEB tell of a thread that is suspended.
+
+use super::memory::WindowsMemory;
+use super::stop::StoppedThread;
+use super::sys::{information, thread};
+use crate::soft_error::SoftError;
+use crate::target::nt::environment;
+use crate::target::nt::pe::TlsTemplate;
+use crate::target::nt::registers::registers;
+use crate::target::{Architecture, Registers, ThreadSnapshot, ThreadTimes, Wants};
+use dumpwright_format::nt::{NtOffsets, WOW64_TEB_OFFSET};
+use std::os::windows::io::{AsHandle, BorrowedHandle};
+use windows_sys::Wdk::System::Threading::{
+    ThreadBasicInformation, ThreadNameInformation, ThreadQuerySetWin32StartAddress,
+};
+
+/// Describes threads.
+pub(super) struct ThreadDescriber<'a> {
+    pub memory: &'a WindowsMemory,
+    pub architecture: Architecture,
+    pub offsets: &'a NtOffsets,
+    pub templates: &'a [TlsTemplate],
+    pub wants: &'a Wants,
+    /// Whether extended contexts can be had.
+    pub extended: bool,
+}
+
+/// `THREAD_BASIC_INFORMATION`, as far as it is of use.
+struct Basic {
+    teb: u64,
+    affinity: u64,
+}
+
+impl ThreadDescriber<'_> {
+    /// Describes a thread. `None`, with a note, if it has no registers any more.
+    pub fn describe(
+        &self,
+        stopped: &StoppedThread,
+        notes: &mut Vec<SoftError>,
+    ) -> Option<ThreadSnapshot> {
+        let handle = (*stopped.handle).as_handle();
+        let subject = || format!("thread {}", stopped.tid);
+        let registers = match self.registers(handle) {
+            Ok(registers) => registers,
+            Err(error) => {
+                let message = format!("has no registers and is not in the dump: {error}");
+                notes.push(SoftError::new(subject(), message));
+                return None;
+            }
+        };
+        let basic = basic(handle);
+        if basic.is_none() {
+            notes.push(SoftError::new(subject(), "its TEB is not known"));
+        }
+        let teb = basic.as_ref().map_or(0, |basic| self.own_teb(basic.teb));
+        Some(ThreadSnapshot {
+            tid: stopped.tid,
+            name: information::text_of_thread(handle, ThreadNameInformation).unwrap_or_default(),
+            registers,
+            thread_pointer: teb,
+            stack: environment::stack(self.memory, self.offsets, teb).filter(|_| teb != 0),
+            suspend_count: stopped.suspend_count,
+            priority: thread::priority(handle).unwrap_or_default(),
+            info: self.wants.thread_info.then(|| times(handle, basic.as_ref())).flatten(),
+            local_storage: if self.wants.process_data && teb != 0 {
+                environment::thread_data(self.memory, self.offsets, teb, self.templates)
+            } else {
+                Vec::new()
+            },
+        })
+    }
+
+    fn registers(&self, handle: BorrowedHandle<'_>) -> std::io::Result<Registers> {
+        let context = match self.architecture {
+            Architecture::X86 => thread::wow64_context(handle)?,
+            _ if self.extended => {
+                thread::extended_context(handle).or_else(|_| thread::context(handle))?
+            }
+            _ => thread::context(handle)?,
+        };
+        registers(self.architecture, context)
+            .ok_or_else(|| std::io::Error::other("the context is too short"))
+    }
+
+    /// A WOW64 thread's 32-bit TEB follows its 64-bit one.
+    fn own_teb(&self, teb: u64) -> u64 {
+        match self.architecture {
+            Architecture::X86 if teb != 0 => teb + WOW64_TEB_OFFSET,
+            _ => teb,
+        }
+    }
+}
+
+fn basic(handle: BorrowedHandle<'_>) -> Option<Basic> {
+    // Exit status, TEB, client id (two words), affinity, two priorities.
+    let words: [u64; 6] = information::of_thread(handle, ThreadBasicInformation).ok()?;
+    Some(Basic { teb: words[1], affinity: words[4] })
+}
+
+fn times(handle: BorrowedHandle<'_>, basic: Option<&Basic>) -> Option<ThreadTimes> {
+    let (create_time, kernel_time, user_time) = thread::times(handle).ok()?;
+    let start = information::of_thread::<1>(handle, ThreadQuerySetWin32StartAddress);
+    Some(ThreadTimes {
+        create_time,
+        kernel_time,
+        user_time,
+        start_address: start.ok().map(|[address]| address),
+        affinity: basic.map_or(0, |basic| basic.affinity),
+    })
+}
