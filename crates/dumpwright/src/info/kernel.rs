@@ -5,7 +5,7 @@ use super::text::{Page, TextOptions, bytes, clean, counted};
 use crate::read::decode_context;
 use crate::read::kernel::{KernelDump, Width};
 use crate::target::FileTime;
-use crate::target::machine::{PAGE_SIZE, describe_kernel_dump};
+use crate::target::machine::PAGE_SIZE;
 use crate::time::CivilTime;
 use dumpwright_format::kernel::{
     ATTACHED_FILE_TAG, DumpType, FULL_TEXT_TAG, MACHINE_AMD64, MACHINE_ARM64, SOFT_ERRORS_TAG,
@@ -35,9 +35,6 @@ pub struct KernelInfo {
     pub memory_map: Vec<KernelRun>,
     /// Page frames in the dump; `None` for a small dump.
     pub pages: Option<KernelPages>,
-    /// Modules of the kernel, in the order of their list, where the dump's pages
-    /// have it; those of a small dump are in `triage`.
-    pub modules: Vec<KernelDriver>,
     /// The parts of a small dump.
     pub triage: Option<KernelTriage>,
     /// Secondary data.
@@ -243,7 +240,6 @@ impl KernelInfo {
                 let size = count.saturating_mul(PAGE_SIZE);
                 KernelPages { count, size, pieces: map.extents().len() }
             }),
-            modules: if triage.is_none() { modules(dump) } else { Vec::new() },
             triage: triage.map(|triage| KernelTriage {
                 drivers: triage
                     .drivers
@@ -323,12 +319,11 @@ impl KernelInfo {
         page.list("Memory map", &self.memory_map, |run| {
             format!("{:<18} {}", run.start, bytes(run.size))
         });
-        let driver = |driver: &KernelDriver| {
-            let name = driver.name.as_deref().map_or_else(|| "(no name)".to_owned(), clean);
-            format!("{:<18} {:>10} {name}", driver.base, driver.size)
-        };
-        page.list("Modules", &self.modules, driver);
         if let Some(triage) = &self.triage {
+            let driver = |driver: &KernelDriver| {
+                let name = driver.name.as_deref().map_or_else(|| "(no name)".to_owned(), clean);
+                format!("{:<18} {:>10} {name}", driver.base, driver.size)
+            };
             page.list("Modules", &triage.drivers, driver);
             page.list("Unloaded modules", &triage.unloaded_drivers, driver);
         }
@@ -379,22 +374,6 @@ impl KernelInfo {
             ),
         );
     }
-}
-
-/// The kernel's list of modules, through the dump's own page tables.
-fn modules(dump: &KernelDump) -> Vec<KernelDriver> {
-    let machine = describe_kernel_dump(dump);
-    machine
-        .modules
-        .into_iter()
-        .map(|module| KernelDriver {
-            base: Hex(module.base.0),
-            size: module.size.into(),
-            check_sum: Hex(0),
-            time_date_stamp: Hex(0),
-            name: Some(module.name),
-        })
-        .collect()
 }
 
 /// Registers of the context; none if it was never stored.

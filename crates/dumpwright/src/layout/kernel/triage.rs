@@ -3,7 +3,8 @@
 use super::{push, too_large};
 use crate::error::Result;
 use crate::kernel_type::KernelDumpType;
-use crate::target::machine::{SmallContents, UnloadedKernelModule};
+use crate::plan::kernel::TriagePlan;
+use crate::target::machine::UnloadedKernelModule;
 use core::mem::offset_of;
 use dumpwright_format::kernel::{
     DriverEntry64, Header64, TRIAGE_MM_SIZE, TRIAGE_VALID, TriageDataBlock, TriageDump64,
@@ -15,7 +16,7 @@ use zerocopy::{FromZeros, IntoBytes};
 const ALIGNMENT: usize = 8;
 
 /// The body's bytes, from `start` on.
-pub fn encode(plan: &SmallContents, start: usize) -> Result<Vec<u8>> {
+pub fn encode(plan: &TriagePlan, start: usize) -> Result<Vec<u8>> {
     let mut out = Parts { start, bytes: vec![0; size_of::<TriageDump64>()] };
     let mut header = TriageDump64::new_zeroed();
     header.context_offset = (offset_of!(Header64, context_record) as u32).into();
@@ -120,7 +121,7 @@ fn unloaded(modules: &[UnloadedKernelModule]) -> Vec<u8> {
 }
 
 /// The list of drivers and the names that it points to, which stand at `pool`.
-fn drivers_and_names(plan: &SmallContents, pool: usize) -> Result<(Vec<u8>, Vec<u8>)> {
+fn drivers_and_names(plan: &TriagePlan, pool: usize) -> Result<(Vec<u8>, Vec<u8>)> {
     let (mut entries, mut strings) = (Vec::new(), Vec::new());
     for driver in &plan.drivers {
         let mut entry = DriverEntry64::new_zeroed();

@@ -17,13 +17,13 @@ pub use edits::Edits;
 pub use page_set::{PageSet, common_runs, count_pages, push_run};
 pub use paging::{AddressSpace, Half, Walked};
 pub use secondary::{Blob, BlobPart};
-pub(crate) use select::padded;
+pub use triage::{Driver, TriagePlan};
 
 use crate::error::Result;
 use crate::kernel_type::{KernelDumpType, MemoryChoice};
 use crate::request::DumpRequest;
 use crate::soft_error::SoftError;
-use crate::target::machine::{MachineSnapshot, PageRun, PhysicalMemory, SmallContents};
+use crate::target::machine::{MachineSnapshot, PageRun, PhysicalMemory};
 use dumpwright_format::kernel::{FULL_TEXT_TAG, SOFT_ERRORS_TAG};
 use select::Machine;
 
@@ -55,7 +55,7 @@ pub enum Body {
     /// Page frames, in order.
     Pages(Vec<PageRun>),
     /// Pieces of virtual memory.
-    Triage(Box<SmallContents>),
+    Triage(Box<TriagePlan>),
 }
 
 /// Plans a dump of a machine.
@@ -75,13 +75,8 @@ pub fn plan(
     let machine = Machine { snapshot, memory, ram: &ram };
     let kind = choose::choose(request, &machine, &mut soft_errors)?;
     let (body, edits) = if kind.memory() == MemoryChoice::Pieces {
-        let contents = if let Some(small) = &snapshot.small {
-            small.clone()
-        } else {
-            select::require_kernel(&machine, kind)?;
-            Box::new(triage::plan(&machine, &mut soft_errors))
-        };
-        (Body::Triage(contents), Edits::default())
+        select::require_kernel(&machine, kind)?;
+        (Body::Triage(Box::new(triage::plan(&machine, &mut soft_errors))), Edits::default())
     } else {
         let pages = select::select(&machine, kind, &mut soft_errors)?;
         let edits = select::decoded_debugger_data(&machine, &mut soft_errors);

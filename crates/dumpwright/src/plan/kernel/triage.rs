@@ -8,7 +8,7 @@ use super::select::{Machine, padded};
 use crate::address::{AddressRange, RangeSet};
 use crate::soft_error::SoftError;
 use crate::target::machine::{
-    Driver, Gva, KernelModule, PAGE_SIZE, ProcessorSnapshot, SmallContents,
+    Gva, KernelModule, PAGE_SIZE, ProcessorSnapshot, UnloadedKernelModule,
 };
 use dumpwright_format::context::amd64::ContextAmd64;
 use dumpwright_format::kernel::{DebuggerData, KldrDataTableEntry64};
@@ -26,6 +26,44 @@ const MAX_DEPTH: usize = 4;
 const MAX_POINTERS: usize = 4096;
 /// Processors whose structures are taken.
 const MAX_PROCESSORS: usize = 64;
+
+/// A small dump's contents.
+#[derive(Clone, Debug, Default)]
+pub struct TriagePlan {
+    /// `KPRCB` of the current processor.
+    pub prcb: Vec<u8>,
+    /// `EPROCESS` that it runs.
+    pub process: Vec<u8>,
+    /// `ETHREAD` that it runs.
+    pub thread: Vec<u8>,
+    /// Address of the stack's first byte.
+    pub stack_start: Gva,
+    /// The stack from there to its base.
+    pub stack: Vec<u8>,
+    /// `KDDEBUGGER_DATA64`.
+    pub debugger_data: Vec<u8>,
+    /// Drivers.
+    pub drivers: Vec<Driver>,
+    /// Drivers that were unloaded.
+    pub unloaded: Vec<UnloadedKernelModule>,
+    /// Pieces of virtual memory, in order and apart.
+    pub blocks: Vec<(Gva, Vec<u8>)>,
+}
+
+/// A driver.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Driver {
+    /// Load address.
+    pub base: Gva,
+    /// Bytes of the image.
+    pub size: u32,
+    /// Checksum of the image.
+    pub check_sum: u32,
+    /// Time stamp of the image.
+    pub time_date_stamp: u32,
+    /// Its full name.
+    pub name: String,
+}
 
 /// Kernel memory, without the pages of programs.
 struct KernelMemory<'a> {
@@ -53,7 +91,7 @@ impl KernelMemory<'_> {
 }
 
 /// Plans a small dump.
-pub fn plan(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> SmallContents {
+pub fn plan(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> TriagePlan {
     let memory = KernelMemory {
         space: machine.kernel_space(),
         user: machine.user_memory(soft_errors).pages,
@@ -74,7 +112,7 @@ pub fn plan(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> SmallCon
         bytes.unwrap_or_default()
     };
     let size = |of: fn(&DebuggerData) -> u16| data.as_ref().map_or(0, of);
-    let mut plan = SmallContents {
+    let mut plan = TriagePlan {
         prcb: whole("KPRCB", current.prcb, size(|d| d.size_prcb.get())),
         process: whole("EPROCESS", current.current_process, size(|d| d.size_eprocess.get())),
         thread: whole("ETHREAD", current.current_thread, size(|d| d.size_ethread.get())),
@@ -85,7 +123,7 @@ pub fn plan(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> SmallCon
             .unwrap_or_default(),
         drivers: snapshot.modules.iter().map(|m| driver(&memory, m)).collect(),
         unloaded: snapshot.unloaded_modules.clone(),
-        ..SmallContents::default()
+        ..TriagePlan::default()
     };
     if plan.debugger_data.is_empty() {
         soft_errors.push(SoftError::new("KDBG", "it is not known and not in the dump"));
@@ -181,7 +219,7 @@ fn blocks(
     memory: &KernelMemory<'_>,
     current: &ProcessorSnapshot,
     data: Option<&DebuggerData>,
-    plan: &SmallContents,
+    plan: &TriagePlan,
 ) -> Vec<(Gva, Vec<u8>)> {
     let stack = &plan.stack[..];
     let snapshot = machine.snapshot;

@@ -1,17 +1,15 @@
 //! What a dump's header tells of the machine.
 
 use super::{KernelDump, Width};
-use crate::plan::kernel::padded;
 use crate::soft_error::SoftError;
 use crate::target::FileTime;
 use crate::target::machine::{
-    BugCheck, Driver, GuestKind, Gva, KernelModule, MachineArchitecture, MachineSnapshot,
-    ProcessorSnapshot, SmallContents, UnloadedKernelModule,
+    BugCheck, GuestKind, Gva, MachineArchitecture, MachineSnapshot, ProcessorSnapshot,
 };
 use dumpwright_format::context::amd64::ContextAmd64;
 use dumpwright_format::context::arm64::ContextArm64;
 use dumpwright_format::context::x86::ContextX86;
-use dumpwright_format::kernel::{DebuggerData, FULL_TEXT_TAG, MACHINE_ARM64};
+use dumpwright_format::kernel::{FULL_TEXT_TAG, MACHINE_ARM64};
 use zerocopy::FromBytes;
 
 /// Processors that are made up from a count.
@@ -39,7 +37,6 @@ impl KernelDump {
         let mut soft_errors = Vec::new();
         let secondary_data = self.secondary_data(&mut soft_errors);
         let stored = |value: Option<u32>| value.unwrap_or_default();
-        let small = self.small_contents().map(Box::new);
         MachineSnapshot {
             guest: if is_windows { GuestKind::Windows } else { GuestKind::Other },
             architecture,
@@ -65,10 +62,6 @@ impl KernelDump {
             product_type: stored(header.product_type),
             suite_mask: stored(header.suite_mask),
             comment: self.comment(),
-            debugger_data_block: small.as_ref().map(|s| s.debugger_data.clone()),
-            modules: small.as_ref().map(|s| modules(s)).unwrap_or_default(),
-            unloaded_modules: small.as_ref().map(|s| s.unloaded.clone()).unwrap_or_default(),
-            small,
             secondary_data,
             soft_errors,
             ..MachineSnapshot::default()
@@ -122,56 +115,6 @@ impl KernelDump {
         }
     }
 
-    /// What a small dump holds. What reaches past the end of the file is empty.
-    fn small_contents(&self) -> Option<SmallContents> {
-        let triage = self.triage()?;
-        // No more than the file has, however often its bytes are named.
-        let mut room = self.len();
-        let mut part = |offset: u32, size: u32| -> Vec<u8> {
-            let Some(left) = room.checked_sub(size.into()).filter(|_| offset != 0) else {
-                return Vec::new();
-            };
-            room = left;
-            self.read_part(offset.into(), size.into(), size as usize).unwrap_or_default()
-        };
-        let wire = &triage.wire;
-        let debugger_data = part(wire.debugger_data_offset.get(), wire.debugger_data_size.get());
-        let sizes: DebuggerData = padded(&debugger_data);
-        Some(SmallContents {
-            prcb: part(wire.prcb_offset.get(), sizes.size_prcb.get().into()),
-            process: part(wire.process_offset.get(), sizes.size_eprocess.get().into()),
-            thread: part(wire.thread_offset.get(), sizes.size_ethread.get().into()),
-            stack_start: triage.stack_start,
-            stack: part(triage.stack.offset, triage.stack.size),
-            debugger_data,
-            drivers: triage
-                .drivers
-                .iter()
-                .map(|driver| Driver {
-                    base: driver.base,
-                    size: driver.size,
-                    check_sum: driver.check_sum,
-                    time_date_stamp: driver.time_date_stamp,
-                    name: driver.name.clone().unwrap_or_default(),
-                })
-                .collect(),
-            unloaded: triage
-                .unloaded
-                .iter()
-                .map(|driver| UnloadedKernelModule {
-                    start: driver.start,
-                    end: driver.end,
-                    name: driver.name.clone(),
-                })
-                .collect(),
-            blocks: triage
-                .blocks
-                .iter()
-                .map(|block| (block.address, part(block.offset, block.size)))
-                .collect(),
-        })
-    }
-
     fn secondary_data(&self, soft_errors: &mut Vec<SoftError>) -> Vec<([u8; 16], Vec<u8>)> {
         let mut room = MAX_SECONDARY;
         let mut data = Vec::new();
@@ -194,14 +137,4 @@ impl KernelDump {
         }
         data
     }
-}
-
-fn modules(small: &SmallContents) -> Vec<KernelModule> {
-    let module = |driver: &Driver| KernelModule {
-        base: driver.base,
-        size: driver.size,
-        name: driver.name.clone(),
-        ..KernelModule::default()
-    };
-    small.drivers.iter().map(module).collect()
 }

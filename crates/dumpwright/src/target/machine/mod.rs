@@ -10,7 +10,6 @@ mod open;
 mod processor;
 #[cfg(target_os = "linux")]
 pub mod qemu;
-mod small;
 mod snapshot;
 mod symbols;
 #[cfg(test)]
@@ -20,8 +19,7 @@ mod understand;
 mod windows;
 
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
-pub use open::{MachineOptions, describe_kernel_dump, open_machine};
-pub use small::{Driver, SmallContents};
+pub use open::{MachineOptions, open_machine};
 pub use snapshot::*;
 pub use symbols::SymbolSources;
 pub use translate::{AddressSpace, Translation};

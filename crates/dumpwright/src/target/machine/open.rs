@@ -66,17 +66,8 @@ pub fn open_machine(
 fn kernel_dump(path: &Path, options: &MachineOptions) -> Result<Box<dyn MachineTarget>> {
     let memory = KernelDump::open(path)?;
     let mut snapshot = memory.machine();
-    understand::complete(&memory, &mut snapshot, options, Effort::Search);
+    understand::complete(&memory, &mut snapshot, options);
     Ok(Box::new(ImageMachine { snapshot, memory }))
-}
-
-/// The machine in a kernel dump, by its header and by what the header leads to
-/// in its memory; no further is looked.
-pub fn describe_kernel_dump(dump: &KernelDump) -> MachineSnapshot {
-    let mut snapshot = dump.machine();
-    let options = MachineOptions::default();
-    understand::complete(dump, &mut snapshot, &options, Effort::Quick);
-    snapshot
 }
 
 /// Signatures of files that are no memory, whatever their size.

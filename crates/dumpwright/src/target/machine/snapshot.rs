@@ -2,7 +2,6 @@
 //! source of physical memory.
 
 use super::address::{Gva, PageRun};
-use super::small::SmallContents;
 use crate::soft_error::SoftError;
 use crate::target::FileTime;
 use serde::Serialize;
@@ -68,8 +67,6 @@ pub struct MachineSnapshot {
     pub unloaded_modules: Vec<UnloadedKernelModule>,
     /// Processes.
     pub processes: Vec<KernelProcess>,
-    /// What a source has that is a small dump, and no page frames.
-    pub small: Option<Box<SmallContents>>,
     /// Comment that a source dump carries.
     pub comment: Option<String>,
     /// Secondary data that a source dump carries: GUID as on the wire, bytes.

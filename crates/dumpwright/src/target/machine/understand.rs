@@ -64,14 +64,13 @@ pub(super) fn complete(
     memory: &dyn PhysicalMemory,
     snapshot: &mut MachineSnapshot,
     options: &MachineOptions,
-    effort: Effort,
 ) {
     let stated = snapshot.clone();
     apply(&options.by_hand, snapshot);
     if memory.runs().is_empty() {
         return;
     }
-    windows::discover(memory, snapshot, None, options, effort);
+    windows::discover(memory, snapshot, None, options, Effort::Search);
     // The header is of the moment of the dump, and of the machine that it was.
     snapshot.runs = stated.runs;
     snapshot.bug_check = stated.bug_check;
