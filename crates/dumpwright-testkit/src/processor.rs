@@ -1,9 +1,9 @@
 //! A processor of the guest: KPCR with its KPRCB, tables, thread and stack.
 
 use crate::context::Registers;
-use crate::image::Image;
+use crate::image::{Image, PAGE};
 use crate::kdbg::PRCB_SIZE;
-use crate::paging::{Access, AddressSpace, PagingMode};
+use crate::paging::{Access, AddressSpace, PageSize, PagingMode};
 use crate::process::Process;
 use crate::{put, put_u16, put_u32, put_u64};
 
@@ -66,7 +66,9 @@ impl Processor {
 
         let (gdt, idt, tss) = (pcr + 0xd000, pcr + 0xe000, pcr + 0xf000);
         let mut registers = Registers::distinct(0x100 + n);
-        registers.cr4 = 0x370_6f8;
+        // LA57 says that there are five levels.
+        let la57 = if space.mode == PagingMode::Long5 { 1 << 12 } else { 0 };
+        registers.cr4 = 0x370_6f8 | la57;
         if space.mode == PagingMode::Long5 {
             registers.cr4 |= 0x1000;
         }
@@ -97,6 +99,15 @@ impl Processor {
         };
         space.write(image, pcr, &p.pcr_bytes(kernel));
         space.write(image, p.prcb, &p.prcb_bytes());
+        // `KPRCB.KernelDirectoryTableBase`, which the way into the kernel loads
+        // where programs have tables without it.
+        space.write(image, pcr + 0x9000, &process.space.root.to_le_bytes());
+        if let Some(shadow) = process.shadow {
+            for page in (pcr..pcr + 0x1_0000).step_by(PAGE as usize) {
+                let pfn = space.translate(image, page).unwrap() / PAGE;
+                shadow.map(image, page, pfn, PageSize::Normal, Access::Kernel);
+            }
+        }
         space.write(image, context_at, &registers.context());
         space.write(image, thread, &p.thread_bytes(process));
         space.write(image, idt, &interrupts(kernel.code));

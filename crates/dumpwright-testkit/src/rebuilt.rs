@@ -108,6 +108,8 @@ impl Rebuilt {
         self.set(t.debugger_u64(0x88), &bug_check);
         self.modules();
         self.unloaded();
+        self.shared_data();
+        self.export_name();
         let mut block = vec![0; 16];
         put_u32(&mut block, 0, self.image.runs().len() as u32);
         put_u64(&mut block, 8, self.image.ram_pages());
@@ -124,6 +126,10 @@ impl Rebuilt {
         for driver in self.triage.drivers() {
             let mut e = driver.entry.clone();
             e.resize(0xa0, 0);
+            // Small dumps have the time stamp in the place of `CoverageSection`.
+            let stamp = [e[0x80], e[0x81], e[0x82], e[0x83]];
+            put(&mut e, 0x80, &[0; 8]);
+            put(&mut e, 0x9c, &stamp);
             let base = driver.name.rsplit('\\').next().unwrap();
             for (at, text) in [(0x48, driver.name.as_str()), (0x58, base)] {
                 let text = utf16(text);
@@ -143,10 +149,11 @@ impl Rebuilt {
         let unloaded = self.triage.unloaded();
         let from = self.triage.u32(0x2018) as usize + 8;
         let mut array = vec![0; 50 * 0x28];
-        for (i, (name, _)) in unloaded.iter().enumerate() {
+        // A small dump lists the last one first; the kernel's array, the oldest.
+        for (place, (i, (name, _))) in unloaded.iter().enumerate().rev().enumerate() {
             let text = utf16(name);
             let string = self.add(&text);
-            let e = 0x28 * i;
+            let e = 0x28 * place;
             put_u16(&mut array, e, text.len() as u16);
             put_u16(&mut array, e + 2, text.len() as u16);
             put_u64(&mut array, e + 8, string);
@@ -156,6 +163,35 @@ impl Rebuilt {
         let at = self.add(&array);
         self.set(self.triage.debugger_u64(0x220), &at.to_le_bytes());
         self.set(self.triage.debugger_u64(0x228), &(unloaded.len() as u32).to_le_bytes());
+    }
+
+    /// `KUSER_SHARED_DATA`, which every guest has, of what the header says.
+    fn shared_data(&mut self) {
+        let t = &self.triage;
+        let mut k = [0; 0x400];
+        let (time, up) = (t.u64(0xfa8), t.u64(0x1030));
+        for (at, value) in [(0x8, up), (0x14, time)] {
+            put_u64(&mut k, at, value);
+            put_u32(&mut k, at + 8, (value >> 32) as u32);
+        }
+        put_u32(&mut k, 0x260, t.u32(0xc));
+        put_u32(&mut k, 0x264, t.u32(0x1040));
+        put_u32(&mut k, 0x26c, 10);
+        put_u32(&mut k, 0x2d0, t.u32(0x1044));
+        self.set(0xffff_f780_0000_0000, &k);
+    }
+
+    /// The name under which the kernel exports itself: the dump has the page
+    /// with the kernel's headers, which say where its export directory is.
+    fn export_name(&mut self) {
+        let base = self.triage.debugger_u64(0x18);
+        let headers = self.read(base, 0x1000).expect("the kernel's headers are among the blocks");
+        let word = |at: usize| u32::from_le_bytes(headers[at..at + 4].try_into().unwrap());
+        let directory = word(word(0x3c) as usize + 24 + 112);
+        let mut exports = [0; 64];
+        put_u32(&mut exports, 12, directory + 40);
+        put(&mut exports, 40, b"ntoskrnl.exe\0");
+        self.set(base + u64::from(directory), &exports);
     }
 
     /// Registers of a processor: of the first, those of the dump's header.

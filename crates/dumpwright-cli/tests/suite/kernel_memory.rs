@@ -98,7 +98,11 @@ fn every_kind_of_image_gives_the_same_kernel_dump() {
         .iter()
         .map(|r| format!("{:#x}-{:#x}", r.base * PAGE, r.end() * PAGE))
         .collect();
-    let dump = dump_image(&guest.raw, &["-k", "--ranges", &ranges.join(",")]);
+    let compact = guest.path("compact.raw");
+    output::compact(&guest.nt.image, &compact).unwrap();
+    let dump = dump_image(&compact, &["-k", "--ranges", &ranges.join(",")]);
+    assert_kernel_only(&dump, &guest.nt);
+    let dump = dump_image(&guest.raw, &["-k", "--ranges", "flat"]);
     assert_kernel_only(&dump, &guest.nt);
 }
 
@@ -199,4 +203,21 @@ fn a_guest_without_debugger_data_still_gives_its_memory() {
         let dump = guest.dump_type(name).open();
         assert_whole(&dump, &guest.nt.image);
     }
+}
+
+#[test]
+fn an_active_dump_leaves_out_free_and_standby_pages_and_no_other() {
+    let options = NtOptions { pfn_database: true, ..NtOptions::default() };
+    let guest = Guest::of(Nt::build(&options));
+    let pdb = guest.path("ntkrnlmp.pdb");
+    std::fs::write(&pdb, guest.nt.pdb()).unwrap();
+    let dump = guest.dump(&["--active", "--pdb", pdb.to_str().unwrap()]).open();
+    assert_eq!(dump.dump_type(), 5);
+    assert_pages(&dump, &guest.nt.image);
+    let (has, in_use) = (frames(&dump), guest.nt.in_use());
+    let lost: Vec<_> = in_use.difference(&has).collect();
+    assert!(lost.is_empty(), "in use and lost: {lost:x?}");
+    let freed: Vec<_> = guest.nt.litter.iter().filter(|pfn| has.contains(pfn)).collect();
+    assert!(freed.is_empty(), "free, and in the dump: {freed:x?}");
+    assert!(has.len() < in_use.len() + 1200, "{} pages, {} in use", has.len(), in_use.len());
 }
