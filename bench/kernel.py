@@ -83,7 +83,7 @@ class Qemu:
 
     def __init__(self, mib, folder):
         self.sockets = [os.path.join(folder, name) for name in ("a.sock", "b.sock")]
-        memory = f"memory-backend-memfd,id=ram,size={mib}M,share=on"
+        memory = f"memory-backend-file,id=ram,size={mib}M,share=on,mem-path={folder}/ram"
         command = ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35,memory-backend=ram",
                    "-m", str(mib), "-object", memory, "-display", "none", "-nodefaults"]
         for path in self.sockets:
