@@ -177,9 +177,6 @@ pub struct DumpArgs {
     /// Take memory too that the process marked MADV_DONTDUMP
     #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
     pub include_dontdump: bool,
-    /// What kind of file to write; a core of Linux processes only
-    #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
-    pub format: Format,
     /// Leave personal data out: FILTER_MEMORY, FILTER_PATHS, FILTER_TRIAGE and NO_OPTIONAL_DATA
     #[arg(long, help_heading = "Privacy")]
     pub sanitize: bool,
@@ -193,6 +190,9 @@ pub struct DumpArgs {
     /// List what was removed where, as JSON
     #[arg(long, value_name = "FILE", help_heading = "Privacy", conflicts_with = "all")]
     pub audit: Option<PathBuf>,
+    /// What kind of file to write; a core of Linux processes only
+    #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
+    pub format: Format,
     /// End with a summary as JSON
     #[arg(long)]
     pub json: bool,

@@ -2,6 +2,7 @@
 //! a core is the same dump, and debuggers see in a core of ours what they see
 //! in the process.
 
+use crate::samples::{is_malformed, samples};
 use crate::support::cli::{Written, assert_verifies, command, dump, dump_file, dump_pid, run};
 use crate::support::compile::{Kind, fixture};
 use crate::support::cores::{Core, gcore, kernel_core, may_dump_core};
@@ -286,6 +287,8 @@ fn a_core_of_ours_becomes_the_same_dump_again() {
     assert_verifies(&written.file);
     let again = written.load();
     assert_same_process(&live, &again);
+    assert_eq!(written.summary["holes"], serde_json::json!([]));
+    assert_eq!(again.memory_size(), live.memory_size());
     for stream in live.stream_types() {
         // Live ones change: how often it was switched, clocks.
         if [stream::CMD_LINE, stream::ENVIRON, stream::MAPS, 0x4767_0008, 0x4767_0005]
@@ -302,6 +305,69 @@ fn a_core_of_ours_becomes_the_same_dump_again() {
     // A third generation is the second, byte for byte of memory.
     let third = dump_file(&dump_file(&core.file, &["-ma", "--as", "core"]).file, &["-ma"]).load();
     assert_same_memory(&again, &third);
+}
+
+#[test]
+fn a_minidump_becomes_a_core_and_the_same_dump_again() {
+    let target = Target::fixture("threads", &["4"]);
+    for option in ["-ma", "-m", "-mwi"] {
+        let first = dump(&target, &[option]);
+        let core = dump_file(&first.file, &[option, "--as", "core"]);
+        let written = dump_file(&core.file, &[option]);
+        assert_verifies(&written.file);
+        let (first, again) = (first.load(), written.load());
+        assert_same_contexts(&again, &first);
+        assert_eq!(modules(&again), modules(&first), "{option}");
+        for memory in first.memory() {
+            let bytes = again.bytes_at(memory.start, memory.bytes.len() as u64);
+            assert!(bytes.is_some_and(|b| b == memory.bytes), "{option} {:#x}", memory.start);
+        }
+        for stream in [stream::CMD_LINE, stream::ENVIRON, stream::MAPS, 0x4767_0008] {
+            assert_eq!(again.raw(stream), first.raw(stream), "stream {stream:#x}");
+        }
+    }
+}
+
+#[test]
+fn samples_of_linux_become_cores_and_others_do_not() {
+    for sample in samples().iter().filter(|f| !is_malformed(f)) {
+        let name = sample.file_name().unwrap().to_string_lossy().into_owned();
+        let first = Loaded::read(sample);
+        let system: MinidumpSystemInfo = first.get();
+        let is_64_bit =
+            matches!(system.cpu.pointer_width(), minidump::system_info::PointerWidth::Bits64);
+        if !(matches!(system.os, minidump::system_info::Os::Linux) && is_64_bit) {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("x.core");
+            let arguments = ["dump", "-m", "--as", "core", "-z"];
+            let text = run(command().args(arguments).args([sample, &file])).refused();
+            assert!(text.contains("core"), "{name}: {text}");
+            continue;
+        }
+        let core = dump_file(sample, &["-mA", "--as", "core"]);
+        let written = dump_file(&core.file, &["-mA"]);
+        assert_verifies(&written.file);
+        let again = written.load();
+        assert_eq!(again.tids(), first.tids(), "{name}");
+        for tid in first.tids() {
+            assert_eq!(again.registers(tid), first.registers(tid), "{name}: thread {tid}");
+        }
+        for memory in first.memory() {
+            let bytes = again.bytes_at(memory.start, memory.bytes.len() as u64);
+            assert!(bytes.is_some_and(|b| b == memory.bytes), "{name} {:#x}", memory.start);
+        }
+    }
+}
+
+#[test]
+fn what_is_redacted_stands_nowhere_in_a_core() {
+    let target = Target::fixture("threads", &["2"]);
+    let name = fixture("threads", Kind::Program);
+    let name = name.file_name().unwrap().to_str().unwrap().to_owned();
+    let plain = dump_pid(target.pid(), &["-ma", "--as", "core"]);
+    assert!(find(&fs::read(&plain.file).unwrap(), name.as_bytes()).is_some());
+    let written = dump_pid(target.pid(), &["-ma", "--as", "core", "--redact", &name]);
+    assert!(find(&fs::read(&written.file).unwrap(), name.as_bytes()).is_none());
 }
 
 #[test]
@@ -338,6 +404,7 @@ fn the_file_that_is_read_can_be_written_over() {
 #[test]
 fn packed_cores_open_in_place() {
     let target = Target::fixture("threads", &["2"]);
+    let _frozen = Frozen::new(&target);
     let folder = tempfile::tempdir().unwrap();
     let core = folder.path().join("a.core");
     let pid = target.pid().to_string();
