@@ -23,6 +23,7 @@ pub mod elf_core;
 pub mod flags;
 pub mod minidump;
 pub mod nt;
+pub mod userdump;
 
 pub use flags::{FormatFlags, MinidumpType, Qualifier};
 

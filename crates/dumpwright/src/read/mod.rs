@@ -51,11 +51,12 @@ mod tests;
 mod text;
 mod thread;
 mod token;
+pub mod userdump;
 mod wire;
 
 pub use code_view::CodeView;
 pub use context::{ExtendedState, Registers};
-pub(crate) use context::{MAX_CONTEXT, context_shape};
+pub(crate) use context::{MAX_CONTEXT, context_shape, decode};
 pub use counters::{SystemMemory, VmCounters};
 pub use dso_debug::{DsoDebug, LinkMap};
 pub use error::{Malformed, ReadError, ReadResult};

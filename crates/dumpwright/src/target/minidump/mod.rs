@@ -16,9 +16,9 @@ mod handles;
 mod linux;
 mod macos;
 mod maps;
-mod memory;
-mod modules;
-mod regions;
+pub(super) mod memory;
+pub(super) mod modules;
+pub(super) mod regions;
 mod soft_errors;
 mod streams;
 mod system;
@@ -128,9 +128,9 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let offsets = if words.size == 4 { NtOffsets::NARROW } else { NtOffsets::WIDE };
     let mut process_peb = 0;
     if platform == Platform::Windows {
-        process_peb = peb(&words, &offsets, &threads);
+        process_peb = peb(&memory, &offsets, &threads.threads);
         for thread in &mut threads.threads {
-            thread.stack = whole_stack(&words, &offsets, thread).or(thread.stack);
+            thread.stack = whole_stack(&memory, &offsets, thread).or(thread.stack);
         }
     }
     let status = platform_stream(StreamType::LINUX_PROC_STATUS);
@@ -211,8 +211,13 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
 }
 
 /// The address of the PEB, by the first TEB that the dump holds.
-fn peb(words: &Words<'_>, offsets: &NtOffsets, threads: &threads::Threads) -> u64 {
-    let tebs = threads.threads.iter().map(|thread| thread.thread_pointer).filter(|teb| *teb != 0);
+pub(super) fn peb(
+    memory: &dyn MemorySource,
+    offsets: &NtOffsets,
+    threads: &[ThreadSnapshot],
+) -> u64 {
+    let words = Words { memory, size: offsets.pointer };
+    let tebs = threads.iter().map(|thread| thread.thread_pointer).filter(|teb| *teb != 0);
     tebs.filter_map(|teb| words.at(teb.checked_add(offsets.teb_peb)?))
         .find(|peb| *peb != 0)
         .unwrap_or(0)
@@ -220,11 +225,12 @@ fn peb(words: &Words<'_>, offsets: &NtOffsets, threads: &threads::Threads) -> u6
 
 /// All that a thread's stack may ever use, where the dump holds the TEB that
 /// says it.
-fn whole_stack(
-    words: &Words<'_>,
+pub(super) fn whole_stack(
+    memory: &dyn MemorySource,
     offsets: &NtOffsets,
     thread: &ThreadSnapshot,
 ) -> Option<AddressRange> {
+    let words = Words { memory, size: offsets.pointer };
     let field = |offset: u64| words.at(thread.thread_pointer.checked_add(offset)?);
     let start = field(offsets.teb_deallocation_stack)?;
     let stack = AddressRange::new(start, field(offsets.teb_stack_base)?);
