@@ -2,7 +2,7 @@
 
 use crate::flag_args::FlagArgs;
 use crate::numbers::{parse_number, parse_range, parse_size};
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use dumpwright::Qualifier;
 use dumpwright::address::AddressRange;
@@ -177,12 +177,24 @@ pub struct DumpArgs {
     /// List what was removed where, as JSON
     #[arg(long, value_name = "FILE", help_heading = "Privacy", conflicts_with = "all")]
     pub audit: Option<PathBuf>,
+    /// What kind of file to write; a core of Linux processes only
+    #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
+    pub format: Format,
     /// End with a summary as JSON
     #[arg(long)]
     pub json: bool,
     /// The file to write, extension included; - for standard output
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// Kinds of files that `dump` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A minidump
+    Minidump,
+    /// An ELF core, for gdb and lldb
+    Core,
 }
 
 /// `dumpwright info`.

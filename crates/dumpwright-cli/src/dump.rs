@@ -1,6 +1,6 @@
 //! `dump`: which processes, which request, and what came of it.
 
-use crate::args::DumpArgs;
+use crate::args::{DumpArgs, Format};
 use crate::letters::mini_flags;
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
@@ -14,8 +14,8 @@ use dumpwright::target::windows::processes::{ProcessEntry, processes_named};
 use dumpwright::target::{ExceptionSource, Pid, Tid};
 use dumpwright::time::CivilTime;
 use dumpwright::{
-    Destination, DumpRequest, Extensions, FormatFlags, OpenOptions, Output, Qualifier, Summary,
-    dump_file, dump_process, write_dump,
+    Destination, DumpRequest, Extensions, FormatFlags, OpenOptions, Output, OutputFormat,
+    Qualifier, Summary, dump_file, dump_process, write_dump,
 };
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -197,6 +197,10 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
         max_size: args.max_size,
         include_dontdump: args.include_dontdump,
         exception: exception_source(args)?,
+        format: match args.format {
+            Format::Minidump => OutputFormat::Minidump,
+            Format::Core => OutputFormat::ElfCore,
+        },
         redact: privacy::patterns(args)?,
     });
     request.comment.clone_from(&args.comment);

@@ -46,20 +46,23 @@ pub const NT_SIGINFO: u32 = 0x5349_4749;
 /// The files that are mapped.
 pub const NT_FILE: u32 = 0x4649_4c45;
 
+// Types of our own notes: none that any system has, since GDB's library takes
+// an owner that it does not know for one whose types are the general ones.
+
 /// Note of ours: what could not be had, as in the soft-errors stream.
-pub const NOTE_SOFT_ERRORS: u32 = 1;
+pub const NOTE_SOFT_ERRORS: u32 = 0x4457_0001;
 /// Note of ours: the comment, UTF-8.
-pub const NOTE_COMMENT: u32 = 2;
+pub const NOTE_COMMENT: u32 = 0x4457_0002;
 /// Note of ours: a thread id (32 bits), and its name.
-pub const NOTE_THREAD_NAME: u32 = 3;
+pub const NOTE_THREAD_NAME: u32 = 0x4457_0003;
 /// Note of ours: the type of a minidump stream (32 bits), and its bytes.
-pub const NOTE_STREAM: u32 = 4;
+pub const NOTE_STREAM: u32 = 0x4457_0004;
 /// Note of ours: base, size (64 bits each) and length of the build id (32
 /// bits) of a module, its build id, and its path.
-pub const NOTE_MODULE: u32 = 5;
+pub const NOTE_MODULE: u32 = 0x4457_0005;
 /// Note of ours: a minidump's `SystemInfo` without its name, and the kernel's
 /// description.
-pub const NOTE_SYSTEM: u32 = 6;
+pub const NOTE_SYSTEM: u32 = 0x4457_0006;
 
 /// `sw_reserved` of an FXSAVE area in a core: the mask of features (`XCR0`).
 pub const XSAVE_XCR0_OFFSET: usize = 464;

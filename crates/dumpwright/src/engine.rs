@@ -1,11 +1,12 @@
 //! The walk of one dump: target → plan → layout → write → package.
 
 use crate::error::{Error, Result};
-use crate::layout::Layout;
+use crate::layout::core::CoreLayout;
+use crate::layout::{DumpLayout, Layout};
 use crate::observer::Observer;
 use crate::package::{self, CabEntry, Need, Overwrite, PendingFile, SecondaryScope, largest_cab};
 use crate::plan::{self, DumpPlan};
-use crate::request::{Destination, DumpRequest};
+use crate::request::{Destination, DumpRequest, OutputFormat};
 use crate::summary::Summary;
 use crate::target::ProcessTarget;
 use crate::target::dump_file::{OpenOptions, open_process};
@@ -106,8 +107,11 @@ pub fn write_dump(
     let plan = plan::plan(target.snapshot(), target.memory(), &within_a_cab(request))?;
     // A dump of a dump shows the process as it was then.
     let time = target.snapshot().original.as_ref().map_or_else(now, |o| o.time_date_stamp);
-    let layout = Layout::new(&plan, time)?;
-    let mut job = Job { target: &mut *target, plan: &plan, layout: &layout, observer };
+    let layout: Box<dyn DumpLayout> = match &plan.core {
+        Some(core) => Box::new(CoreLayout::new(&plan, core)),
+        None => Box::new(Layout::new(&plan, time)?),
+    };
+    let mut job = Job { target: &mut *target, plan: &plan, layout: &*layout, observer };
     let mut summary = match output.kind {
         OutputKind::Stdout => {
             let outcome = job.write(&mut io::stdout().lock())?;
@@ -134,7 +138,7 @@ pub fn write_dump(
 struct Job<'a> {
     target: &'a mut dyn ProcessTarget,
     plan: &'a DumpPlan,
-    layout: &'a Layout,
+    layout: &'a dyn DumpLayout,
     observer: &'a dyn Observer,
 }
 
@@ -160,7 +164,7 @@ impl Job<'_> {
         let Destination::File(destination) = &request.destination else {
             return Err(Error::EmptyFileName);
         };
-        let name = dump_name(destination);
+        let name = dump_name(destination, request.extensions.format);
         let size = self.layout.file_size();
         package::cab_check(&[(name.clone(), size)])?;
         // The dump, and at worst a CAB that could not compress it.
@@ -229,9 +233,13 @@ fn file_size(file: &File) -> io::Result<u64> {
 
 /// The name of the dump inside its CAB: that of the request, with the
 /// extension of a dump.
-fn dump_name(destination: &Path) -> String {
+fn dump_name(destination: &Path, format: OutputFormat) -> String {
     let is_cab = destination.extension().is_some_and(|e| e.eq_ignore_ascii_case("cab"));
-    let named = if is_cab { destination.with_extension("dmp") } else { destination.to_owned() };
+    let extension = match format {
+        OutputFormat::Minidump => "dmp",
+        OutputFormat::ElfCore => "core",
+    };
+    let named = if is_cab { destination.with_extension(extension) } else { destination.to_owned() };
     named.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 

@@ -19,6 +19,7 @@
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
 use crate::plan::assembly::{Assembly, Fixup, FixupKind, Section};
+use crate::plan::core::CorePlan;
 use crate::plan::{DumpPlan, MemoryForm};
 use crate::soft_error::SoftError;
 use crate::write::soft_errors::{self, Entry as SoftErrorEntry, Holes};
@@ -41,6 +42,21 @@ const MEMORY64_ALIGN: u64 = 4096;
 const HOLES_RESERVE: u64 = 4096;
 /// What a size budget keeps free to say what it left out.
 const LEFT_OUT_RESERVE: u64 = 2048;
+
+pub mod core;
+
+/// A dump of which every offset is known: a head, then the planned memory, then
+/// a trailer.
+pub trait DumpLayout: Sync {
+    /// Everything before the memory.
+    fn head(&self) -> &[u8];
+
+    /// The exact size of the file.
+    fn file_size(&self) -> u64;
+
+    /// Everything behind the memory, with the holes that reading it found.
+    fn trailer(&self, plan: &DumpPlan, holes: Holes<'_>) -> Vec<u8>;
+}
 
 /// Where everything stands.
 #[derive(Clone, Debug)]
@@ -71,24 +87,24 @@ impl Layout {
         Ok(Layout { head, trailer_size, trailer_holds_known, memory_size })
     }
 
-    /// Header, directory, streams and blobs, and padding up to the memory.
-    pub fn head(&self) -> &[u8] {
-        &self.head
-    }
-
     /// Where target memory starts.
     pub fn memory_offset(&self) -> u64 {
         self.head.len() as u64
     }
+}
 
-    /// The exact size of the file.
-    pub fn file_size(&self) -> u64 {
+impl DumpLayout for Layout {
+    /// Header, directory, streams and blobs, and padding up to the memory.
+    fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    fn file_size(&self) -> u64 {
         self.memory_offset() + self.memory_size + self.trailer_size
     }
 
-    /// The last bytes of the file: soft errors, with the holes that reading
-    /// memory found.
-    pub fn trailer(&self, plan: &DumpPlan, holes: Holes<'_>) -> Vec<u8> {
+    /// Soft errors.
+    fn trailer(&self, plan: &DumpPlan, holes: Holes<'_>) -> Vec<u8> {
         let known = if self.trailer_holds_known { soft_errors::known(plan) } else { Vec::new() };
         soft_errors::encode(&known, holes, self.trailer_size as usize)
     }
@@ -99,10 +115,16 @@ impl Layout {
 ///
 /// # Errors
 /// [`Error::InvalidRequest`] when not even the streams fit.
-pub fn memory_budget(assembly: &Assembly, known: &[SoftError], max: u64) -> Result<u64> {
+pub fn memory_budget(
+    assembly: &Assembly,
+    core: Option<&CorePlan>,
+    known: &[SoftError],
+    max: u64,
+) -> Result<u64> {
     let known: u64 =
         known.iter().map(|e| (e.subject.len() + e.message.len()) as u64 * 2 + 64).sum();
-    let fixed = head_bound(assembly, 0) + known + HOLES_RESERVE + LEFT_OUT_RESERVE;
+    let head = core.map_or_else(|| head_bound(assembly, 0), core::fixed_size);
+    let fixed = head + known + HOLES_RESERVE + LEFT_OUT_RESERVE;
     max.checked_sub(fixed).ok_or_else(|| {
         Error::InvalidRequest(format!(
             "a dump of this process has {fixed} bytes before any memory and --max-size allows {max}; allow more, or ask for fewer streams"

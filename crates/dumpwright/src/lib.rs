@@ -98,6 +98,6 @@ pub use engine::dump_process;
 pub use engine::{Output, dump_file, write_dump};
 pub use error::{Error, Result};
 pub use observer::{Observer, Phase};
-pub use request::{Destination, DumpRequest, Extensions};
+pub use request::{Destination, DumpRequest, Extensions, OutputFormat};
 pub use summary::Summary;
 pub use target::dump_file::OpenOptions;

@@ -41,6 +41,16 @@ pub struct DumpRequest {
     pub extensions: Extensions,
 }
 
+/// What kind of file a dump of a process is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// A minidump.
+    #[default]
+    Minidump,
+    /// An ELF core, of Linux processes only.
+    ElfCore,
+}
+
 /// What a dump can hold beyond the `DEBUG_FORMAT_*` flags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extensions {
@@ -60,6 +70,8 @@ pub struct Extensions {
     pub include_dontdump: bool,
     /// Where in the target an exception was left.
     pub exception: ExceptionSource,
+    /// What kind of file is written.
+    pub format: OutputFormat,
     /// What is overwritten wherever it stands, see [`redact`](crate::redact).
     pub redact: Vec<RedactPattern>,
 }
@@ -215,7 +227,8 @@ impl DumpRequest {
             full_memory: has(FormatFlags::USER_SMALL_FULL_MEMORY),
             thread_info: has(FormatFlags::USER_SMALL_THREAD_INFO),
             extended_state: has(FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT),
-            process_data: has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA),
+            process_data: has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA)
+                || self.extensions.format == OutputFormat::ElfCore,
             module_headers: has(FormatFlags::USER_SMALL_MODULE_HEADERS),
             token: self.extensions.token,
             vm_counters: self.extensions.vm_counters,

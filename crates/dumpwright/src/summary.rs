@@ -117,6 +117,7 @@ impl Summary {
                 Destination::Stdout => None,
             },
             kind: match request.qualifier {
+                _ if plan.core.is_some() => "ELF core",
                 Qualifier::Default => "full user-mode dump (minidump with full memory)",
                 _ => "minidump",
             },

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod command_line;
+mod cores;
 mod dot_dump_letters;
 mod dump_of_dump;
 mod every_flag;

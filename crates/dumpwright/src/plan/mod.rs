@@ -14,10 +14,12 @@
 //! - [`windows`] — what these mean for PEB, TEBs and loader data
 //! - [`filter_text`] — FILTER_PATHS, FILTER_TRIAGE, NO_OPTIONAL_DATA
 //! - [`streams`] — everything that is not memory
+//! - [`core`] — what stands for streams in an ELF core
 
 #![forbid(unsafe_code)]
 
 pub mod assembly;
+pub mod core;
 pub mod filter_memory;
 pub mod filter_text;
 pub mod images;
@@ -32,9 +34,11 @@ pub mod windows;
 use crate::address::{AddressRange, RangeSet};
 use crate::error::Result;
 use crate::redact::{Audit, Redactor};
-use crate::request::DumpRequest;
+use crate::request::{DumpRequest, OutputFormat};
 use crate::soft_error::{Hole, HoleReason, SoftError};
 use crate::target::{Absent, Access, Architecture, Backing, MemorySource, ProcessSnapshot, Region};
+pub(crate) use core::note_head;
+
 use assembly::Assembly;
 use dumpwright_format::{FormatFlags, MinidumpType};
 use filter_memory::Edits;
@@ -49,6 +53,9 @@ pub struct DumpPlan {
     pub minidump_type: MinidumpType,
     /// Streams and blobs other than memory lists and soft errors.
     pub assembly: Assembly,
+    /// What stands in an ELF core instead of the assembly, if that is what is
+    /// written.
+    pub core: Option<core::CorePlan>,
     /// Target memory.
     pub memory: MemoryPlan,
     /// What could not be had, known before memory is read.
@@ -126,6 +133,9 @@ pub(crate) struct Context<'a> {
     /// Content flags, with what NO_OPTIONAL_DATA takes out taken out.
     pub flags: FormatFlags,
     pub include_dontdump: bool,
+    /// Whether readers find the modules by the dynamic linker's list in memory,
+    /// and not by a stream.
+    pub lists_modules_in_memory: bool,
 }
 
 impl Context<'_> {
@@ -200,12 +210,15 @@ pub fn plan(
     request: &DumpRequest,
 ) -> Result<DumpPlan> {
     let asked = request.content_flags();
+    let format = request.extensions.format;
     let privacy = Privacy::new(asked, snapshot.system.platform());
     let context = Context {
         snapshot,
         memory,
         flags: without_optional_data(asked),
         include_dontdump: request.extensions.include_dontdump,
+        lists_modules_in_memory: format == OutputFormat::ElfCore
+            && !asked.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA),
     };
     let mut soft_errors = snapshot.soft_errors.clone();
     let mut minidump_type = done_type(&context, request, &mut soft_errors);
@@ -231,7 +244,10 @@ pub fn plan(
         None => None,
         Some(max) => {
             let bare = streams::assemble(&context, request, privacy, &stacks, &RangeSet::new());
-            Some(crate::layout::memory_budget(&bare, &soft_errors, max)?)
+            // Redaction changes no length.
+            let text = core::Text { privacy, redactor: None };
+            let core = plan_core(snapshot, &bare, text, format)?;
+            Some(crate::layout::memory_budget(&bare, core.as_ref(), &soft_errors, max)?)
         }
     };
     let (set, left_out) = selection.resolve(budget);
@@ -279,8 +295,10 @@ pub fn plan(
         redactor.redact_assembly(&mut assembly, &mut audit);
         redactor.redact_soft_errors(&mut soft_errors);
     }
+    let text = core::Text { privacy, redactor: redactor.as_ref() };
     Ok(DumpPlan {
         minidump_type,
+        core: plan_core(snapshot, &assembly, text, format)?,
         assembly,
         memory: MemoryPlan {
             zero: zero_parts(&context, &set),
@@ -296,6 +314,19 @@ pub fn plan(
         soft_errors,
         audit,
     })
+}
+
+/// What an ELF core holds besides memory, if one is asked for.
+fn plan_core(
+    snapshot: &ProcessSnapshot,
+    assembly: &Assembly,
+    text: core::Text<'_>,
+    format: OutputFormat,
+) -> Result<Option<core::CorePlan>> {
+    match format {
+        OutputFormat::Minidump => Ok(None),
+        OutputFormat::ElfCore => core::plan(snapshot, assembly, text).map(Some),
+    }
 }
 
 /// Why pages that are not there cannot be read either; `None` where they can.

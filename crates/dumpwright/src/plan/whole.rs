@@ -91,16 +91,15 @@ fn missing(region: &Region, populated: &RangeSet) -> Vec<Hole> {
 
 /// PROCESS_THREAD_DATA: the counterparts of PEB and TEBs.
 pub(crate) fn select_thread_data(context: &Context<'_>, selection: &mut Selection) {
-    if !context.has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA) {
-        return;
-    }
     let snapshot = context.snapshot;
-    let ranges = snapshot
-        .threads
-        .iter()
-        .flat_map(|t| t.local_storage.iter().copied())
-        .chain(snapshot.process_data.iter().copied())
-        .chain(snapshot.initial_stack.iter().flat_map(|s| [s.range, s.exec_fn]));
+    let mut ranges = Vec::new();
+    if context.has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA) || context.lists_modules_in_memory {
+        ranges.extend(&snapshot.process_data);
+    }
+    if context.has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA) {
+        ranges.extend(snapshot.threads.iter().flat_map(|t| &t.local_storage));
+        ranges.extend(snapshot.initial_stack.iter().flat_map(|s| [s.range, s.exec_fn]));
+    }
     for range in ranges {
         for part in context.readable_parts(range.align_outward(16)) {
             selection.add(Reason::ThreadData, part);

@@ -11,7 +11,7 @@ pub mod soft_errors;
 
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
-use crate::layout::Layout;
+use crate::layout::DumpLayout;
 use crate::observer::{Observer, Phase};
 use crate::plan::{DumpPlan, HolePolicy, MemoryPlan};
 use crate::redact::{Audit, Scanner};
@@ -53,7 +53,7 @@ pub struct Outcome {
 /// [`Error::Write`], [`Error::Cancelled`], [`Error::ProcessEnded`], and under
 /// [`HolePolicy::Fail`] [`Error::InaccessibleMemory`].
 pub fn write_memory(
-    layout: &Layout,
+    layout: &dyn DumpLayout,
     plan: &MemoryPlan,
     snapshot: &ProcessSnapshot,
     source: &dyn MemorySource,
@@ -142,7 +142,7 @@ fn read_batches(
 /// # Errors
 /// [`Error::Write`].
 pub fn finish(
-    layout: &Layout,
+    layout: &dyn DumpLayout,
     plan: &DumpPlan,
     outcome: &Outcome,
     out: &mut dyn Write,

@@ -124,10 +124,22 @@ pub fn dump(target: &Target, options: &[&str]) -> Written {
 /// Like [`dump`] for any process, without `verify`.
 #[track_caller]
 pub fn dump_pid(pid: u32, options: &[&str]) -> Written {
+    dump_source("-p", pid.to_string().as_ref(), options)
+}
+
+/// Dumps the process that a dump holds, without `verify`.
+#[track_caller]
+pub fn dump_file(source: &Path, options: &[&str]) -> Written {
+    dump_source("-z", source.as_os_str(), options)
+}
+
+#[track_caller]
+fn dump_source(kind: &str, source: &OsStr, options: &[&str]) -> Written {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("target.dmp");
-    let pid = pid.to_string();
-    let run = run(command().args(["dump", "-p", &pid, "--json"]).args(options).arg(&file)).ok();
+    let mut command = command();
+    command.args(["dump", "--json", kind]).arg(source).args(options).arg(&file);
+    let run = run(&mut command).ok();
     let summary = run.json();
     let length = fs::metadata(&file).unwrap().len();
     assert_eq!(summary["size"].as_u64(), Some(length), "the summary's size");

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod compile;
+pub mod cores;
 pub mod dump;
 pub mod frozen;
 pub mod processor;

@@ -4,6 +4,7 @@
 use super::tools::{command, reader_python, root, run};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -109,9 +110,22 @@ fn parse_number(text: &str) -> Option<u32> {
 /// The backtraces of all threads by GDB from the process itself.
 #[track_caller]
 pub fn gdb_traces(pid: u32) -> Option<Traces> {
+    gdb(&["-p".as_ref(), pid.to_string().as_ref()])
+}
+
+/// The backtraces of all threads by GDB from a core.
+#[track_caller]
+pub fn gdb_traces_of_core(program: &Path, core: &Path) -> Option<Traces> {
+    gdb(&[program.as_os_str(), core.as_os_str()])
+}
+
+#[track_caller]
+fn gdb(open: &[&OsStr]) -> Option<Traces> {
     let gdb = command("gdb")?;
     let output = run(Command::new(gdb)
-        .args(["-nx", "-batch", "-p", &pid.to_string(), "-x"])
+        .args(["-nx", "-batch"])
+        .args(open)
+        .arg("-x")
         .arg(root().join("scripts/readers/gdb_frames.py")));
     let text = String::from_utf8_lossy(&output.stdout);
     let json = text

@@ -5,7 +5,7 @@ use super::tools::run;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ pub struct Target {
     /// A folder of its own, for files that it opens.
     pub folder: TempDir,
     /// Held so that the process keeps a terminal-less but open input and output.
-    _input: Option<ChildStdin>,
+    input: Option<ChildStdin>,
     output: Option<BufReader<ChildStdout>>,
 }
 
@@ -52,7 +52,7 @@ impl Target {
         let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
         let folder = tempfile::tempdir().unwrap();
         let input = child.stdin.take();
-        let target = Target { child, ready: Value::Null, folder, _input: input, output: None };
+        let target = Target { child, ready: Value::Null, folder, input, output: None };
         // Asleep in its loader would be too early.
         std::thread::sleep(Duration::from_millis(300));
         target.settle();
@@ -73,7 +73,7 @@ impl Target {
             panic!("{command:?} is not ready but said: {line}{rest}");
         };
         let ready = serde_json::from_str(json.trim()).unwrap_or(Value::Null);
-        let target = Target { child, ready, folder, _input: input, output: Some(output) };
+        let target = Target { child, ready, folder, input, output: Some(output) };
         target.settle();
         target
     }
@@ -151,6 +151,21 @@ impl Target {
         let end = Instant::now() + PATIENCE;
         while !holds(self) {
             assert!(Instant::now() < end, "never happened: process {} {what}", self.pid());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Sends it a byte of input.
+    pub fn send(&mut self) {
+        let input = self.input.as_mut().expect("its input is a pipe");
+        input.write_all(b"x").and_then(|()| input.flush()).unwrap();
+    }
+
+    /// Waits until it has ended.
+    pub fn wait_for_end(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "process {} does not end", self.pid());
             std::thread::sleep(Duration::from_millis(2));
         }
     }

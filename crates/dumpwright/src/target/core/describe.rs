@@ -60,7 +60,7 @@ pub(super) fn describe(
     let describer =
         ModuleDescriber { files, memory: &memory, page_size, headers: wants.module_headers };
     let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
-    add_unreadable_modules(&maps.mappings, &link_map, &mut modules);
+    add_unreadable_modules(&maps.mappings, link_map.as_ref(), &mut modules);
     own::complete_modules(&notes.ours, &mut modules);
     let mut regions =
         RegionBuilder { maps: &maps, modules: &modules, files, memory: &memory, page_size }.build();
@@ -262,12 +262,12 @@ fn find_images<'a>(
 /// the dynamic linker lists. What identifies them is not known.
 fn add_unreadable_modules(
     mappings: &[Mapping],
-    link_map: &Option<LinkMap>,
+    link_map: Option<&LinkMap>,
     modules: &mut Vec<ModuleSnapshot>,
 ) {
     let linked = |m: &Mapping| {
-        let entries = link_map.iter().flat_map(|map| &map.debug.entries);
-        entries.into_iter().any(|e| m.range.contains(e.ld))
+        let mut entries = link_map.iter().flat_map(|map| &map.debug.entries);
+        entries.any(|e| m.range.contains(e.ld))
     };
     let mut at = 0;
     while at < mappings.len() {

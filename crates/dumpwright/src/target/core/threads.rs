@@ -110,14 +110,13 @@ fn registers(
 /// The signal that ended the process, and the thread that it came to: the first
 /// thread that has one, which is how both the kernel and gdb write it.
 pub(super) fn crash(notes: &Notes<'_>) -> Option<(Tid, SignalInfo)> {
-    let signals = notes.threads.iter().filter_map(|note| {
+    let mut signals = notes.threads.iter().map(|note| {
         let info = match note.siginfo.and_then(|bytes| bytes.first_chunk::<SIGINFO_SIZE>()) {
             Some(raw) => SignalInfo::parse(raw),
             None => SignalInfo::of_number(i32::from(note.status.cursig.get())),
         };
-        Some((Tid(note.status.pid.get()), info))
+        (Tid(note.status.pid.get()), info)
     });
-    let mut signals = signals;
     signals.find(|(_, info)| info.is_crash())
 }
 

@@ -5,6 +5,7 @@
 //! this one stays readable until it is closed.
 
 mod content;
+mod unpack;
 
 pub use content::{Content, PEEK, Packing};
 
@@ -39,21 +40,7 @@ pub fn open_process(
     options: &OpenOptions,
     observer: &dyn Observer,
 ) -> Result<Box<dyn ProcessTarget>> {
-    let file = open(path)?;
-    let start = peek(&file).map_err(|source| io_error("read", path, source))?;
-    open_content(path, file, &Content::of(&start), wants, options, observer)
-}
-
-fn open_content(
-    path: &Path,
-    file: File,
-    content: &Content,
-    wants: &Wants,
-    options: &OpenOptions,
-    observer: &dyn Observer,
-) -> Result<Box<dyn ProcessTarget>> {
-    // Unpacking, which follows, takes time.
-    let _ = observer;
+    let (file, content) = open_unpacked(path, observer)?;
     match content {
         Content::Minidump => {
             let dump = Minidump::from_named_source(file, path)?;
@@ -72,10 +59,34 @@ fn open_content(
         Content::ElfCore => Err(not_a_target(path, "ELF cores are read on Linux only")),
         Content::Packed(packing) => Err(not_a_target(
             path,
-            &format!("files packed with {} are not read as targets yet", packing.name()),
+            &format!("it is packed more than {MAX_LAYERS} times, at last with {}", packing.name()),
         )),
-        Content::Other(reason) => Err(not_a_target(path, reason)),
+        Content::Other(reason) => Err(not_a_target(path, &reason)),
     }
+}
+
+/// How often a dump may be packed: a compressed dump in an archive.
+const MAX_LAYERS: usize = 2;
+
+/// Opens a file, takes what it holds out of what it is packed in, and tells
+/// what that is. What was packed is in a temporary file without a name.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::NotATarget`] for a file that cannot be unpacked, or
+/// is no regular one; [`Error::DiskFull`].
+pub fn open_unpacked(path: &Path, observer: &dyn Observer) -> Result<(File, Content)> {
+    let mut file = open(path)?;
+    for _ in 0..MAX_LAYERS {
+        let Content::Packed(packing) = content_of(path, &file)? else { break };
+        file = unpack::unpack(path, file, packing, observer)?;
+    }
+    let content = content_of(path, &file)?;
+    Ok((file, content))
+}
+
+fn content_of(path: &Path, file: &File) -> Result<Content> {
+    let start = peek(file).map_err(|source| io_error("read", path, source))?;
+    Ok(Content::of(&start))
 }
 
 /// Opens a file for reading; anything but a regular file is refused, since a

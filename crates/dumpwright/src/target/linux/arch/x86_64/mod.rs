@@ -8,7 +8,7 @@ pub(in crate::target) use native::{sparse_registers, thread_registers};
 pub(in crate::target) use ucontext::context_registers;
 #[cfg(target_arch = "x86_64")]
 pub(in crate::target) use xstate::xstate_layout;
-pub(in crate::target) use xstate::{area_layout, area_of, layout_of};
+pub(in crate::target) use xstate::{area_layout, layout_of};
 
 use crate::target::{Registers, XstateLayout};
 use dumpwright_format::context::amd64::{

@@ -22,7 +22,7 @@ use dumpwright_format::context::xstate::{
     ContextChunk, ContextEx, XSAVE_ALIGN, XSAVE_LEGACY_SIZE, XSTATE_MASK_LEGACY, XsaveAreaHeader,
 };
 use dumpwright_format::elf_core::XSAVE_XCR0_OFFSET;
-use zerocopy::{FromBytes, FromZeros, IntoBytes};
+use zerocopy::{FromZeros, IntoBytes};
 
 const CONTEXT_SIZE: usize = size_of::<ContextAmd64>();
 
@@ -108,21 +108,6 @@ pub(in crate::target) fn area_layout(area: &[u8]) -> Option<XstateLayout> {
         .into_iter()
         .chain(KNOWN_PROCESSORS.iter().map(|components| layout_of(mask, components)))
         .find(fits)
-}
-
-/// The XSAVE area, legacy part included, of an extended context; the reverse of
-/// [`extend`]. `None` if it has none.
-pub(in crate::target) fn area_of(context: &[u8], layout: &XstateLayout) -> Option<Vec<u8>> {
-    let (legacy, _) = ContextAmd64::read_from_prefix(context).ok()?;
-    if legacy.context_flags.get() & CONTEXT_XSTATE != CONTEXT_XSTATE {
-        return None;
-    }
-    let extended = context.get(HEADER_AT..layout.context_size as usize)?;
-    let mut area = legacy.flt_save.to_vec();
-    area[XSAVE_XCR0_OFFSET..XSAVE_XCR0_OFFSET + 8].copy_from_slice(&layout.features.to_le_bytes());
-    area.extend_from_slice(extended);
-    area.resize(area_size(layout), 0);
-    Some(area)
 }
 
 /// Bytes of an XSAVE area, from its legacy part on, that a layout covers.
