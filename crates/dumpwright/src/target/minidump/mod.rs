@@ -64,7 +64,7 @@ impl MinidumpProcess {
     pub fn open(dump: Minidump, wants: &Wants) -> Result<MinidumpProcess> {
         let dump = Arc::new(dump);
         let file = dump.file().to_owned();
-        open(dump, wants).map_err(|fault| match fault {
+        open(&dump, wants).map_err(|fault| match fault {
             Fault::Read(ReadError::Io { source, .. }) => Error::Io { action: "read", file, source },
             Fault::Read(error) => Error::NotATarget { file, reason: error.to_string() },
             Fault::Refused(reason) => Error::NotATarget { file, reason },
@@ -84,7 +84,7 @@ impl From<ReadError> for Fault {
     }
 }
 
-fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
+fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let mut notes = Vec::new();
     let info = dump.system_info()?.ok_or_else(|| {
         Fault::Refused("it has no SystemInfo stream, which says of what system it is".into())
@@ -100,7 +100,7 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let stored_threads = dump.threads()?.unwrap_or_default();
     let memory = DumpMemory::new(dump.clone(), &stored_threads)?;
     let contexts = threads::Contexts {
-        dump: &dump,
+        dump,
         processor_architecture: info.processor_architecture,
         extended: wants.extended_state,
     };
@@ -109,9 +109,9 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let (has_names, has_infos) = (names.is_some(), infos.is_some());
     let mut threads = threads::threads(&contexts, &stored_threads, names, infos, &mut notes);
     let exception = threads::exception(&contexts, dump.exception(), wants, &mut notes);
-    let (mut modules, module_records) = modules::modules(&dump, &mut notes)?;
+    let (mut modules, module_records) = modules::modules(dump, &mut notes)?;
 
-    let carried = streams::read(&dump, &mut notes);
+    let carried = streams::read(dump, &mut notes);
     let platform_stream = |stream_type| {
         carried.platform.iter().find(|s| s.stream_type == stream_type).map(|s| s.bytes.as_slice())
     };
@@ -128,8 +128,8 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let offsets = if words.size == 4 { NtOffsets::NARROW } else { NtOffsets::WIDE };
     let mut process_peb = 0;
     if platform == Platform::Windows {
-        process_peb = peb(&memory, &offsets, &threads.threads);
-        for thread in &mut threads.threads {
+        process_peb = peb(&memory, &offsets, &threads.list);
+        for thread in &mut threads.list {
             thread.stack = whole_stack(&memory, &offsets, thread).or(thread.stack);
         }
     }
@@ -143,7 +143,7 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let initial_stack = platform_stream(StreamType::LINUX_AUXV)
         .and_then(|auxv| words.initial_stack(auxv, &regions));
     if platform == Platform::Linux {
-        for thread in &mut threads.threads {
+        for thread in &mut threads.list {
             thread.local_storage = linux::local_storage(thread.thread_pointer);
         }
     }
@@ -164,7 +164,7 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     };
     let (handles, handle_records) =
         handle_data.map(|data| handles::handles(data, &mut notes)).unwrap_or_default();
-    soft_errors::read(&dump, &mut notes);
+    soft_errors::read(dump, &mut notes);
     let (exception, chained_exception) = match exception {
         Some((exception, chained)) => (Some(exception), chained),
         None => (None, 0),
@@ -189,12 +189,12 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let snapshot = ProcessSnapshot {
         system,
         process,
-        threads: threads.threads,
+        threads: threads.list,
         modules,
         unloaded_modules: unloaded.map(modules::unloaded).unwrap_or_default(),
         regions,
         address_space_end,
-        page_size: page_size(&dump),
+        page_size: page_size(dump),
         handles,
         exception,
         platform_streams: carried.platform,
