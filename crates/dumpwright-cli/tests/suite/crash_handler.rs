@@ -2,7 +2,7 @@
 
 use crate::support::cli::{command, run};
 use crate::support::compile::{Kind, fixture};
-use crate::support::crashes::{Crash, Handler, Installed, SYSCTL_FILE, start};
+use crate::support::crashes::{Crash, Handler, Installed, SYSCTL_FILE, core_pattern_stays, start};
 use crate::support::dump::Loaded;
 use crate::support::processor::process;
 use crate::support::readers::{lldb_traces, pypi_minidump};
@@ -310,6 +310,7 @@ fn what_was_there_before_is_put_back() {
 
 #[test]
 fn a_user_is_refused_and_a_dry_run_changes_nothing() {
+    let _turn = core_pattern_stays();
     let handler = Handler::new(CONFIG);
     let before = Installed::now();
     let dry = handler.run("install", &["--dry-run"]).ok().text();
