@@ -121,26 +121,28 @@ impl Handler {
     pub fn record(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join(RECORD));
         let text = text.unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        // The last line may be in the middle of being written.
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Waits for the record of a process.
+    #[track_caller]
+    pub fn recorded(&self, pid: u32) -> Value {
+        self.recorded_where(|entry| entry["pid"] == pid)
+    }
+
+    /// Waits for a record of which something is so.
     ///
     /// # Panics
     /// If none is made.
     #[track_caller]
-    pub fn recorded(&self, pid: u32) -> Value {
+    pub fn recorded_where(&self, is_so: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + PATIENCE;
         loop {
-            let found = self.record().into_iter().find(|entry| entry["pid"] == pid);
-            if let Some(entry) = found {
+            if let Some(entry) = self.record().into_iter().find(&is_so) {
                 return entry;
             }
-            assert!(
-                Instant::now() < end,
-                "nothing is recorded of process {pid}: {:?}",
-                self.record()
-            );
+            assert!(Instant::now() < end, "not recorded: {:?}", self.record());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
