@@ -20,7 +20,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::read::userdump::{UserDump, UserDumpModule, UserDumpThread};
-use crate::read::{Malformed, ReadError, Source, decode};
+use crate::read::{Malformed, ReadError, Source, decode_context};
 use crate::soft_error::SoftError;
 use dumpwright_format::MinidumpType;
 use dumpwright_format::minidump::{
@@ -189,7 +189,7 @@ fn system(dump: &UserDump, architecture: Architecture) -> SystemSnapshot {
 }
 
 fn registers(processor_architecture: u16, context: Vec<u8>) -> Registers {
-    match decode(processor_architecture, &context) {
+    match decode_context(processor_architecture, &context) {
         Some(decoded) => Registers {
             instruction_pointer: decoded.instruction_pointer,
             stack_pointer: decoded.stack_pointer,
