@@ -6,6 +6,7 @@ use dumpwright::Error;
 use dumpwright::info::{DumpInfo, KernelInfo, TextOptions};
 use dumpwright::read::Minidump;
 use dumpwright::read::kernel::KernelDump;
+use dumpwright::target::machine::{MachineOptions, open_machine};
 use dumpwright::verify::{Fault, Severity, verify as find_faults, verify_kernel};
 use std::fs::File;
 use std::io::Read;
@@ -18,6 +19,12 @@ pub fn info(args: &InfoArgs) -> Outcome {
     let text = if is_kernel_dump(&args.file) {
         let dump = KernelDump::open(&args.file)?;
         let info = KernelInfo::new(&dump, &args.file.to_string_lossy());
+        // What is wrong with the memory is told by the dump's own damage.
+        let machine = open_machine(&args.file, &MachineOptions::default()).ok().flatten();
+        let info = match &machine {
+            Some(machine) => info.with_machine(machine.snapshot()),
+            None => info,
+        };
         if args.json { json(&info)? } else { info.text(options) }
     } else {
         let dump = Minidump::open(&args.file)?;

@@ -126,6 +126,10 @@ impl Rebuilt {
         for driver in self.triage.drivers() {
             let mut e = driver.entry.clone();
             e.resize(0xa0, 0);
+            // Small dumps have the time stamp in the place of `CoverageSection`.
+            let stamp = [e[0x80], e[0x81], e[0x82], e[0x83]];
+            put(&mut e, 0x80, &[0; 8]);
+            put(&mut e, 0x9c, &stamp);
             let base = driver.name.rsplit('\\').next().unwrap();
             for (at, text) in [(0x48, driver.name.as_str()), (0x58, base)] {
                 let text = utf16(text);
@@ -145,10 +149,11 @@ impl Rebuilt {
         let unloaded = self.triage.unloaded();
         let from = self.triage.u32(0x2018) as usize + 8;
         let mut array = vec![0; 50 * 0x28];
-        for (i, (name, _)) in unloaded.iter().enumerate() {
+        // A small dump lists the last one first; the kernel's array, the oldest.
+        for (place, (i, (name, _))) in unloaded.iter().enumerate().rev().enumerate() {
             let text = utf16(name);
             let string = self.add(&text);
-            let e = 0x28 * i;
+            let e = 0x28 * place;
             put_u16(&mut array, e, text.len() as u16);
             put_u16(&mut array, e + 2, text.len() as u16);
             put_u64(&mut array, e + 8, string);

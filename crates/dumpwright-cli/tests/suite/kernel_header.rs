@@ -101,3 +101,17 @@ fn an_encoded_kdbg_that_nobody_explains_is_said_and_costs_no_page() {
     assert_eq!(dump.open().pages.len() as u64, guest.nt.image.ram_pages());
     assert!(dump.mentions("KDBG") || dump.mentions("debugger data"), "{}", dump.summary);
 }
+
+#[test]
+fn an_encoded_kdbg_is_decoded_in_the_dump_by_the_kernels_symbols() {
+    let options = NtOptions { kdbg: KdbgForm::Encoded, ..NtOptions::default() };
+    let guest = Guest::of(Nt::build(&options));
+    let pdb = guest.path("ntkrnlmp.pdb");
+    std::fs::write(&pdb, guest.nt.pdb()).unwrap();
+    for kind in ["full", "kernel-memory"] {
+        let dump = guest.dump(&["--type", kind, "--pdb", pdb.to_str().unwrap()]);
+        assert_eq!(debugger_data(&dump.file, &guest.nt), guest.nt.debugger_data, "{kind}");
+        let parser = KernelDumpParser::new(&dump.file).unwrap();
+        assert_eq!(parser.kernel_modules().len(), guest.nt.modules.len(), "{kind}");
+    }
+}

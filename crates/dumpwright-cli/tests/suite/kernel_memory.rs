@@ -204,3 +204,20 @@ fn a_guest_without_debugger_data_still_gives_its_memory() {
         assert_whole(&dump, &guest.nt.image);
     }
 }
+
+#[test]
+fn an_active_dump_leaves_out_free_and_standby_pages_and_no_other() {
+    let options = NtOptions { pfn_database: true, ..NtOptions::default() };
+    let guest = Guest::of(Nt::build(&options));
+    let pdb = guest.path("ntkrnlmp.pdb");
+    std::fs::write(&pdb, guest.nt.pdb()).unwrap();
+    let dump = guest.dump(&["--active", "--pdb", pdb.to_str().unwrap()]).open();
+    assert_eq!(dump.dump_type(), 5);
+    assert_pages(&dump, &guest.nt.image);
+    let (has, in_use) = (frames(&dump), guest.nt.in_use());
+    let lost: Vec<_> = in_use.difference(&has).collect();
+    assert!(lost.is_empty(), "in use and lost: {lost:x?}");
+    let freed: Vec<_> = guest.nt.litter.iter().filter(|pfn| has.contains(pfn)).collect();
+    assert!(freed.is_empty(), "free, and in the dump: {freed:x?}");
+    assert!(has.len() < in_use.len() + 1200, "{} pages, {} in use", has.len(), in_use.len());
+}

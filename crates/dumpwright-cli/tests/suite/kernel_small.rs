@@ -90,8 +90,11 @@ fn a_small_dump_of_the_rebuilt_guest_is_the_real_one_again() {
         whole += usize::from(has == block.bytes.len());
         (bytes, of) = (bytes + has, of + block.bytes.len());
     }
+    // What is missing the real kernel found by other ways than following
+    // pointers, such as the page-table entries of addresses.
     println!("{whole} of {} data blocks, {bytes} of {of} bytes", blocks.len());
-    assert!(whole * 2 > blocks.len(), "{whole} of {} data blocks", blocks.len());
+    assert!(whole * 10 > blocks.len() * 8, "{whole} of {} data blocks", blocks.len());
+    assert!(bytes * 10 > of * 9, "{bytes} of {of} bytes");
 }
 
 #[test]

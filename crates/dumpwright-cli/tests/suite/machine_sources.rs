@@ -4,7 +4,7 @@
 use dumpwright::target::machine::image::RawLayout;
 use dumpwright::target::machine::{
     ByHand, GuestKind, Gva, MachineOptions, MachineTarget, PageRun, Pfn, SymbolSources,
-    open_machine,
+    open_machine, open_machine_source,
 };
 use dumpwright_testkit::output::{self, ElfNotes};
 use dumpwright_testkit::{KdbgForm, Nt, NtOptions, PAGE, PagingMode, nt};
@@ -288,4 +288,33 @@ fn a_broken_guest_is_opened_in_time_and_without_panic() {
         assert!(start.elapsed().as_secs() < 20, "{fault:?} took {:?}", start.elapsed());
         assert!(!target.memory().runs().is_empty());
     }
+}
+
+#[test]
+fn damaged_files_are_opened_or_refused_without_panic() {
+    let nt = Nt::build(&NtOptions { litter: 0, ..NtOptions::default() });
+    let (folder, path) = elf(&nt, true);
+    let lime = folder.path().join("guest.lime");
+    output::lime(&nt.image, &lime).unwrap();
+    let mut refused = 0;
+    for file in [std::fs::read(path).unwrap(), std::fs::read(lime).unwrap()] {
+        for seed in 0..60u64 {
+            let mut bytes = file.clone();
+            // Among the headers, and in the pages of the guest's structures.
+            for step in 0..8 {
+                let random = super::support::mix(seed * 8 + step);
+                let within = if step < 4 { 0x1000 } else { bytes.len() as u64 };
+                bytes[(random % within) as usize] ^= (random >> 56) as u8;
+            }
+            if seed % 3 == 0 {
+                bytes.truncate((super::support::mix(seed) % bytes.len() as u64) as usize);
+            }
+            let options = MachineOptions::default();
+            match open_machine_source(Box::new(bytes), Path::new("damaged"), &options) {
+                Ok(_) => {}
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(refused > 30, "cut files are refused: {refused}");
 }

@@ -5,7 +5,7 @@ use super::text::{Page, TextOptions, bytes, clean, counted};
 use crate::read::decode_context;
 use crate::read::kernel::{KernelDump, Width};
 use crate::target::FileTime;
-use crate::target::machine::PAGE_SIZE;
+use crate::target::machine::{Gva, KernelModule, MachineSnapshot, PAGE_SIZE};
 use crate::time::CivilTime;
 use dumpwright_format::kernel::{
     ATTACHED_FILE_TAG, DumpType, FULL_TEXT_TAG, MACHINE_AMD64, MACHINE_ARM64, SOFT_ERRORS_TAG,
@@ -35,6 +35,11 @@ pub struct KernelInfo {
     pub memory_map: Vec<KernelRun>,
     /// Page frames in the dump; `None` for a small dump.
     pub pages: Option<KernelPages>,
+    /// Modules of the kernel: the list of a small dump, or what
+    /// [`with_machine`](KernelInfo::with_machine) found in memory.
+    pub modules: Vec<KernelDriver>,
+    /// Modules that were unloaded.
+    pub unloaded_modules: Vec<KernelDriver>,
     /// The parts of a small dump.
     pub triage: Option<KernelTriage>,
     /// Secondary data.
@@ -130,10 +135,6 @@ pub struct KernelPages {
 /// The parts of a small dump.
 #[derive(Clone, Debug, Serialize)]
 pub struct KernelTriage {
-    /// Drivers.
-    pub drivers: Vec<KernelDriver>,
-    /// Drivers that were unloaded; their size is that of their addresses.
-    pub unloaded_drivers: Vec<KernelDriver>,
     /// The stack.
     pub stack: KernelBlock,
     /// Pieces of virtual memory.
@@ -240,29 +241,23 @@ impl KernelInfo {
                 let size = count.saturating_mul(PAGE_SIZE);
                 KernelPages { count, size, pieces: map.extents().len() }
             }),
+            modules: triage
+                .iter()
+                .flat_map(|triage| &triage.drivers)
+                .map(|driver| KernelDriver {
+                    base: Hex(driver.base.0),
+                    size: driver.size.into(),
+                    check_sum: Hex(driver.check_sum.into()),
+                    time_date_stamp: Hex(driver.time_date_stamp.into()),
+                    name: driver.name.clone(),
+                })
+                .collect(),
+            unloaded_modules: triage
+                .iter()
+                .flat_map(|triage| &triage.unloaded)
+                .map(|driver| unloaded(driver.start, driver.end, &driver.name))
+                .collect(),
             triage: triage.map(|triage| KernelTriage {
-                drivers: triage
-                    .drivers
-                    .iter()
-                    .map(|driver| KernelDriver {
-                        base: Hex(driver.base.0),
-                        size: driver.size.into(),
-                        check_sum: Hex(driver.check_sum.into()),
-                        time_date_stamp: Hex(driver.time_date_stamp.into()),
-                        name: driver.name.clone(),
-                    })
-                    .collect(),
-                unloaded_drivers: triage
-                    .unloaded
-                    .iter()
-                    .map(|driver| KernelDriver {
-                        base: Hex(driver.start.0),
-                        size: driver.end.0.saturating_sub(driver.start.0),
-                        check_sum: Hex(0),
-                        time_date_stamp: Hex(0),
-                        name: Some(driver.name.clone()),
-                    })
-                    .collect(),
                 stack: KernelBlock {
                     address: Hex(triage.stack_start.0),
                     size: triage.stack.size.into(),
@@ -275,6 +270,26 @@ impl KernelInfo {
             soft_errors: soft_errors(dump),
             damage: dump.trouble().iter().map(ToString::to_string).collect(),
         }
+    }
+
+    /// With what the memory in the dump tells of the machine.
+    #[must_use]
+    pub fn with_machine(mut self, machine: &MachineSnapshot) -> KernelInfo {
+        if self.modules.is_empty() {
+            let module = |module: &KernelModule| KernelDriver {
+                base: Hex(module.base.0),
+                size: module.size.into(),
+                check_sum: Hex(0),
+                time_date_stamp: Hex(0),
+                name: Some(module.name.clone()).filter(|name| !name.is_empty()),
+            };
+            self.modules = machine.modules.iter().map(module).collect();
+        }
+        if self.unloaded_modules.is_empty() {
+            let gone = machine.unloaded_modules.iter();
+            self.unloaded_modules = gone.map(|m| unloaded(m.start, m.end, &m.name)).collect();
+        }
+        self
     }
 
     /// The information as text, comment first, as a debugger shows it on load.
@@ -319,14 +334,12 @@ impl KernelInfo {
         page.list("Memory map", &self.memory_map, |run| {
             format!("{:<18} {}", run.start, bytes(run.size))
         });
-        if let Some(triage) = &self.triage {
-            let driver = |driver: &KernelDriver| {
-                let name = driver.name.as_deref().map_or_else(|| "(no name)".to_owned(), clean);
-                format!("{:<18} {:>10} {name}", driver.base, driver.size)
-            };
-            page.list("Modules", &triage.drivers, driver);
-            page.list("Unloaded modules", &triage.unloaded_drivers, driver);
-        }
+        let driver = |driver: &KernelDriver| {
+            let name = driver.name.as_deref().map_or_else(|| "(no name)".to_owned(), clean);
+            format!("{:<18} {:>10} {name}", driver.base, driver.size)
+        };
+        page.list("Modules", &self.modules, driver);
+        page.list("Unloaded modules", &self.unloaded_modules, driver);
         page.list("Secondary data", &self.secondary, |block| {
             let what = block.what.as_deref().map(|w| format!("  {}", clean(w))).unwrap_or_default();
             format!("{} {:>10} bytes{what}", block.guid, block.size)
@@ -373,6 +386,16 @@ impl KernelInfo {
                 system.debugger_data
             ),
         );
+    }
+}
+
+fn unloaded(start: Gva, end: Gva, name: &str) -> KernelDriver {
+    KernelDriver {
+        base: Hex(start.0),
+        size: end.0.saturating_sub(start.0),
+        check_sum: Hex(0),
+        time_date_stamp: Hex(0),
+        name: Some(name.to_owned()),
     }
 }
 

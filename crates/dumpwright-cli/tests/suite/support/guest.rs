@@ -87,7 +87,7 @@ impl Guest {
         let length = fs::metadata(&file).unwrap().len();
         assert_eq!(summary.size, length, "the summary's size");
         let summary = serde_json::to_value(&summary).unwrap();
-        KernelDump { folder, file, summary, stderr: String::new() }
+        KernelDump { _folder: folder, file, summary, stderr: String::new() }
     }
 
     /// Dumps the ELF core into a type.
@@ -131,7 +131,7 @@ pub fn real_small_dump() -> Option<PathBuf> {
 
 /// A kernel dump in a folder that goes with it.
 pub struct KernelDump {
-    folder: TempDir,
+    _folder: TempDir,
     /// The file.
     pub file: PathBuf,
     /// The summary that `--json` gave.
@@ -151,11 +151,6 @@ impl KernelDump {
     #[track_caller]
     pub fn small(&self) -> TriageDump {
         TriageDump::read(&self.file).unwrap()
-    }
-
-    /// A path beside it.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 
     /// Whether a soft error or message speaks of `text`.
@@ -188,5 +183,5 @@ pub fn dump_image(image: &Path, options: &[&str]) -> KernelDump {
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(left, std::slice::from_ref(&file), "nothing but the dump is left behind");
     super::cli::assert_verifies(&file);
-    KernelDump { folder, file, summary, stderr: run.stderr }
+    KernelDump { _folder: folder, file, summary, stderr: run.stderr }
 }

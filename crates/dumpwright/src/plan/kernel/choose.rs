@@ -79,6 +79,12 @@ fn check(kind: KernelDumpType, machine: &Machine<'_>) -> Result<()> {
         }
         _ => {}
     }
+    if machine.snapshot.small_dump.is_some() {
+        return match kind {
+            T::Triage => Ok(()),
+            _ => refuse("cannot be made of a small dump, which has no page frames; use -m"),
+        };
+    }
     if machine.ram.is_empty() {
         return refuse("would be empty: the source has no memory of the machine");
     }

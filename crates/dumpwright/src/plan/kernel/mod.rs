@@ -74,7 +74,9 @@ pub fn plan(
     let ram = select::ram_of(snapshot, memory, &mut soft_errors);
     let machine = Machine { snapshot, memory, ram: &ram };
     let kind = choose::choose(request, &machine, &mut soft_errors)?;
-    let (body, edits) = if kind.memory() == MemoryChoice::Pieces {
+    let (body, edits) = if let Some(contents) = &snapshot.small_dump {
+        (Body::Triage(contents.clone()), Edits::default())
+    } else if kind.memory() == MemoryChoice::Pieces {
         select::require_kernel(&machine, kind)?;
         (Body::Triage(Box::new(triage::plan(&machine, &mut soft_errors))), Edits::default())
     } else {

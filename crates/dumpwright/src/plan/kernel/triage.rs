@@ -7,9 +7,8 @@ use super::paging::{AddressSpace, Half};
 use super::select::{Machine, padded};
 use crate::address::{AddressRange, RangeSet};
 use crate::soft_error::SoftError;
-use crate::target::machine::{
-    Gva, KernelModule, PAGE_SIZE, ProcessorSnapshot, UnloadedKernelModule,
-};
+pub use crate::target::machine::{Driver, SmallDump as TriagePlan};
+use crate::target::machine::{Gva, KernelModule, PAGE_SIZE, ProcessorSnapshot};
 use dumpwright_format::context::amd64::ContextAmd64;
 use dumpwright_format::kernel::{DebuggerData, KldrDataTableEntry64};
 use std::collections::HashSet;
@@ -21,49 +20,13 @@ const MAX_STACK: u64 = 0x20_000;
 const BLOCK: u64 = 256;
 /// How often pointers are followed: what a register points to, what that points
 /// to, and so on.
-const MAX_DEPTH: usize = 4;
+const MAX_DEPTH: usize = 10;
 /// Blocks that are taken for pointers.
 const MAX_POINTERS: usize = 4096;
+/// Build of the first Windows 10.
+const FIRST_WINDOWS_10: u32 = 10240;
 /// Processors whose structures are taken.
 const MAX_PROCESSORS: usize = 64;
-
-/// A small dump's contents.
-#[derive(Clone, Debug, Default)]
-pub struct TriagePlan {
-    /// `KPRCB` of the current processor.
-    pub prcb: Vec<u8>,
-    /// `EPROCESS` that it runs.
-    pub process: Vec<u8>,
-    /// `ETHREAD` that it runs.
-    pub thread: Vec<u8>,
-    /// Address of the stack's first byte.
-    pub stack_start: Gva,
-    /// The stack from there to its base.
-    pub stack: Vec<u8>,
-    /// `KDDEBUGGER_DATA64`.
-    pub debugger_data: Vec<u8>,
-    /// Drivers.
-    pub drivers: Vec<Driver>,
-    /// Drivers that were unloaded.
-    pub unloaded: Vec<UnloadedKernelModule>,
-    /// Pieces of virtual memory, in order and apart.
-    pub blocks: Vec<(Gva, Vec<u8>)>,
-}
-
-/// A driver.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Driver {
-    /// Load address.
-    pub base: Gva,
-    /// Bytes of the image.
-    pub size: u32,
-    /// Checksum of the image.
-    pub check_sum: u32,
-    /// Time stamp of the image.
-    pub time_date_stamp: u32,
-    /// Its full name.
-    pub name: String,
-}
 
 /// Kernel memory, without the pages of programs.
 struct KernelMemory<'a> {
@@ -121,7 +84,7 @@ pub fn plan(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> TriagePl
             .clone()
             .or_else(|| snapshot.decoded_debugger_data.clone())
             .unwrap_or_default(),
-        drivers: snapshot.modules.iter().map(|m| driver(&memory, m)).collect(),
+        drivers: snapshot.modules.iter().map(|m| driver(&memory, m, snapshot.build)).collect(),
         unloaded: snapshot.unloaded_modules.clone(),
         ..TriagePlan::default()
     };
@@ -177,7 +140,7 @@ fn stack_of(
     memory.read(Gva(start), len as usize).map(|bytes| (Gva(start), bytes))
 }
 
-fn driver(memory: &KernelMemory<'_>, module: &KernelModule) -> Driver {
+fn driver(memory: &KernelMemory<'_>, module: &KernelModule, build: u32) -> Driver {
     let entry: KldrDataTableEntry64 = padded(&module.entry_bytes);
     let stamp_in_entry = module
         .entry_bytes
@@ -189,9 +152,15 @@ fn driver(memory: &KernelMemory<'_>, module: &KernelModule) -> Driver {
     Driver {
         base: module.base,
         size: module.size,
-        check_sum: image.map_or(entry.check_sum.get(), |(_, sum)| sum),
-        time_date_stamp: image
-            .map(|(stamp, _)| stamp)
+        check_sum: match entry.check_sum.get() {
+            0 => image.map_or(0, |(_, sum)| sum),
+            stated => stated,
+        },
+        // Entries have it since Windows 10 for certain; before that the image's
+        // headers are asked first.
+        time_date_stamp: stamp_in_entry
+            .filter(|_| build >= FIRST_WINDOWS_10)
+            .or(image.map(|(stamp, _)| stamp))
             .or(stamp_in_entry)
             .unwrap_or(entry.time_date_stamp.get()),
         name: module.name.clone(),

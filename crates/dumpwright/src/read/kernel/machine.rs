@@ -4,16 +4,19 @@ use super::{KernelDump, Width};
 use crate::soft_error::SoftError;
 use crate::target::FileTime;
 use crate::target::machine::{
-    BugCheck, GuestKind, Gva, MachineArchitecture, MachineSnapshot, ProcessorSnapshot,
+    BugCheck, Driver, GuestKind, Gva, MachineArchitecture, MachineSnapshot, ProcessorSnapshot,
+    SmallDump, UnloadedKernelModule,
 };
 use dumpwright_format::context::amd64::ContextAmd64;
 use dumpwright_format::context::arm64::ContextArm64;
 use dumpwright_format::context::x86::ContextX86;
-use dumpwright_format::kernel::{FULL_TEXT_TAG, MACHINE_ARM64};
-use zerocopy::FromBytes;
+use dumpwright_format::kernel::{DebuggerData, FULL_TEXT_TAG, MACHINE_ARM64};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 /// Processors that are made up from a count.
 const MAX_PROCESSORS: u32 = 4096;
+/// The largest `KDDEBUGGER_DATA64` that is believed.
+const MAX_DEBUGGER_DATA: u32 = 0x1_0000;
 /// Secondary data that is carried along.
 const MAX_SECONDARY: u64 = 64 << 20;
 
@@ -61,11 +64,82 @@ impl KernelDump {
             system_up_time: header.system_up_time.unwrap_or_default(),
             product_type: stored(header.product_type),
             suite_mask: stored(header.suite_mask),
+            small_dump: self.small_dump(&mut soft_errors).map(Box::new),
             comment: self.comment(),
             secondary_data,
             soft_errors,
             ..MachineSnapshot::default()
         }
+    }
+
+    /// The contents of a small dump.
+    fn small_dump(&self, soft_errors: &mut Vec<SoftError>) -> Option<SmallDump> {
+        let triage = self.triage()?;
+        let wire = &triage.wire;
+        let mut blocks: Vec<(Gva, Vec<u8>)> = Vec::new();
+        let mut listed = triage.blocks.clone();
+        listed.sort_by_key(|block| block.address);
+        // Blocks that name the same bytes again and again must not add up.
+        let mut room = self.len();
+        let mut end = 0;
+        for block in listed.into_iter().filter(|block| block.size > 0) {
+            let size = u64::from(block.size);
+            if block.address.0 < end || size > room {
+                let reason = format!("the source's at {} overlaps others", block.address);
+                soft_errors.push(SoftError::new("data block", reason));
+                continue;
+            }
+            let bytes = self.read_part(block.offset.into(), size, block.size as usize);
+            if let Ok(bytes) = bytes {
+                room -= size;
+                end = block.address.0.saturating_add(size);
+                blocks.push((block.address, bytes));
+            }
+        }
+        let mut part = |what: &str, offset: u32, size: u32| {
+            let bytes = self.read_part(offset.into(), size.into(), size as usize);
+            bytes.unwrap_or_else(|error| {
+                soft_errors.push(SoftError::new(what, format!("the source's is damaged: {error}")));
+                Vec::new()
+            })
+        };
+        let debugger_data = part(
+            "KDBG",
+            wire.debugger_data_offset.get(),
+            wire.debugger_data_size.get().min(MAX_DEBUGGER_DATA),
+        );
+        let mut known = DebuggerData::new_zeroed();
+        let len = debugger_data.len().min(size_of::<DebuggerData>());
+        known.as_mut_bytes()[..len].copy_from_slice(&debugger_data[..len]);
+        Some(SmallDump {
+            prcb: part("KPRCB", wire.prcb_offset.get(), known.size_prcb.get().into()),
+            process: part("EPROCESS", wire.process_offset.get(), known.size_eprocess.get().into()),
+            thread: part("ETHREAD", wire.thread_offset.get(), known.size_ethread.get().into()),
+            stack_start: triage.stack_start,
+            stack: part("stack", triage.stack.offset, triage.stack.size),
+            blocks,
+            drivers: triage
+                .drivers
+                .iter()
+                .map(|driver| Driver {
+                    base: driver.base,
+                    size: driver.size,
+                    check_sum: driver.check_sum,
+                    time_date_stamp: driver.time_date_stamp,
+                    name: driver.name.clone().unwrap_or_default(),
+                })
+                .collect(),
+            unloaded: triage
+                .unloaded
+                .iter()
+                .map(|driver| UnloadedKernelModule {
+                    start: driver.start,
+                    end: driver.end,
+                    name: driver.name.clone(),
+                })
+                .collect(),
+            debugger_data,
+        })
     }
 
     /// The comment: the whole one, where the header could not hold it.

@@ -10,6 +10,7 @@ mod open;
 mod processor;
 #[cfg(target_os = "linux")]
 pub mod qemu;
+mod small;
 mod snapshot;
 mod symbols;
 #[cfg(test)]
@@ -19,7 +20,8 @@ mod understand;
 mod windows;
 
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
-pub use open::{MachineOptions, open_machine};
+pub use open::{MachineOptions, open_machine, open_machine_source};
+pub use small::{Driver, SmallDump};
 pub use snapshot::*;
 pub use symbols::SymbolSources;
 pub use translate::{AddressSpace, Translation};

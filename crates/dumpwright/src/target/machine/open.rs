@@ -36,19 +36,35 @@ pub fn open_machine(
     path: &Path,
     options: &MachineOptions,
 ) -> Result<Option<Box<dyn MachineTarget>>> {
-    let failed = |source| Error::Io { action: "read", file: path.to_owned(), source };
-    let refused = |reason| Error::NotAMachine { file: path.to_owned(), reason };
-    let file = File::open(path).map_err(failed)?;
+    let file = File::open(path).map_err(|source| Error::Io {
+        action: "open",
+        file: path.into(),
+        source,
+    })?;
+    open_machine_source(Box::new(file), path, options)
+}
+
+/// Opens bytes that hold a machine; `name` is for messages.
+///
+/// # Errors
+/// As [`open_machine`].
+pub fn open_machine_source(
+    source: Box<dyn Source>,
+    name: &Path,
+    options: &MachineOptions,
+) -> Result<Option<Box<dyn MachineTarget>>> {
+    let failed = |source| Error::Io { action: "read", file: name.to_owned(), source };
+    let refused = |reason| Error::NotAMachine { file: name.to_owned(), reason };
     let mut start = [0; PEEK];
-    let len = Source::len(&file).min(PEEK as u64) as usize;
-    file.read_at(0, &mut start[..len]).map_err(failed)?;
+    let len = source.len().min(PEEK as u64) as usize;
+    source.read_at(0, &mut start[..len]).map_err(failed)?;
     if KernelDump::recognises(&start[..len]) {
-        return kernel_dump(path, options).map(Some);
+        return kernel_dump(source, name, options).map(Some);
     }
-    let Some(kind) = kind_of(&start[..len], Source::len(&file), options).map_err(refused)? else {
+    let Some(kind) = kind_of(&start[..len], source.len(), options).map_err(refused)? else {
         return Ok(None);
     };
-    let source: Arc<dyn Source> = Arc::new(file);
+    let source: Arc<dyn Source> = Arc::from(source);
     let mut image = match image::parse(kind, &source, &options.layout) {
         Ok(image) => image,
         Err(image::Refusal::NotOfAMachine) => return Ok(None),
@@ -63,8 +79,12 @@ pub fn open_machine(
 
 /// A kernel dump as a target. What its header says stays; what it does not say
 /// is looked for in its memory.
-fn kernel_dump(path: &Path, options: &MachineOptions) -> Result<Box<dyn MachineTarget>> {
-    let memory = KernelDump::open(path)?;
+fn kernel_dump(
+    source: Box<dyn Source>,
+    name: &Path,
+    options: &MachineOptions,
+) -> Result<Box<dyn MachineTarget>> {
+    let memory = KernelDump::from_named_source(source, name)?;
     let mut snapshot = memory.machine();
     understand::complete(&memory, &mut snapshot, options);
     Ok(Box::new(ImageMachine { snapshot, memory }))

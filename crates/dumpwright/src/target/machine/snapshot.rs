@@ -67,6 +67,8 @@ pub struct MachineSnapshot {
     pub unloaded_modules: Vec<UnloadedKernelModule>,
     /// Processes.
     pub processes: Vec<KernelProcess>,
+    /// What a source that is a small dump holds in place of memory.
+    pub small_dump: Option<Box<super::SmallDump>>,
     /// Comment that a source dump carries.
     pub comment: Option<String>,
     /// Secondary data that a source dump carries: GUID as on the wire, bytes.

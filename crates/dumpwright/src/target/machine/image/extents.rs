@@ -142,6 +142,17 @@ impl PhysicalMemory for ExtentMemory {
         &self.runs
     }
 
+    fn mapped(&self, run: PageRun) -> Option<&[u8]> {
+        let index = self.pieces.partition_point(|piece| piece.run.end() <= run.base);
+        let piece = self.pieces.get(index)?;
+        let ahead = run.base.0.checked_sub(piece.run.base.0)?;
+        if run.end() > piece.run.end() {
+            return None;
+        }
+        let offset = piece.offset + ahead * PAGE_SIZE;
+        self.sources[piece.source].in_memory(offset, run.count.checked_mul(PAGE_SIZE)?)
+    }
+
     fn read_pages(&self, run: PageRun, buf: &mut [u8], holes: &mut Vec<PageHole>) {
         let end = run.end();
         let mut at = run.base;

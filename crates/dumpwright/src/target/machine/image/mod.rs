@@ -85,15 +85,3 @@ impl std::fmt::Display for Refusal {
         }
     }
 }
-
-/// Arbitrary bytes through every parser of images: for the fuzz target.
-#[doc(hidden)]
-pub fn fuzz(bytes: &[u8]) {
-    let source: Arc<dyn Source> = Arc::new(bytes.to_vec());
-    for kind in [ImageKind::Lime, ImageKind::Elf, ImageKind::Raw] {
-        if let Ok(image) = parse(kind, &source, &RawLayout::Guess) {
-            let _ = ExtentMemory::new(source.clone(), image.extents);
-        }
-    }
-    let _ = recognise(bytes);
-}

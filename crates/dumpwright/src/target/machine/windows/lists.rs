@@ -12,6 +12,8 @@ use dumpwright_format::machine::windows::{
 use std::collections::HashSet;
 use zerocopy::{FromBytes, IntoBytes};
 
+/// Bytes of a module's entry that are kept, up to its time stamp.
+const ENTRY_SIZE: usize = 0xa0;
 /// Entries that a list may have.
 const MAX_MODULES: usize = 4096;
 const MAX_PROCESSES: usize = 65_536;
@@ -79,7 +81,8 @@ fn module(space: &AddressSpace<'_>, at: Gva) -> Option<KernelModule> {
         base: Gva(entry.dll_base.get()),
         size: entry.size_of_image.get(),
         name,
-        entry_bytes: entry.as_bytes().to_vec(),
+        // Behind what is wired stands the image's time stamp, in most builds.
+        entry_bytes: space.read_bytes(at, ENTRY_SIZE).unwrap_or_else(|| entry.as_bytes().to_vec()),
     })
 }
 

@@ -4,6 +4,7 @@ use crate::target::machine::{AddressSpace, Gva};
 use object::endian::{LittleEndian as LE, U16};
 use object::pe;
 use object::pod::{self, Pod};
+use std::fmt::Write;
 
 /// Exports that are searched; ntoskrnl has some three thousand.
 const MAX_EXPORTS: u32 = 65_536;
@@ -38,14 +39,15 @@ pub(in crate::target::machine) struct PdbIdentity {
 impl PdbIdentity {
     /// The GUID in digits and the age, as folders of symbol stores are named.
     pub fn key(&self) -> String {
-        let [a, b, c, d, e, f, g, h, rest @ ..] = self.guid;
-        let (first, second, third) = (
-            u32::from_le_bytes([a, b, c, d]),
-            u16::from_le_bytes([e, f]),
-            u16::from_le_bytes([g, h]),
-        );
-        let rest: String = rest.iter().map(|byte| format!("{byte:02X}")).collect();
-        format!("{first:08X}{second:04X}{third:04X}{rest}{:X}", self.age)
+        // The first three fields are little-endian numbers, the rest is bytes.
+        let order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+        let mut key = String::with_capacity(40);
+        for index in order {
+            // Writing to a string cannot fail.
+            let _ = write!(key, "{:02X}", self.guid[index]);
+        }
+        let _ = write!(key, "{:X}", self.age);
+        key
     }
 }
 
@@ -164,4 +166,20 @@ fn text(space: &AddressSpace<'_>, at: u64) -> Option<String> {
         out.extend(chunk);
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_pdb_is_that_of_symbol_stores() {
+        // {3844DBB9-2017-4967-BE7A-A4A2C20430FA}, age 2.
+        let guid = [
+            0xb9, 0xdb, 0x44, 0x38, 0x17, 0x20, 0x67, 0x49, 0xbe, 0x7a, 0xa4, 0xa2, 0xc2, 0x04,
+            0x30, 0xfa,
+        ];
+        let identity = PdbIdentity { name: "ntkrnlmp.pdb".into(), guid, age: 0x12 };
+        assert_eq!(identity.key(), "3844DBB920174967BE7AA4A2C20430FA12");
+    }
 }
