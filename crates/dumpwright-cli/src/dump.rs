@@ -28,15 +28,7 @@ pub fn run(args: &DumpArgs) -> Outcome {
     if machine.is_some() {
         request = machine::request(request, args)?;
     } else if args.machine.kernel_type().is_some() {
-        if let Some(file) = &args.open {
-            return Err(usage(&format!(
-                "'{}' is not recognised as the memory of a machine or a kernel dump, and only those have kernel dumps; of a raw image say where its bytes stood (--ranges)",
-                file.display()
-            )));
-        }
-        return Err(usage(
-            "only machines have kernel dumps: a memory image or a kernel dump (-z), or a live guest (--qemu)",
-        ));
+        return Err(machine::missing(args));
     } else {
         request.validate().map_err(|error| Failure::Usage(error.to_string()))?;
     }

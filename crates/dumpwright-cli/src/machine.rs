@@ -25,6 +25,20 @@ pub fn find(args: &DumpArgs) -> Result<Option<Machine>> {
     Ok(open_machine(file, &args.machine.options())?.map(Machine::Open))
 }
 
+/// Why there is no kernel dump of what the arguments name.
+pub fn missing(args: &DumpArgs) -> Failure {
+    match &args.open {
+        Some(file) => format!(
+            "'{}' holds no machine, and only machines have kernel dumps; give a memory image (of a raw one, --ranges says so) or a kernel dump",
+            file.display()
+        )
+        .into(),
+        None => Failure::Usage(
+            "only machines have kernel dumps: a memory image or a kernel dump (-z), or a live guest (--qemu)".into(),
+        ),
+    }
+}
+
 /// The request for a machine: letters and names of types mean kernel dumps.
 pub fn request(mut request: DumpRequest, args: &DumpArgs) -> Outcome<DumpRequest> {
     let by_name = args.machine.kernel_type();

@@ -97,6 +97,10 @@ impl KernelDump {
             }
         }
         let mut part = |what: &str, offset: u32, size: u32| {
+            // Nothing of it is there: offset 0 is the header.
+            if offset == 0 {
+                return Vec::new();
+            }
             let bytes = self.read_part(offset.into(), size.into(), size as usize);
             bytes.unwrap_or_else(|error| {
                 soft_errors.push(SoftError::new(what, format!("the source's is damaged: {error}")));

@@ -1,8 +1,8 @@
 //! The guest, held still: and whatever happens, let go again.
 
-use super::qmp::{CONTINUE, Qmp, QmpError};
+use super::qmp::{CONTINUE, CONTINUE_ID, Qmp, QmpError};
 use serde_json::json;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -12,13 +12,38 @@ use std::time::{Duration, Instant};
 static PAUSED: Mutex<Vec<(u64, UnixStream)>> = Mutex::new(Vec::new());
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// Lets every guest go on that this program holds, without waiting for an
-/// answer: for a program that is about to end without dropping its targets.
+/// How long the last answer is waited for.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Lets every guest go on that this program holds: for a program that is about
+/// to end without dropping its targets.
 pub fn resume_all() {
-    for (_, mut monitor) in PAUSED.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+    for (_, monitor) in PAUSED.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
         // There is nobody left to tell.
-        let _ = monitor.write_all(CONTINUE);
+        let _ = say_continue(monitor);
     }
+}
+
+/// Says it and waits for the answer: QEMU forgets commands of a monitor that
+/// closes before they were carried out.
+fn say_continue(mut monitor: UnixStream) -> io::Result<()> {
+    let deadline = Instant::now() + LAST_PATIENCE;
+    monitor.set_write_timeout(Some(LAST_PATIENCE))?;
+    monitor.write_all(CONTINUE)?;
+    let mut answer = Vec::new();
+    let mut chunk = [0; 4096];
+    while !answer.windows(CONTINUE_ID.len()).any(|part| part == CONTINUE_ID) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        monitor.set_read_timeout(Some(left))?;
+        match monitor.read(&mut chunk)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            len => answer.extend_from_slice(&chunk[..len]),
+        }
+    }
+    Ok(())
 }
 
 /// A guest that stands still.

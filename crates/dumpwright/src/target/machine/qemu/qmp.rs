@@ -186,8 +186,10 @@ impl Qmp {
     }
 }
 
-/// The bytes of a command that nobody waits for the answer of.
-pub(super) const CONTINUE: &[u8] = b"{\"execute\":\"cont\"}\n";
+/// The bytes of the command that lets a guest go on.
+pub(super) const CONTINUE: &[u8] = b"{\"execute\":\"cont\",\"id\":\"the-last-word\"}\n";
+/// What its answer has in it.
+pub(super) const CONTINUE_ID: &[u8] = b"the-last-word";
 
 fn timeout(command: &str, patience: Duration) -> QmpError {
     QmpError::Timeout(command.into(), patience.as_secs())
