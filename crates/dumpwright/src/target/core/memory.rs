@@ -52,18 +52,20 @@ impl CoreMemory {
         }
     }
 
-    /// Fills what is missing from `range` in from `file`, from `offset` on.
-    pub fn fill(&mut self, range: AddressRange, file: File, offset: u64) {
-        let missing = self.present(range).missing_from(range);
-        if missing.is_empty() {
-            return;
-        }
+    /// Takes in a file that fills something; answers its index for
+    /// [`fill`](Self::fill).
+    pub fn add_file(&mut self, file: File) -> usize {
         self.files.push(file);
-        let index = self.files.len() - 1;
+        self.files.len() - 1
+    }
+
+    /// Fills what is missing from `range` in from a file, from `offset` on.
+    pub fn fill(&mut self, range: AddressRange, file: usize, offset: u64) {
+        let missing = self.present(range).missing_from(range);
         self.pieces.extend(missing.into_iter().map(|part| Piece {
             range: part,
             offset: offset + (part.start - range.start),
-            file: index,
+            file,
         }));
         self.pieces.sort_by_key(|p| p.range.start);
     }
