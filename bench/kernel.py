@@ -19,7 +19,6 @@ import time
 from compare import DUMPWRIGHT, ROOT, measure, progress, remove_outputs
 
 GUEST = os.path.join(ROOT, "target/release/examples/guest")
-GIB = 1 << 30
 
 
 def rounds(writers, output, count):
@@ -52,10 +51,9 @@ def images(options, folder):
     dump = [DUMPWRIGHT, "dump", "-o", "-z"]
     full = os.path.join(folder, "full.raw")
     subprocess.run([GUEST, "--filled", full, str(options.gib)], check=True)
-    ranges = "0x1000-0x9f000,0x100000-" + hex(options.gib * GIB)
     medians = rounds({
-        "dumpwright --type full": [*dump, full, "--ranges", ranges, "--type", "full", output],
-        "dumpwright --type bitmap-full": [*dump, full, "--ranges", ranges, "--type", "bitmap-full", output],
+        "dumpwright --type full": [*dump, full, "--ranges", "flat", "--type", "full", output],
+        "dumpwright --type bitmap-full": [*dump, full, "--ranges", "flat", "--type", "bitmap-full", output],
         "cp --sparse=never": ["cp", "--sparse=never", full, output],
     }, output, options.rounds)
     os.remove(full)

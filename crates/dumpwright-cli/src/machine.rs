@@ -3,10 +3,11 @@
 use crate::args::DumpArgs;
 use crate::output::{Failure, Outcome};
 use crate::progress::Progress;
+#[cfg(target_os = "linux")]
 use dumpwright::target::machine::qemu::QemuMachine;
 use dumpwright::target::machine::{MachineTarget, open_machine};
 use dumpwright::{DumpRequest, Output, Qualifier, Result, Summary, write_machine_dump};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A machine that is to be dumped.
 pub enum Machine {
@@ -61,6 +62,17 @@ pub fn request(mut request: DumpRequest, args: &DumpArgs) -> Outcome<DumpRequest
     Ok(request)
 }
 
+#[cfg(target_os = "linux")]
+fn attach(socket: &Path, args: &DumpArgs) -> Result<Box<dyn MachineTarget>> {
+    Ok(Box::new(QemuMachine::attach(socket, &args.machine.options())?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn attach(socket: &Path, _: &DumpArgs) -> Result<Box<dyn MachineTarget>> {
+    let reason = "live guests are dumped on Linux only; dump a memory image of it (-z)".to_owned();
+    Err(dumpwright::Error::Guest { socket: socket.to_owned(), reason })
+}
+
 /// Writes the dump.
 pub fn dump(
     machine: Machine,
@@ -71,7 +83,7 @@ pub fn dump(
     // Before the guest stands still: a name that cannot be written costs it nothing.
     let output = Output::open_for_machine(request)?;
     let target = match machine {
-        Machine::Live(socket) => Box::new(QemuMachine::attach(&socket, &args.machine.options())?),
+        Machine::Live(socket) => attach(&socket, args)?,
         Machine::Open(target) => target,
     };
     write_machine_dump(target, request, output, progress)

@@ -159,14 +159,14 @@ fn more_runs_than_the_header_holds_lose_no_page() {
 
 #[test]
 fn a_kernel_dump_of_70_gib_takes_seconds_and_names_pages_above_64_gib() {
-    let mut options = NtOptions::default();
-    options.runs = vec![
+    let runs = vec![
         Run::new(0x1, 0x9f),
         Run::new(0x100, 0xc_0000),
         Run::new(0x10_0000, 0x118_0000),
         // Where the allocator takes every fourth page from.
         Run::new(0x119_0000, 0x11a_0000),
     ];
+    let options = NtOptions { runs, ..NtOptions::default() };
     let guest = Guest::of(Nt::build(&options));
     for options in [["--type", "kernel-memory"], ["--type", "bitmap-kernel"]] {
         let start = Instant::now();

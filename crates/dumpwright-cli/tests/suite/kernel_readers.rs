@@ -3,6 +3,7 @@
 
 use super::support::guest::{Guest, KernelDump, PAGE_TYPES};
 use super::support::readers::script_on;
+use super::support::unhex;
 use dumpwright_testkit::{Nt, kdbg, nt};
 use kdmp_parser::{Gpa, Gva, Gxa as _, KernelDumpParser};
 use serde_json::{Value, json};
@@ -127,8 +128,7 @@ fn memprocfs_reads_memory_through_the_page_tables_of_a_complete_dump() {
         assert_eq!(seen["different"], json!([]), "{name}");
         for (va, sample) in places.iter().zip(seen["samples"].as_array().unwrap()) {
             let bytes = nt.read(*va, 0x20).unwrap();
-            let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-            assert_eq!(sample, &json!(hex), "{name}: {va:#x}");
+            assert_eq!(unhex(sample.as_str().unwrap()), bytes, "{name}: {va:#x}");
         }
     }
 }

@@ -59,9 +59,10 @@ pub fn assert_no_canary_in(file: &Path, nt: &Nt) {
     // Canaries stand at multiples of 16 of their page, and pages at multiples of
     // 16 of the file; blocks of small dumps may stand anywhere.
     let small = bytes[0xf98] == 4;
-    let found = match small {
-        true => super::find(&bytes, needle).is_some(),
-        false => bytes.chunks(16).any(|chunk| chunk == needle),
+    let found = if small {
+        super::find(&bytes, needle).is_some()
+    } else {
+        bytes.chunks(16).any(|chunk| chunk == needle)
     };
     assert!(!found, "a user page is in the dump");
 }
