@@ -19,6 +19,7 @@ use crate::support::tools;
 use minidump::{
     MinidumpException, MinidumpModuleList, MinidumpSystemInfo, MinidumpThreadList, Module,
 };
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
@@ -235,11 +236,11 @@ fn files_fill_in_only_what_has_the_build_id_of_the_core() {
     fs::copy(fixture("canary", Kind::Program), folder.join(&name)).unwrap();
     let sysroot = root.path().to_str().unwrap();
     let bare = full_dump(&core, &["--sysroot", sysroot]);
-    let code = bare.load().module(&name);
+    let program_range = bare.load().module(&name);
     assert!(bare.mentions("another build"), "{}", bare.summary);
     let lacks = |hole: &serde_json::Value| {
         let start = hole["start"].as_str().unwrap().trim_start_matches("0x").to_owned();
-        code.contains(&u64::from_str_radix(&start, 16).unwrap())
+        program_range.contains(&u64::from_str_radix(&start, 16).unwrap())
             && hole["reason"].as_str().unwrap().contains("does not hold")
     };
     let holes = bare.summary["holes"].as_array().unwrap();
@@ -299,7 +300,7 @@ fn a_core_of_ours_becomes_the_same_dump_again() {
     }
     let names = |l: &Loaded| {
         let names: minidump::MinidumpThreadNames = l.get();
-        l.tids().iter().map(|tid| names.get_name(*tid).map(|n| n.into_owned())).collect::<Vec<_>>()
+        l.tids().iter().map(|tid| names.get_name(*tid).map(Cow::into_owned)).collect::<Vec<_>>()
     };
     assert_eq!(names(&again), names(&live));
     // A third generation is the second, byte for byte of memory.
