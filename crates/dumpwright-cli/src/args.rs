@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::flag_args::FlagArgs;
+#[cfg(target_os = "linux")]
 use crate::handler::HandlerCommand;
 use crate::machine_args::MachineArgs;
 use crate::numbers::{parse_number, parse_range, parse_size};
@@ -45,6 +46,7 @@ pub enum Command {
     #[command(hide = true)]
     DemoTarget,
     /// Be the machine's crash handler: set it up, look at it, take it away
+    #[cfg(target_os = "linux")]
     Handler {
         /// What to do
         #[command(subcommand)]
@@ -177,9 +179,6 @@ pub struct DumpArgs {
     /// Take memory too that the process marked MADV_DONTDUMP
     #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
     pub include_dontdump: bool,
-    /// What kind of file to write; a core of Linux processes only
-    #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
-    pub format: Format,
     /// Leave personal data out: FILTER_MEMORY, FILTER_PATHS, FILTER_TRIAGE and NO_OPTIONAL_DATA
     #[arg(long, help_heading = "Privacy")]
     pub sanitize: bool,
@@ -193,6 +192,9 @@ pub struct DumpArgs {
     /// List what was removed where, as JSON
     #[arg(long, value_name = "FILE", help_heading = "Privacy", conflicts_with = "all")]
     pub audit: Option<PathBuf>,
+    /// What kind of file to write; a core of Linux processes only
+    #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
+    pub format: Format,
     /// End with a summary as JSON
     #[arg(long)]
     pub json: bool,

@@ -27,6 +27,7 @@ pub mod kernel;
 pub mod machine;
 pub mod minidump;
 pub mod nt;
+pub mod userdump;
 
 pub use flags::{FormatFlags, MinidumpType, Qualifier};
 

@@ -167,6 +167,9 @@ impl Status {
         for entry in &self.last {
             line("crash", &crash(entry));
         }
+        if !rustix::process::geteuid().is_root() {
+            line("note", "dumps and crashes are for root to see; run it with sudo");
+        }
         out
     }
 }

@@ -211,13 +211,14 @@ pub fn plan(
     request: &DumpRequest,
 ) -> Result<DumpPlan> {
     let asked = request.content_flags();
+    let format = request.extensions.format;
     let privacy = Privacy::new(asked, snapshot.system.platform());
     let context = Context {
         snapshot,
         memory,
         flags: without_optional_data(asked),
         include_dontdump: request.extensions.include_dontdump,
-        lists_modules_in_memory: request.extensions.format == OutputFormat::ElfCore
+        lists_modules_in_memory: format == OutputFormat::ElfCore
             && !asked.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA),
     };
     let mut soft_errors = snapshot.soft_errors.clone();
@@ -244,7 +245,9 @@ pub fn plan(
         None => None,
         Some(max) => {
             let bare = streams::assemble(&context, request, privacy, &stacks, &RangeSet::new());
-            let core = plan_core(snapshot, &bare, privacy, request)?;
+            // Redaction changes no length.
+            let text = core::Text { privacy, redactor: None };
+            let core = plan_core(&context, &bare, text, format)?;
             Some(crate::layout::memory_budget(&bare, core.as_ref(), &soft_errors, max)?)
         }
     };
@@ -293,9 +296,10 @@ pub fn plan(
         redactor.redact_assembly(&mut assembly, &mut audit);
         redactor.redact_soft_errors(&mut soft_errors);
     }
+    let text = core::Text { privacy, redactor: redactor.as_ref() };
     Ok(DumpPlan {
         minidump_type,
-        core: plan_core(snapshot, &assembly, privacy, request)?,
+        core: plan_core(&context, &assembly, text, format)?,
         assembly,
         memory: MemoryPlan {
             zero: zero_parts(&context, &set),
@@ -315,14 +319,14 @@ pub fn plan(
 
 /// What an ELF core holds besides memory, if one is asked for.
 fn plan_core(
-    snapshot: &ProcessSnapshot,
+    context: &Context<'_>,
     assembly: &Assembly,
-    privacy: Privacy,
-    request: &DumpRequest,
+    text: core::Text<'_>,
+    format: OutputFormat,
 ) -> Result<Option<core::CorePlan>> {
-    match request.extensions.format {
+    match format {
         OutputFormat::Minidump => Ok(None),
-        OutputFormat::ElfCore => core::plan(snapshot, assembly, privacy, request).map(Some),
+        OutputFormat::ElfCore => core::plan(context, assembly, text).map(Some),
     }
 }
 

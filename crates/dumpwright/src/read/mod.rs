@@ -52,6 +52,7 @@ mod tests;
 mod text;
 mod thread;
 mod token;
+pub mod userdump;
 mod wire;
 
 pub use code_view::CodeView;

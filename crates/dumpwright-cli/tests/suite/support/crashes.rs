@@ -14,6 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -25,6 +26,8 @@ const SETTINGS: [&str; 3] = [
 ];
 /// What sets them again at each boot.
 pub const SYSCTL_FILE: &str = "/etc/sysctl.d/70-dumpwright.conf";
+/// Where a handler of ours has its record.
+const RECORD: &str = "state/handler.log";
 /// How long a crash may take to be recorded.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -116,28 +119,30 @@ impl Handler {
 
     /// What its record says.
     pub fn record(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.folder.path().join("state/handler.log"));
+        let text = fs::read_to_string(self.folder.path().join(RECORD));
         let text = text.unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        // The last line may be in the middle of being written.
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Waits for the record of a process.
+    #[track_caller]
+    pub fn recorded(&self, pid: u32) -> Value {
+        self.recorded_where(|entry| entry["pid"] == pid)
+    }
+
+    /// Waits for a record of which something is so.
     ///
     /// # Panics
     /// If none is made.
     #[track_caller]
-    pub fn recorded(&self, pid: u32) -> Value {
+    pub fn recorded_where(&self, is_so: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + PATIENCE;
         loop {
-            let found = self.record().into_iter().find(|entry| entry["pid"] == pid);
-            if let Some(entry) = found {
+            if let Some(entry) = self.record().into_iter().find(&is_so) {
                 return entry;
             }
-            assert!(
-                Instant::now() < end,
-                "nothing is recorded of process {pid}: {:?}",
-                self.record()
-            );
+            assert!(Instant::now() < end, "not recorded: {:?}", self.record());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -163,21 +168,42 @@ impl Installed {
 
     /// The same over another handler's pattern.
     pub fn over(other: Option<&str>, config: &str) -> Option<Installed> {
-        may_install().then(|| {
-            let turn = turn(FlockOperation::LockExclusive);
-            let before = SETTINGS.map(|file| fs::read_to_string(file).unwrap());
-            let installed = Installed {
-                handler: Handler::new(config),
-                before,
-                persisted: Path::new(SYSCTL_FILE).exists(),
-                turn: Some(turn),
-            };
-            if let Some(other) = other {
-                let path = installed.handler.folder.path().to_str().unwrap();
-                fs::write(SETTINGS[0], other.replace("{}", path)).unwrap();
+        may_install()
+            .then(|| {
+                let turn = turn(FlockOperation::LockExclusive);
+                let before = SETTINGS.map(|file| fs::read_to_string(file).unwrap());
+                let installed = Installed {
+                    handler: Handler::new(config),
+                    before,
+                    persisted: Path::new(SYSCTL_FILE).exists(),
+                    turn: Some(turn),
+                };
+                if let Some(other) = other {
+                    let path = installed.handler.folder.path().to_str().unwrap();
+                    fs::write(SETTINGS[0], other.replace("{}", path)).unwrap();
+                }
+                installed.handler.run("install", &["--no-persist"]).ok();
+                installed
+            })
+            .filter(Installed::is_called)
+    }
+
+    /// Whether the kernel starts the handler: in a container that may change
+    /// `core_pattern` it looks for the program among the host's files.
+    fn is_called(&self) -> bool {
+        static IS_CALLED: OnceLock<bool> = OnceLock::new();
+        *IS_CALLED.get_or_init(|| {
+            let child = start(Command::new("sh").args(["-c", "kill -SEGV $$"]));
+            child.wait_with_output().unwrap();
+            let end = Instant::now() + Duration::from_secs(10);
+            while self.handler.record().is_empty() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(5));
             }
-            installed.handler.run("install", &["--no-persist"]).ok();
-            installed
+            let called = fs::remove_file(self.handler.folder.path().join(RECORD)).is_ok();
+            if !called {
+                skip("crash handler", "the kernel does not start programs of this file system");
+            }
+            called
         })
     }
 

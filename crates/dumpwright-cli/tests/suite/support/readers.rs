@@ -90,6 +90,11 @@ fn parse_lldb(text: &str) -> Traces {
             } else {
                 current = ids.get(&index).copied();
             }
+        } else if let (Some(rest), Some(tid)) = (line.strip_prefix("frame #"), current) {
+            // Its own format, where a frame has no function to name.
+            let pc = rest.split("0x").nth(1).and_then(|hex| hex.split(' ').next()).unwrap();
+            let pc = u64::from_str_radix(pc, 16).unwrap();
+            traces.entry(tid).or_default().push((pc, String::new()));
         } else if let (Some(rest), Some(tid)) = (line.strip_prefix("FRAME "), current) {
             let (pc, name) = rest.split_once(' ').unwrap_or((rest, ""));
             // The innermost of a run of inlined functions has the frame's own

@@ -67,9 +67,9 @@ impl Wine {
                     "/f",
                 ],
             ] {
-                let output = wine.command(arguments[0]).args(&arguments[1..]).output().ok()?;
-                if !output.status.success() {
-                    eprintln!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+                let status = wine.command(arguments[0]).args(&arguments[1..]).status().ok()?;
+                if !status.success() {
+                    eprintln!("{arguments:?} under Wine: {status}");
                     return None;
                 }
             }
@@ -88,13 +88,19 @@ impl Wine {
             .env("WINEDEBUG", "-all")
             .env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=")
             .env_remove("DISPLAY")
-            .stdin(Stdio::null());
+            // Wine's services inherit what the first program has, and would
+            // keep a pipe open long after it.
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command
     }
 
     /// Runs dumpwright.exe.
     pub fn dumpwright<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
-        let output = self.command(&self.program).args(arguments).output().unwrap();
+        let mut command = self.command(&self.program);
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = command.output().unwrap();
         // A console that Wine's own is draws with escapes and CR LF.
         let stderr = String::from_utf8_lossy(&output.stderr).replace('\r', "");
         Run { status: output.status, stdout: output.stdout, stderr }
@@ -160,7 +166,6 @@ impl WindowsTarget {
             .args([windows_path(&kept), windows_path(&gone)])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());

@@ -1,7 +1,7 @@
 //! `NT_FILE`: the mapped files, from the text of `/proc/<pid>/maps`, which has
 //! their offsets.
 
-use crate::plan::filter_text::Privacy;
+use super::Text;
 use crate::target::ProcessSnapshot;
 use dumpwright_format::elf_core::{FileNoteEntry, FileNoteHeader};
 use zerocopy::IntoBytes;
@@ -10,7 +10,7 @@ use zerocopy::IntoBytes;
 pub(super) fn note(
     snapshot: &ProcessSnapshot,
     maps: Option<&[u8]>,
-    privacy: Privacy,
+    text: Text<'_>,
 ) -> Option<Vec<u8>> {
     let page_size = snapshot.page_size;
     let mut entries = Vec::new();
@@ -33,8 +33,8 @@ pub(super) fn note(
         // A dump without maps still names its modules.
         None => {
             for module in snapshot.modules.iter().filter(|m| m.path.starts_with('/')) {
-                let path = privacy.path(&module.path);
-                add(module.base, module.range().end, 0, path.as_bytes());
+                let path = text.path(&module.path);
+                add(module.base, module.range().end, 0, &path);
             }
         }
     }

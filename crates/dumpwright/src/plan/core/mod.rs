@@ -11,15 +11,17 @@ mod notes;
 mod process;
 mod registers;
 
+use super::Context;
 use super::assembly::Assembly;
 use super::filter_text::Privacy;
-use crate::address::AddressRange;
+use crate::address::{AddressRange, RangeSet};
 use crate::error::{Error, Result};
-use crate::request::DumpRequest;
-use crate::target::{Architecture, Platform, ProcessSnapshot, Protection};
+use crate::redact::Redactor;
+use crate::target::{Absent, Architecture, Platform, ProcessSnapshot, Protection};
+use dumpwright_format::FormatFlags;
 use dumpwright_format::elf_core::{
     EM_AARCH64, EM_X86_64, NOTE_COMMENT, NOTE_MODULE, NOTE_STREAM, NOTE_SYSTEM, NOTE_THREAD_NAME,
-    NT_AUXV, NT_FILE, OWNER_CORE, OWNER_DUMPWRIGHT,
+    NOTE_ZERO, NT_AUXV, NT_FILE, OWNER_CORE, OWNER_DUMPWRIGHT,
 };
 use dumpwright_format::minidump::StreamType;
 pub(crate) use notes::head as note_head;
@@ -42,37 +44,93 @@ pub struct CorePlan {
 /// Streams that a core has notes of its own for, or no use for.
 const NOT_CARRIED: [StreamType; 2] = [StreamType::LINUX_AUXV, StreamType::LINUX_DSO_DEBUG];
 
+/// Text that is in no stream of the assembly, as far as a core may show it.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'a> {
+    /// What the flags filter.
+    pub privacy: Privacy,
+    /// What the request overwrites.
+    pub redactor: Option<&'a Redactor>,
+}
+
+impl Text<'_> {
+    /// A path.
+    fn path(self, path: &str) -> Vec<u8> {
+        self.redacted(&self.privacy.path(path))
+    }
+
+    /// The name of a thread or process.
+    fn name(self, name: &str) -> Vec<u8> {
+        self.redacted(&self.privacy.thread_name(name))
+    }
+
+    /// Any other text.
+    fn redacted(self, text: &str) -> Vec<u8> {
+        let mut bytes = text.as_bytes().to_vec();
+        if let Some(redactor) = self.redactor {
+            redactor.redact(&mut bytes);
+        }
+        bytes
+    }
+}
+
+/// The text of a wide comment stream.
+fn utf8(wide: &[u8]) -> String {
+    let units: Vec<u16> = wide
+        .chunks_exact(2)
+        .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
+        .take_while(|unit| *unit != 0)
+        .collect();
+    String::from_utf16_lossy(&units)
+}
+
 /// Plans the core of a Linux process.
 ///
 /// # Errors
 /// [`Error::InvalidRequest`] for any other process.
-pub(super) fn plan(
-    snapshot: &ProcessSnapshot,
-    assembly: &Assembly,
-    privacy: Privacy,
-    request: &DumpRequest,
-) -> Result<CorePlan> {
+pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -> Result<CorePlan> {
+    let snapshot = context.snapshot;
     let machine = machine(snapshot)?;
     let mut notes = NoteWriter::default();
     let stream = |kind| {
         let found = assembly.streams().iter().find(|(stream_type, _)| *stream_type == kind);
         found.map(|(_, section)| section.bytes())
     };
-    process::notes(snapshot, privacy, stream, &mut notes, |notes| {
+    process::notes(snapshot, text, stream, &mut notes, |notes| {
         if let Some(auxv) = stream(StreamType::LINUX_AUXV) {
             notes.put(OWNER_CORE, NT_AUXV, auxv);
         }
-        if let Some(files) = files::note(snapshot, stream(StreamType::LINUX_MAPS), privacy) {
+        if let Some(files) = files::note(snapshot, stream(StreamType::LINUX_MAPS), text) {
             notes.put(OWNER_CORE, NT_FILE, &files);
         }
     });
-    own_notes(snapshot, assembly, privacy, request, &mut notes);
+    own_notes(snapshot, assembly, text, &mut notes);
+    if context.has(FormatFlags::USER_SMALL_FULL_MEMORY) {
+        notes.put(OWNER_DUMPWRIGHT, NOTE_ZERO, &never_used(context));
+    }
+    if let Some(comment) = stream(StreamType::COMMENT_W) {
+        notes.put(OWNER_DUMPWRIGHT, NOTE_COMMENT, utf8(comment).as_bytes());
+    }
     Ok(CorePlan {
         machine,
         notes: notes.bytes,
         mappings: snapshot.regions.iter().map(|r| (r.range, flags(r.protection))).collect(),
         page_size: snapshot.page_size,
     })
+}
+
+/// Memory that the process had never used, for which full memory stores nothing.
+fn never_used(context: &Context<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let regions = context.snapshot.regions.iter();
+    for region in regions.filter(|r| r.absent == Absent::Zero && context.may_read(r)) {
+        let populated: RangeSet = context.memory.populated(region.range).into_iter().collect();
+        for range in populated.missing_from(region.range) {
+            bytes.extend(range.start.to_le_bytes());
+            bytes.extend(range.end.to_le_bytes());
+        }
+    }
+    bytes
 }
 
 fn machine(snapshot: &ProcessSnapshot) -> Result<u16> {
@@ -102,17 +160,16 @@ fn flags(protection: Protection) -> u32 {
 fn own_notes(
     snapshot: &ProcessSnapshot,
     assembly: &Assembly,
-    privacy: Privacy,
-    request: &DumpRequest,
+    text: Text<'_>,
     notes: &mut NoteWriter,
 ) {
     for thread in snapshot.threads.iter().filter(|t| !t.name.is_empty()) {
-        let name = privacy.thread_name(&thread.name);
-        let bytes = [&thread.tid.0.to_le_bytes(), name.as_bytes()].concat();
+        let name = text.name(&thread.name);
+        let bytes = [&thread.tid.0.to_le_bytes(), name.as_slice()].concat();
         notes.put(OWNER_DUMPWRIGHT, NOTE_THREAD_NAME, &bytes);
     }
     for module in &snapshot.modules {
-        let bytes = process::module(module, privacy);
+        let bytes = process::module(module, text);
         notes.put(OWNER_DUMPWRIGHT, NOTE_MODULE, &bytes);
     }
     for (stream_type, section) in assembly.streams() {
@@ -122,8 +179,5 @@ fn own_notes(
             notes.put(OWNER_DUMPWRIGHT, NOTE_STREAM, &bytes);
         }
     }
-    notes.put(OWNER_DUMPWRIGHT, NOTE_SYSTEM, &process::system(snapshot));
-    if let Some(comment) = &request.comment {
-        notes.put(OWNER_DUMPWRIGHT, NOTE_COMMENT, comment.as_bytes());
-    }
+    notes.put(OWNER_DUMPWRIGHT, NOTE_SYSTEM, &process::system(snapshot, text));
 }

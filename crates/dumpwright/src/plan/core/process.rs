@@ -1,8 +1,8 @@
 //! The notes of the process and its threads.
 
+use super::Text;
 use super::notes::NoteWriter;
 use super::registers;
-use crate::plan::filter_text::Privacy;
 use crate::target::{
     DebugId, ExceptionSnapshot, ModuleSnapshot, ProcessSnapshot, Registers, ThreadSnapshot, Tid,
 };
@@ -16,7 +16,7 @@ use zerocopy::{FromZeros, IntoBytes};
 /// the process behind the first one's status, as the kernel does.
 pub(super) fn notes<'a>(
     snapshot: &ProcessSnapshot,
-    privacy: Privacy,
+    text: Text<'_>,
     stream: impl Fn(StreamType) -> Option<&'a [u8]>,
     notes: &mut NoteWriter,
     of_process: impl FnOnce(&mut NoteWriter),
@@ -30,7 +30,7 @@ pub(super) fn notes<'a>(
     let arguments = stream(StreamType::LINUX_CMD_LINE);
     let mut of_process = Some(of_process);
     let process_info = |notes: &mut NoteWriter| {
-        notes.put(OWNER_CORE, NT_PRPSINFO, info(snapshot, privacy, status, arguments).as_bytes());
+        notes.put(OWNER_CORE, NT_PRPSINFO, info(snapshot, text, status, arguments).as_bytes());
         if let Some(signal) = signal {
             notes.put(OWNER_CORE, NT_SIGINFO, &siginfo(signal));
         }
@@ -94,14 +94,14 @@ fn time(units: u64) -> TimeVal {
 /// `status` and `arguments` are what the filters left of the streams.
 fn info(
     snapshot: &ProcessSnapshot,
-    privacy: Privacy,
+    text: Text<'_>,
     status: Option<&[u8]>,
     arguments: Option<&[u8]>,
 ) -> PrPsInfo {
     let mut info = PrPsInfo::new_zeroed();
     let number = |key: &str| {
-        let text = String::from_utf8_lossy(status?);
-        let line = text.lines().find_map(|line| line.strip_prefix(key))?.to_owned();
+        let status = String::from_utf8_lossy(status?);
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?.to_owned();
         line.split_ascii_whitespace().next()?.parse::<u32>().ok()
     };
     info.sname = b'.';
@@ -109,8 +109,7 @@ fn info(
     info.ppid = number("PPid:").unwrap_or_default().into();
     info.uid = number("Uid:").unwrap_or_default().into();
     info.gid = number("Gid:").unwrap_or_default().into();
-    let name = privacy.thread_name(&snapshot.process.name);
-    fill(&mut info.fname, name.as_bytes());
+    fill(&mut info.fname, &text.name(&snapshot.process.name));
     let arguments = arguments.unwrap_or_default();
     let arguments = arguments.strip_suffix(b"\0").unwrap_or(arguments);
     let blanks: Vec<u8> = arguments.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
@@ -141,7 +140,7 @@ fn siginfo(exception: &ExceptionSnapshot) -> [u8; SIGINFO_SIZE] {
 }
 
 /// What `NOTE_MODULE` holds.
-pub(super) fn module(module: &ModuleSnapshot, privacy: Privacy) -> Vec<u8> {
+pub(super) fn module(module: &ModuleSnapshot, text: Text<'_>) -> Vec<u8> {
     let id = match &module.debug_id {
         DebugId::ElfBuildId(id) => id.as_slice(),
         DebugId::None | DebugId::Pdb70 { .. } => &[],
@@ -151,12 +150,12 @@ pub(super) fn module(module: &ModuleSnapshot, privacy: Privacy) -> Vec<u8> {
     bytes.extend(module.size.to_le_bytes());
     bytes.extend((id.len() as u32).to_le_bytes());
     bytes.extend_from_slice(id);
-    bytes.extend_from_slice(privacy.path(&module.path).as_bytes());
+    bytes.extend(text.path(&module.path));
     bytes
 }
 
 /// What `NOTE_SYSTEM` holds.
-pub(super) fn system(snapshot: &ProcessSnapshot) -> Vec<u8> {
+pub(super) fn system(snapshot: &ProcessSnapshot, text: Text<'_>) -> Vec<u8> {
     let system = &snapshot.system;
     let mut info = SystemInfo::new_zeroed();
     info.processor_level = system.processor_level.into();
@@ -167,5 +166,6 @@ pub(super) fn system(snapshot: &ProcessSnapshot) -> Vec<u8> {
     info.build_number = system.version[2].into();
     info.platform_id = system.platform_id.into();
     info.cpu = system.cpu;
-    [info.as_bytes(), system.description.as_bytes(), b"\0", system.build.as_bytes()].concat()
+    let (description, build) = (text.redacted(&system.description), text.redacted(&system.build));
+    [info.as_bytes(), &description, b"\0", &build].concat()
 }

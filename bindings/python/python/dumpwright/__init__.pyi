@@ -1,0 +1,142 @@
+"""Types of the dumpwright package."""
+
+import os
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+
+_Path = Union[str, os.PathLike[str]]
+_Progress = Callable[[str, int, int], Any]
+
+__version__: str
+
+# Qualifiers, DEBUG_DUMP_*.
+SMALL: int
+DEFAULT: int
+
+# Format flags, DEBUG_FORMAT_*; MA is what `.dump /ma` takes.
+MA: int
+USER_SMALL_FULL_MEMORY: int
+USER_SMALL_HANDLE_DATA: int
+USER_SMALL_UNLOADED_MODULES: int
+USER_SMALL_INDIRECT_MEMORY: int
+USER_SMALL_DATA_SEGMENTS: int
+USER_SMALL_FILTER_MEMORY: int
+USER_SMALL_FILTER_PATHS: int
+USER_SMALL_PROCESS_THREAD_DATA: int
+USER_SMALL_PRIVATE_READ_WRITE_MEMORY: int
+USER_SMALL_NO_OPTIONAL_DATA: int
+USER_SMALL_FULL_MEMORY_INFO: int
+USER_SMALL_THREAD_INFO: int
+USER_SMALL_CODE_SEGMENTS: int
+USER_SMALL_NO_AUXILIARY_STATE: int
+USER_SMALL_FULL_AUXILIARY_STATE: int
+USER_SMALL_MODULE_HEADERS: int
+USER_SMALL_FILTER_TRIAGE: int
+USER_SMALL_ADD_AVX_XSTATE_CONTEXT: int
+USER_SMALL_IPT_TRACE: int
+USER_SMALL_NO_IGNORE_INACCESSIBLE_MEM: int
+USER_SMALL_IGNORE_INACCESSIBLE_MEM: int
+USER_SMALL_SCAN_PARTIAL_PAGES: int
+CAB_SECONDARY_ALL_IMAGES: int
+WRITE_CAB: int
+CAB_SECONDARY_FILES: int
+NO_OVERWRITE: int
+
+class DumpwrightError(Exception):
+    """Any failure that is not one of a file (those are OSError)."""
+
+    hresult: int
+
+class InvalidRequest(DumpwrightError):
+    """The request cannot be carried out."""
+
+class DumpExists(DumpwrightError):
+    """The file exists and was left alone; see `overwrite`."""
+
+class NoSuchProcess(DumpwrightError):
+    """There is no such process, or none any more."""
+
+class AccessDenied(DumpwrightError):
+    """The process may not be attached to."""
+
+class Cancelled(DumpwrightError):
+    """The progress function answered False."""
+
+class NotADump(DumpwrightError):
+    """The file is no dump that can be read."""
+
+class Summary:
+    """What was written."""
+
+    file: Optional[os.PathLike[str]]
+    pid: int
+    process: str
+    size: int
+    dump_size: int
+    memory_bytes: int
+    minidump_type: int
+    threads: int
+    modules: int
+    handles: int
+    holes: List[Tuple[str, str, str]]
+    soft_errors: List[Tuple[str, str]]
+    held: float
+    total: float
+
+def dump(
+    pid: int,
+    file: _Path,
+    *,
+    qualifier: int = ...,
+    flags: int = ...,
+    comment: Optional[str] = ...,
+    overwrite: bool = ...,
+    progress: Optional[_Progress] = ...,
+) -> Summary:
+    """Writes a dump of a live process.
+
+    `progress(phase, done, total)` is called now and then; if it answers False,
+    the dump is given up. Other Python threads run meanwhile, and Ctrl-C raises
+    KeyboardInterrupt; nothing is left under the file's name then.
+    """
+
+def dump_file(
+    source: _Path,
+    file: _Path,
+    *,
+    qualifier: int = ...,
+    flags: int = ...,
+    comment: Optional[str] = ...,
+    overwrite: bool = ...,
+    sysroot: Optional[_Path] = ...,
+    progress: Optional[_Progress] = ...,
+) -> Summary:
+    """Writes a dump of the process that another dump holds."""
+
+class Dump:
+    """An open minidump."""
+
+    path: os.PathLike[str]
+    minidump_type: int
+    time: int
+    comment: Optional[str]
+    soft_errors: Optional[str]
+    pid: Optional[int]
+    streams: List[Tuple[int, int, int]]
+    threads: List[Dict[str, Any]]
+    modules: List[Dict[str, Any]]
+    memory_ranges: List[Tuple[int, int]]
+
+    def stream(self, kind: int) -> Optional[bytes]:
+        """The bytes of a stream."""
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        """Exactly so many bytes; LookupError if the dump does not hold them."""
+
+    def verify(self) -> List[Dict[str, Any]]:
+        """The faults of the dump; none if it is sound."""
+
+def open(path: _Path, /) -> Dump:
+    """Opens a minidump to read it."""
+
+def verify(path: _Path, /) -> List[Dict[str, Any]]:
+    """The faults of a minidump; none if it is sound."""

@@ -1,0 +1,216 @@
+//! Writing dumps.
+
+use crate::errors::exception;
+use dumpwright::target::Pid;
+use dumpwright::{DumpRequest, FormatFlags, Observer, OpenOptions, Phase};
+use pyo3::prelude::*;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often Python is asked whether a signal came.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What was written.
+#[pyclass(frozen, get_all, module = "dumpwright")]
+pub struct Summary {
+    /// The file.
+    file: Option<PathBuf>,
+    /// Process id.
+    pid: u32,
+    /// Short name of the process.
+    process: String,
+    /// Bytes of the file.
+    size: u64,
+    /// Bytes of the dump before it was packed.
+    dump_size: u64,
+    /// Bytes of target memory.
+    memory_bytes: u64,
+    /// The header's MINIDUMP_TYPE.
+    minidump_type: u64,
+    /// Threads in the dump.
+    threads: usize,
+    /// Modules in the dump.
+    modules: usize,
+    /// Handles in the dump.
+    handles: usize,
+    /// Memory that could not be read: start, end (hexadecimal), reason.
+    holes: Vec<(String, String, String)>,
+    /// Troubles that did not stop the dump: subject, message.
+    soft_errors: Vec<(String, String)>,
+    /// Seconds for which the target stood still.
+    held: f64,
+    /// Seconds for everything.
+    total: f64,
+}
+
+#[pymethods]
+impl Summary {
+    fn __repr__(&self) -> String {
+        let file = self.file.clone().unwrap_or_default();
+        format!(
+            "<dumpwright.Summary of process {}: {} threads, {} bytes in {}>",
+            self.pid,
+            self.threads,
+            self.size,
+            file.display()
+        )
+    }
+}
+
+impl From<dumpwright::Summary> for Summary {
+    fn from(summary: dumpwright::Summary) -> Self {
+        Summary {
+            file: summary.file,
+            pid: summary.pid.0,
+            process: summary.process,
+            size: summary.size,
+            dump_size: summary.dump_size,
+            memory_bytes: summary.memory_bytes,
+            minidump_type: summary.minidump_type,
+            threads: summary.threads,
+            modules: summary.modules,
+            handles: summary.handles,
+            holes: summary.holes.into_iter().map(|h| (h.start, h.end, h.reason)).collect(),
+            soft_errors: summary
+                .soft_error_list
+                .into_iter()
+                .map(|e| (e.subject, e.message))
+                .collect(),
+            held: summary.held.as_secs_f64(),
+            total: summary.total.as_secs_f64(),
+        }
+    }
+}
+
+/// Writes a dump of a live process.
+#[pyfunction]
+#[pyo3(signature = (pid, file, *, qualifier=1024, flags=0, comment=None, overwrite=false, progress=None))]
+#[expect(clippy::too_many_arguments, reason = "Python names them")]
+pub fn dump(
+    py: Python<'_>,
+    pid: u32,
+    file: PathBuf,
+    qualifier: u32,
+    flags: u32,
+    comment: Option<&str>,
+    overwrite: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Summary> {
+    let request = request(py, file, qualifier, flags, comment, overwrite)?;
+    write(py, progress, |observer| dumpwright::dump_process(Pid(pid), &request, observer))
+}
+
+/// Writes a dump of the process that another dump holds.
+#[pyfunction]
+#[pyo3(signature = (source, file, *, qualifier=1024, flags=0, comment=None, overwrite=false, sysroot=None, progress=None))]
+#[expect(clippy::too_many_arguments, reason = "Python names them")]
+pub fn dump_file(
+    py: Python<'_>,
+    source: PathBuf,
+    file: PathBuf,
+    qualifier: u32,
+    flags: u32,
+    comment: Option<&str>,
+    overwrite: bool,
+    sysroot: Option<PathBuf>,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Summary> {
+    let request = request(py, file, qualifier, flags, comment, overwrite)?;
+    let options = OpenOptions { sysroot };
+    write(py, progress, |observer| dumpwright::dump_file(&source, &request, &options, observer))
+}
+
+fn request(
+    py: Python<'_>,
+    file: PathBuf,
+    qualifier: u32,
+    flags: u32,
+    comment: Option<&str>,
+    overwrite: bool,
+) -> PyResult<DumpRequest> {
+    let mut request =
+        DumpRequest::from_raw(file, qualifier, flags, comment).map_err(|e| exception(py, e))?;
+    if !overwrite {
+        request.format_flags |= FormatFlags::NO_OVERWRITE;
+    }
+    Ok(request)
+}
+
+/// Writes without the GIL. What Python code raised meanwhile counts before what
+/// the engine says of it.
+fn write(
+    py: Python<'_>,
+    progress: Option<Py<PyAny>>,
+    job: impl FnOnce(&Watcher) -> dumpwright::Result<dumpwright::Summary> + Send,
+) -> PyResult<Summary> {
+    let watcher = Watcher {
+        progress,
+        raised: Mutex::default(),
+        asked: Mutex::new(Instant::now()),
+        cancelled: AtomicBool::new(false),
+    };
+    let result = py.detach(|| job(&watcher));
+    match watcher.raised.into_inner() {
+        Ok(Some(raised)) if result.is_err() => Err(raised),
+        _ => result.map(Summary::from).map_err(|error| exception(py, error)),
+    }
+}
+
+/// Calls the progress function, and lets Ctrl-C through.
+struct Watcher {
+    progress: Option<Py<PyAny>>,
+    raised: Mutex<Option<PyErr>>,
+    asked: Mutex<Instant>,
+    cancelled: AtomicBool,
+}
+
+impl Watcher {
+    fn give_up(&self, raised: Option<PyErr>) {
+        if let Ok(mut place) = self.raised.lock()
+            && place.is_none()
+        {
+            *place = raised;
+        }
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    fn look_for_signals(&self) {
+        let due = self.asked.lock().is_ok_and(|mut asked| {
+            let due = asked.elapsed() >= SIGNAL_INTERVAL;
+            if due {
+                *asked = Instant::now();
+            }
+            due
+        });
+        if due && let Err(raised) = Python::attach(|py| py.check_signals()) {
+            self.give_up(Some(raised));
+        }
+    }
+}
+
+impl Observer for Watcher {
+    fn progress(&self, phase: Phase, done: u64, total: u64) {
+        let Some(progress) = &self.progress else { return };
+        let phase = match phase {
+            Phase::Unpack => "unpack",
+            Phase::Write => "write",
+            Phase::Package => "package",
+        };
+        let answer = Python::attach(|py| {
+            let answer = progress.call1(py, (phase, done, total))?;
+            Ok(!answer.is(&pyo3::types::PyBool::new(py, false)))
+        });
+        match answer {
+            Ok(true) => {}
+            Ok(false) => self.give_up(None),
+            Err(raised) => self.give_up(Some(raised)),
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.look_for_signals();
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,90 @@
+//! The header is the one that cbindgen makes, and a C program that uses it
+//! gets what the documentation promises.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// `DUMPWRIGHT_UPDATE=1 cargo test -p dumpwright-capi` makes it anew.
+#[test]
+fn the_header_is_the_one_that_the_code_makes() {
+    let mut made = Vec::new();
+    cbindgen::generate(env!("CARGO_MANIFEST_DIR")).unwrap().write(&mut made);
+    let path = root().join("include/dumpwright.h");
+    if std::env::var_os("DUMPWRIGHT_UPDATE").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    }
+    let kept = std::fs::read(&path).unwrap_or_default();
+    assert!(kept == made, "include/dumpwright.h is old; run this test with DUMPWRIGHT_UPDATE=1");
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed: {text}{errors}");
+    text
+}
+
+/// Where the libraries were built: the newer of the test's folder and the one
+/// above.
+fn libraries() -> PathBuf {
+    let own = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let built = |folder: &PathBuf| {
+        folder.join("libdumpwright_c.a").metadata().ok().and_then(|m| m.modified().ok())
+    };
+    let candidates = [own.clone(), own.parent().unwrap().to_owned()];
+    candidates.into_iter().filter(|f| built(f).is_some()).max_by_key(built).unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_c_program_dumps_a_process_and_a_dump() {
+    let mut target = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+    // Until it runs its own program.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let libraries = libraries();
+    for linking in ["shared", "static"] {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("example");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-I"]);
+        compiler.arg(root().join("include")).arg("-o").arg(&program);
+        compiler.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/example.c"));
+        if linking == "static" {
+            compiler.arg(libraries.join("libdumpwright_c.a")).args(["-lpthread", "-ldl", "-lm"]);
+        } else {
+            compiler.arg("-L").arg(&libraries).arg("-ldumpwright_c");
+            compiler.arg(format!("-Wl,-rpath,{}", libraries.display()));
+        }
+        run(&mut compiler);
+        let said = run(Command::new(&program).arg(target.id().to_string()).arg(folder.path()));
+        assert!(said.contains("1 threads"), "{said}");
+        for name in ["example.dmp", "again.dmp"] {
+            let file = folder.path().join(name);
+            let dump = dumpwright::read::Minidump::open(&file).unwrap();
+            assert!(dumpwright::verify::verify(&dump).is_empty(), "{name}");
+            minidump::Minidump::read_path(&file).unwrap();
+        }
+        assert!(!folder.path().join("never.dmp").exists());
+    }
+    target.kill().unwrap();
+    target.wait().unwrap();
+}
+
+#[test]
+fn the_header_serves_cxx() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("both.cc");
+    std::fs::write(
+        &source,
+        "#include <dumpwright.h>\nint main() { return dumpwright_version() ? 0 : 1; }\n",
+    )
+    .unwrap();
+    let mut compiler = Command::new("cc");
+    compiler.args(["-fsyntax-only", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I"]);
+    run(compiler.arg(root().join("include")).arg(&source));
+}
