@@ -10,9 +10,9 @@ use crate::request::{Destination, DumpRequest};
 use crate::soft_error::SoftError;
 use crate::summary::Summary;
 use crate::target::machine::MachineTarget;
-use crate::write::kernel::{self as write, KernelOutcome};
+use crate::write::kernel::{self as write, KernelOutcome, Target};
 use dumpwright_format::FormatFlags;
-use std::io::{self, Seek, Write};
+use std::io::{self, Seek};
 
 /// Writes a kernel dump of a machine: `WriteDumpFile2` for a kernel target. The
 /// machine is released as soon as its memory has been read, and dropped.
@@ -34,7 +34,7 @@ pub fn write_machine_dump(
     let mut job = Job { target: &mut *target, plan: &plan, layout: &layout, observer };
     let mut summary = match output.kind {
         OutputKind::Stdout => {
-            let outcome = job.write(&mut io::stdout().lock())?;
+            let outcome = job.write(Target::Stream(&mut io::stdout().lock()))?;
             job.summary(request, &outcome)
         }
         OutputKind::Handle(mut file) => {
@@ -49,7 +49,7 @@ pub fn write_machine_dump(
         }
         OutputKind::File(mut file) => {
             file.reserve(layout.file_size())?;
-            let outcome = job.write(file.file())?;
+            let outcome = job.write(Target::File(file.file()))?;
             file.publish()?;
             job.summary(request, &outcome)
         }
@@ -69,12 +69,12 @@ struct Job<'a> {
 
 impl Job<'_> {
     /// Writes the dump, and lets the machine go as soon as it is not needed.
-    fn write(&mut self, out: &mut dyn Write) -> Result<KernelOutcome> {
+    fn write(&mut self, mut to: Target<'_>) -> Result<KernelOutcome> {
         let memory = self.target.memory();
         let outcome =
-            write::write_pages(self.layout, &self.plan.edits, memory, out, self.observer)?;
+            write::write_to(self.layout, &self.plan.edits, memory, &mut to, self.observer)?;
         self.target.release();
-        write::finish(self.layout, self.plan, &outcome, out)?;
+        write::finish(self.layout, self.plan, &outcome, to.out())?;
         Ok(outcome)
     }
 
@@ -90,7 +90,7 @@ impl Job<'_> {
         let io_error =
             |action| move |source| Error::Io { action, file: destination.clone(), source };
         let mut dump = cab.scratch()?;
-        let outcome = self.write(&mut dump)?;
+        let outcome = self.write(Target::File(&mut dump))?;
         dump.rewind().map_err(io_error("rewind the dump for"))?;
 
         let mut summary = self.summary(request, &outcome);

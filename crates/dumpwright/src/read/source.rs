@@ -24,11 +24,20 @@ pub trait Source: Send + Sync {
         let _ = (offset, len);
         None
     }
+
+    /// The file, if that is what it is, so that the system can copy from it.
+    fn as_file(&self) -> Option<&File> {
+        None
+    }
 }
 
 impl Source for File {
     fn len(&self) -> u64 {
         self.metadata().map_or(0, |m| m.len())
+    }
+
+    fn as_file(&self) -> Option<&File> {
+        Some(self)
     }
 
     #[cfg(unix)]

@@ -11,8 +11,9 @@ use crate::plan::kernel::{BlobPart, Edits, KernelPlan};
 use crate::soft_error::{HoleReason, SoftError};
 use crate::target::machine::{PAGE_SIZE, PageHole, PageRun, Pfn, PhysicalMemory};
 use serde_json::json;
+use std::fs::File;
 use std::hint::black_box;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
@@ -32,6 +33,111 @@ pub struct KernelOutcome {
     pub holes: Vec<PageHole>,
     /// Pages of further holes, beyond those that are listed.
     pub unlisted_pages: u64,
+}
+
+impl KernelOutcome {
+    /// Records holes; fails if the target ended.
+    fn take(&mut self, holes: impl IntoIterator<Item = PageHole>) -> Result<()> {
+        for hole in holes {
+            // Not a hole of the target's but the end of it.
+            if hole.reason == HoleReason::TargetEnded {
+                return Err(Error::InvalidRequest(
+                    "the machine ended while its memory was read; nothing was written".into(),
+                ));
+            }
+            self.record(hole);
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, hole: PageHole) {
+        let holes = &mut self.holes;
+        let is_room = holes.len() < MAX_HOLES;
+        match holes.last_mut() {
+            Some(last) if last.run.end() == hole.run.base && last.reason == hole.reason => {
+                last.run.count += hole.run.count;
+            }
+            _ if is_room => holes.push(hole),
+            _ => self.unlisted_pages += hole.run.count,
+        }
+    }
+}
+
+/// Where a dump is written to.
+pub enum Target<'a> {
+    /// A file, to which the system can copy from another.
+    File(&'a mut File),
+    /// Anything else.
+    Stream(&'a mut dyn Write),
+}
+
+impl Target<'_> {
+    /// As a stream.
+    pub fn out(&mut self) -> &mut dyn Write {
+        match self {
+            Target::File(file) => *file,
+            Target::Stream(stream) => *stream,
+        }
+    }
+}
+
+/// Writes the dump up to the end of its pages, with as little copying as source
+/// and target allow.
+///
+/// # Errors
+/// As [`write_pages`].
+pub fn write_to(
+    layout: &KernelLayout,
+    edits: &Edits,
+    memory: &dyn PhysicalMemory,
+    target: &mut Target<'_>,
+    observer: &dyn Observer,
+) -> Result<KernelOutcome> {
+    let by_system = layout.pages().iter().all(|run| {
+        !edits.touch(*run) && memory.mapped(*run).is_none() && memory.in_file(*run).is_some()
+    });
+    match target {
+        Target::File(file) if by_system && !layout.pages().is_empty() => {
+            copy_by_system(layout, memory, file, observer)
+        }
+        other => write_pages(layout, edits, memory, other.out(), observer),
+    }
+}
+
+/// Has the system copy from file to file: nothing passes through this process.
+fn copy_by_system(
+    layout: &KernelLayout,
+    memory: &dyn PhysicalMemory,
+    out: &mut File,
+    observer: &dyn Observer,
+) -> Result<KernelOutcome> {
+    out.write_all(layout.head()).map_err(Error::Write)?;
+    let total = crate::plan::kernel::count_pages(layout.pages()) * PAGE_SIZE;
+    let mut done = 0;
+    let mut outcome = KernelOutcome::default();
+    for batch in Batches::new(layout.pages()) {
+        for run in batch {
+            if observer.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let Some((mut file, offset)) = memory.in_file(run) else { continue };
+            let len = run.count * PAGE_SIZE;
+            let start = out.stream_position().map_err(Error::Write)?;
+            let copied =
+                file.seek(SeekFrom::Start(offset)).and_then(|_| io::copy(&mut file.take(len), out));
+            if copied.ok() != Some(len) {
+                // Page by page, so that what can be read is.
+                out.seek(SeekFrom::Start(start)).map_err(Error::Write)?;
+                let mut buffer = vec![0; len as usize];
+                let (_, holes) = fill(&[run], &Edits::default(), memory, &mut buffer);
+                outcome.take(holes)?;
+                out.write_all(&buffer).map_err(Error::Write)?;
+            }
+            done += len;
+            observer.progress(Phase::Write, done, total);
+        }
+    }
+    Ok(outcome)
 }
 
 /// Writes the dump up to the end of its pages. The machine is not needed after
@@ -109,11 +215,7 @@ pub fn finish(
 }
 
 /// Copies exactly so many bytes: the size is in the file already.
-fn copy_file(
-    file: &std::fs::File,
-    len: u64,
-    put: &mut impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
+fn copy_file(file: &File, len: u64, put: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     use crate::read::Source;
     let mut buffer = vec![0; len.min(1 << 20) as usize];
     let mut at = 0;
@@ -304,15 +406,7 @@ impl Sink<'_> {
         if self.observer.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        for hole in &filled.holes {
-            // Not a hole of the target's but the end of it.
-            if hole.reason == HoleReason::TargetEnded {
-                return Err(Error::InvalidRequest(
-                    "the machine ended while its memory was read; nothing was written".into(),
-                ));
-            }
-            self.record(*hole);
-        }
+        self.outcome.take(filled.holes.iter().copied())?;
         let bytes = match &filled.bytes {
             Bytes::Mapped(bytes) => bytes,
             Bytes::Buffer(buffer, len) => &buffer[..*len],
@@ -321,17 +415,5 @@ impl Sink<'_> {
         self.done += bytes.len() as u64;
         self.observer.progress(Phase::Write, self.done, self.total);
         Ok(())
-    }
-
-    fn record(&mut self, hole: PageHole) {
-        let holes = &mut self.outcome.holes;
-        let is_room = holes.len() < MAX_HOLES;
-        match holes.last_mut() {
-            Some(last) if last.run.end() == hole.run.base && last.reason == hole.reason => {
-                last.run.count += hole.run.count;
-            }
-            _ if is_room => holes.push(hole),
-            _ => self.outcome.unlisted_pages += hole.run.count,
-        }
     }
 }

@@ -326,6 +326,27 @@ fn a_mapped_image_is_written_without_being_read() {
 }
 
 #[test]
+fn what_the_system_copies_from_file_to_file_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source.dmp");
+    std::fs::write(&source, write(&windows(), &request(KernelDumpType::BitmapFull)).unwrap())
+        .unwrap();
+    let dump = KernelDump::open(&source).unwrap();
+    let snapshot = dump.machine();
+    let plan = crate::plan::kernel::plan(&snapshot, &dump, &request(KernelDumpType::Full)).unwrap();
+    let layout = super::KernelLayout::new(&plan, &snapshot).unwrap();
+    let mut file = tempfile::tempfile().unwrap();
+    let mut to = crate::write::kernel::Target::File(&mut file);
+    crate::write::kernel::write_to(&layout, &plan.edits, &dump, &mut to, &()).unwrap();
+    let mut streamed = Vec::new();
+    crate::write::kernel::write_pages(&layout, &plan.edits, &dump, &mut streamed, &()).unwrap();
+    let mut copied = Vec::new();
+    std::io::Seek::rewind(&mut file).unwrap();
+    std::io::Read::read_to_end(&mut file, &mut copied).unwrap();
+    assert!(copied == streamed);
+}
+
+#[test]
 fn a_comment_and_files_are_carried_whole() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("notes.txt");

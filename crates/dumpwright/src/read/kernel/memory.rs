@@ -3,6 +3,7 @@
 use super::KernelDump;
 use crate::soft_error::HoleReason;
 use crate::target::machine::{PAGE_SIZE, PageHole, PageRun, Pfn, PhysicalMemory};
+use std::fs::File;
 
 impl PhysicalMemory for KernelDump {
     fn runs(&self) -> &[PageRun] {
@@ -35,6 +36,12 @@ impl PhysicalMemory for KernelDump {
             at = at.saturating_add(count);
             rest = after;
         }
+    }
+
+    fn in_file(&self, run: PageRun) -> Option<(&File, u64)> {
+        let (offset, left) = self.pages.find(run.base)?;
+        (left >= run.count).then_some(())?;
+        Some((self.source.as_file()?, offset))
     }
 
     fn mapped(&self, run: PageRun) -> Option<&[u8]> {

@@ -28,6 +28,7 @@ pub use translate::{AddressSpace, Translation};
 pub use understand::ByHand;
 
 use crate::soft_error::HoleReason;
+use std::fs::File;
 use std::time::Duration;
 
 /// A machine, or something that stands for one.
@@ -60,6 +61,13 @@ pub trait PhysicalMemory: Send + Sync {
     /// The bytes of `run` where they are in memory already (a mapped image), so
     /// that a writer copies them once. `None` where they have to be read.
     fn mapped(&self, run: PageRun) -> Option<&[u8]> {
+        let _ = run;
+        None
+    }
+
+    /// The file that has the bytes of `run`, and where, so that a writer can
+    /// have the system copy them. `None` where there is no such file.
+    fn in_file(&self, run: PageRun) -> Option<(&File, u64)> {
         let _ = run;
         None
     }

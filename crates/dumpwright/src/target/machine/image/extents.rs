@@ -4,6 +4,7 @@ use super::Extent;
 use crate::read::Source;
 use crate::soft_error::{HoleReason, SoftError};
 use crate::target::machine::{PAGE_SIZE, PageHole, PageRun, Pfn, PhysicalMemory};
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -140,6 +141,15 @@ fn joined(sorted: Vec<Piece>) -> Result<Vec<Piece>, String> {
 impl PhysicalMemory for ExtentMemory {
     fn runs(&self) -> &[PageRun] {
         &self.runs
+    }
+
+    fn in_file(&self, run: PageRun) -> Option<(&File, u64)> {
+        let index = self.pieces.partition_point(|piece| piece.run.end() <= run.base);
+        let piece = self.pieces.get(index)?;
+        let ahead = run.base.0.checked_sub(piece.run.base.0)?;
+        (run.end() <= piece.run.end()).then_some(())?;
+        let file = self.sources[piece.source].as_file()?;
+        Some((file, piece.offset + ahead * PAGE_SIZE))
     }
 
     fn mapped(&self, run: PageRun) -> Option<&[u8]> {
