@@ -2,7 +2,6 @@
 
 use crate::flag_args::FlagArgs;
 #[cfg(target_os = "linux")]
-#[cfg(target_os = "linux")]
 use crate::handler::HandlerCommand;
 use crate::machine_args::MachineArgs;
 use crate::numbers::{parse_number, parse_range, parse_size};
@@ -47,7 +46,6 @@ pub enum Command {
     #[command(hide = true)]
     DemoTarget,
     /// Be the machine's crash handler: set it up, look at it, take it away
-    #[cfg(target_os = "linux")]
     #[cfg(target_os = "linux")]
     Handler {
         /// What to do

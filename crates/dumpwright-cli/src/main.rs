@@ -6,7 +6,6 @@ mod demo;
 mod dump;
 mod flag_args;
 #[cfg(target_os = "linux")]
-#[cfg(target_os = "linux")]
 mod handler;
 mod inspect;
 mod letters;
@@ -39,7 +38,6 @@ fn main() -> ExitCode {
         Command::Verify(args) => inspect::verify(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoTarget => demo::target(),
-        #[cfg(target_os = "linux")]
         #[cfg(target_os = "linux")]
         Command::Handler { command } => handler::run(&command),
         Command::Completions { shell } => manual::completions(shell),
