@@ -284,6 +284,8 @@ fn assert_has_all(ours: &Loaded, theirs: &Loaded) {
     const UNUSED: u32 = 0;
     const MEMORY_LIST: u32 = 5;
     const MEMORY64_LIST: u32 = 9;
+    /// Wine's own, in the range that is reserved for the debug help library.
+    const RESERVED: u32 = 0xFFF0;
     let types: BTreeSet<_> = ours.stream_types().into_iter().collect();
     for stream in theirs.stream_types() {
         let either = matches!(stream, MEMORY_LIST | MEMORY64_LIST)
