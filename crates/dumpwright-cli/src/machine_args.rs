@@ -141,7 +141,7 @@ mod tests {
             ]))
         );
         let by_hand = parse_by_hand("dtb=0x1ad000,kdbg=0xfffff800`12345678,arch=la57").unwrap();
-        assert_eq!(by_hand.directory_table_base, Some(0x1ad000));
+        assert_eq!(by_hand.directory_table_base, Some(0x1a_d000));
         assert_eq!(by_hand.debugger_data, Some(Gva(0xffff_f800_1234_5678)));
         assert_eq!(by_hand.architecture, Some(MachineArchitecture::Amd64La57));
         assert!(parse_by_hand("dtb").is_err() && parse_by_hand("x=1").is_err());

@@ -39,7 +39,7 @@ pub fn write_machine_dump(
         }
         OutputKind::Handle(mut file) => {
             empty(&mut file).map_err(Error::Write)?;
-            let outcome = job.write(&mut file)?;
+            let outcome = job.write(Target::File(&mut file))?;
             job.summary(request, &outcome)
         }
         OutputKind::File(mut file) if request.format_flags.contains(FormatFlags::WRITE_CAB) => {

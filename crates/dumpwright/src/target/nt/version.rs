@@ -85,7 +85,7 @@ mod tests {
         memory.put_u32(BASE + 0x80 + 24 + 112 + 8 * 2, 0x1800);
         memory.put_u32(BASE + 0x80 + 24 + 112 + 8 * 2 + 4, 0x200);
         for (level, (id, to)) in
-            [(RT_VERSION, SUBDIRECTORY | 24), (1, SUBDIRECTORY | 48), (0x409, 72)]
+            [(RT_VERSION, SUBDIRECTORY | 0x18), (1, SUBDIRECTORY | 0x30), (0x409, 72)]
                 .iter()
                 .enumerate()
         {
@@ -117,7 +117,7 @@ mod tests {
         let mut memory = with_version();
         memory.put_u32(ROOT + 76, 0x5B);
         assert_eq!(version(&memory), None, "too short");
-        memory.put_u32(ROOT + 48 + 20, SUBDIRECTORY | 48);
+        memory.put_u32(ROOT + 48 + 20, SUBDIRECTORY | 0x30);
         assert_eq!(version(&memory), None, "a directory instead of data");
         memory.put_u32(ROOT + 20, SUBDIRECTORY | 0x7FFF_FFFF);
         assert_eq!(version(&memory), None, "outside of the image");
