@@ -311,8 +311,13 @@ pub fn write(machine: &Machine, request: &crate::DumpRequest) -> crate::Result<V
     let plan = crate::plan::kernel::plan(&machine.snapshot, &machine.memory, request)?;
     let layout = crate::layout::kernel::KernelLayout::new(&plan, &machine.snapshot)?;
     let mut out = Vec::new();
-    let outcome =
-        crate::write::kernel::write_pages(&layout, &plan.edits, &machine.memory, &mut out, &())?;
+    let outcome = crate::write::kernel::write_to(
+        &layout,
+        &plan.edits,
+        &machine.memory,
+        &mut crate::write::kernel::Target::Stream(&mut out),
+        &(),
+    )?;
     crate::write::kernel::finish(&layout, &plan, &outcome, &mut out)?;
     assert_eq!(out.len() as u64, layout.file_size(), "the layout knew the size");
     Ok(out)

@@ -29,6 +29,50 @@ pub trait Source: Send + Sync {
     fn as_file(&self) -> Option<&File> {
         None
     }
+
+    /// The parts of a range that are not known to be zero, in order: start and
+    /// end. What is left out (holes of a sparse file) need not be read.
+    fn contents(&self, offset: u64, len: u64) -> Vec<(u64, u64)> {
+        vec![(offset, offset.saturating_add(len))]
+    }
+}
+
+/// Parts of a sparse file that are told apart; beyond them it counts as full.
+#[cfg(target_os = "linux")]
+const MAX_PARTS: usize = 1 << 16;
+
+/// By `SEEK_DATA` and `SEEK_HOLE`. Moves the file's position.
+#[cfg(target_os = "linux")]
+fn data_of(file: &File, offset: u64, len: u64) -> Vec<(u64, u64)> {
+    use rustix::fs::{SeekFrom, seek};
+    use rustix::io::Errno;
+    let end = offset.saturating_add(len);
+    let mut parts = Vec::new();
+    let mut at = offset;
+    while at < end && parts.len() < MAX_PARTS {
+        match seek(file, SeekFrom::Data(at)) {
+            Ok(start) if start >= at => {
+                let past = seek(file, SeekFrom::Hole(start)).unwrap_or(end).min(end);
+                if start >= past {
+                    return parts;
+                }
+                parts.push((start, past));
+                at = past;
+            }
+            // Nothing but a hole from here to the end of the file. What lies
+            // past that end is not zero: it is missing, as reading will find.
+            Err(Errno::NXIO) => {
+                at = at.max(Source::len(file)).min(end);
+                break;
+            }
+            // A file that cannot tell.
+            _ => break,
+        }
+    }
+    if at < end {
+        parts.push((at, end));
+    }
+    parts
 }
 
 impl Source for File {
@@ -38,6 +82,11 @@ impl Source for File {
 
     fn as_file(&self) -> Option<&File> {
         Some(self)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn contents(&self, offset: u64, len: u64) -> Vec<(u64, u64)> {
+        data_of(self, offset, len)
     }
 
     #[cfg(unix)]

@@ -23,6 +23,8 @@ const BATCH: u64 = (4 << 20) / PAGE_SIZE;
 const READERS: usize = 2;
 /// Buffers that circulate between a reader and the writer.
 const BUFFERS_PER_READER: usize = 2;
+/// Pages of zeros that are worth being left out.
+const MIN_ZERO: u64 = 64;
 /// Holes that are kept one by one; further ones are only counted.
 const MAX_HOLES: usize = 10_000;
 
@@ -79,13 +81,26 @@ impl Target<'_> {
             Target::Stream(stream) => *stream,
         }
     }
+
+    /// Zeros. A dump's file is new and zero wherever nothing was written.
+    fn zeros(&mut self, len: u64) -> io::Result<()> {
+        match self {
+            Target::File(file) => {
+                let end = file.seek(SeekFrom::Current(i64::try_from(len).unwrap_or(i64::MAX)))?;
+                if file.metadata()?.len() < end { file.set_len(end) } else { Ok(()) }
+            }
+            Target::Stream(stream) => io::copy(&mut io::repeat(0).take(len), stream).map(|_| ()),
+        }
+    }
 }
 
 /// Writes the dump up to the end of its pages, with as little copying as source
-/// and target allow.
+/// and target allow. The machine is not needed after this; [`finish`] writes the
+/// rest.
 ///
 /// # Errors
-/// As [`write_pages`].
+/// [`Error::Write`], [`Error::Cancelled`], and [`Error::InvalidRequest`] if the
+/// target ended.
 pub fn write_to(
     layout: &KernelLayout,
     edits: &Edits,
@@ -96,35 +111,74 @@ pub fn write_to(
     let by_system = layout.pages().iter().all(|run| {
         !edits.touch(*run) && memory.mapped(*run).is_none() && memory.in_file(*run).is_some()
     });
+    target.out().write_all(layout.head()).map_err(Error::Write)?;
+    let parts = parts(layout.pages(), edits, memory);
     match target {
-        Target::File(file) if by_system && !layout.pages().is_empty() => {
-            copy_by_system(layout, memory, file, observer)
-        }
-        other => write_pages(layout, edits, memory, other.out(), observer),
+        Target::File(_) if by_system => copy_by_system(&parts, memory, target, observer),
+        _ => write_pages(&parts, edits, memory, target, observer),
     }
+}
+
+/// Consecutive pages that are all written, or all known to be zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part {
+    run: PageRun,
+    zero: bool,
+}
+
+/// Pages cut where memory that is known to be zero begins and ends.
+fn parts(pages: &[PageRun], edits: &Edits, memory: &dyn PhysicalMemory) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for run in pages {
+        let mut at = run.base;
+        let mut add = |end: Pfn, zero: bool| {
+            let part = PageRun { base: at, count: end.0.saturating_sub(at.0) };
+            // Little is saved by leaving out little.
+            if part.count > 0 && (!zero || (part.count >= MIN_ZERO && !edits.touch(part))) {
+                parts.push(Part { run: part, zero });
+                at = end;
+            }
+        };
+        for content in memory.contents(*run) {
+            add(content.base, true);
+            add(content.end(), false);
+        }
+        add(run.end(), true);
+        add(run.end(), false);
+    }
+    parts
 }
 
 /// Has the system copy from file to file: nothing passes through this process.
 fn copy_by_system(
-    layout: &KernelLayout,
+    parts: &[Part],
     memory: &dyn PhysicalMemory,
-    out: &mut File,
+    target: &mut Target<'_>,
     observer: &dyn Observer,
 ) -> Result<KernelOutcome> {
-    out.write_all(layout.head()).map_err(Error::Write)?;
-    let total = crate::plan::kernel::count_pages(layout.pages()) * PAGE_SIZE;
+    let total = total(parts);
     let mut done = 0;
     let mut outcome = KernelOutcome::default();
-    for batch in Batches::new(layout.pages()) {
-        for run in batch {
+    for batch in Batches::new(parts) {
+        let runs = match batch {
+            Batch::Pages(runs) => runs,
+            Batch::Zero(pages) => {
+                target.zeros(pages * PAGE_SIZE).map_err(Error::Write)?;
+                done += pages * PAGE_SIZE;
+                continue;
+            }
+        };
+        let Target::File(out) = &mut *target else { continue };
+        for run in runs {
             if observer.is_cancelled() {
                 return Err(Error::Cancelled);
             }
             let Some((mut file, offset)) = memory.in_file(run) else { continue };
             let len = run.count * PAGE_SIZE;
             let start = out.stream_position().map_err(Error::Write)?;
-            let copied =
-                file.seek(SeekFrom::Start(offset)).and_then(|_| io::copy(&mut file.take(len), out));
+            let copied = file
+                .seek(SeekFrom::Start(offset))
+                .and_then(|_| io::copy(&mut file.take(len), *out));
             if copied.ok() != Some(len) {
                 // Page by page, so that what can be read is.
                 out.seek(SeekFrom::Start(start)).map_err(Error::Write)?;
@@ -140,21 +194,20 @@ fn copy_by_system(
     Ok(outcome)
 }
 
-/// Writes the dump up to the end of its pages. The machine is not needed after
-/// this; [`finish`] writes the rest.
-///
-/// # Errors
-/// [`Error::Write`], [`Error::Cancelled`], and [`Error::InvalidRequest`] if the
-/// target ended.
-pub fn write_pages(
-    layout: &KernelLayout,
+/// Bytes of all parts.
+fn total(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| part.run.count * PAGE_SIZE).sum()
+}
+
+/// Writes pages from where they are in memory, or through buffers.
+fn write_pages(
+    parts: &[Part],
     edits: &Edits,
     memory: &dyn PhysicalMemory,
-    out: &mut dyn Write,
+    out: &mut Target<'_>,
     observer: &dyn Observer,
 ) -> Result<KernelOutcome> {
-    out.write_all(layout.head()).map_err(Error::Write)?;
-    let total = crate::plan::kernel::count_pages(layout.pages()) * PAGE_SIZE;
+    let total = total(parts);
     let mut sink = Sink { out, observer, done: 0, total, outcome: KernelOutcome::default() };
     thread::scope(|scope| {
         let readers: Vec<_> = (0..READERS)
@@ -162,7 +215,7 @@ pub fn write_pages(
                 let (filled, full) = mpsc::sync_channel::<Filled<'_>>(1);
                 let (give_back, empty) = mpsc::channel::<Vec<u8>>();
                 scope.spawn(move || {
-                    let batches = Batches::new(layout.pages()).skip(first).step_by(READERS);
+                    let batches = Batches::new(parts).skip(first).step_by(READERS);
                     read_batches(batches, edits, memory, &empty, &filled);
                 });
                 (full, give_back)
@@ -273,38 +326,52 @@ pub fn report(
     }
 }
 
-/// Pages of a dump in pieces, none longer than [`BATCH`].
+/// What is read or left out at once.
+enum Batch {
+    /// Runs of together at most [`BATCH`] pages.
+    Pages(Vec<PageRun>),
+    /// So many pages of zeros.
+    Zero(u64),
+}
+
+/// The parts of a dump in batches.
 struct Batches<'a> {
-    runs: std::slice::Iter<'a, PageRun>,
-    rest: Option<PageRun>,
+    parts: std::slice::Iter<'a, Part>,
+    rest: Option<Part>,
 }
 
 impl<'a> Batches<'a> {
-    fn new(runs: &'a [PageRun]) -> Self {
-        let mut runs = runs.iter();
-        let rest = runs.next().copied();
-        Batches { runs, rest }
+    fn new(parts: &'a [Part]) -> Self {
+        let mut parts = parts.iter();
+        let rest = parts.next().copied();
+        Batches { parts, rest }
     }
 }
 
 impl Iterator for Batches<'_> {
-    type Item = Vec<PageRun>;
+    type Item = Batch;
 
-    /// Runs of together at most [`BATCH`] pages.
-    fn next(&mut self) -> Option<Vec<PageRun>> {
+    fn next(&mut self) -> Option<Batch> {
         let mut batch = Vec::new();
         let mut room = BATCH;
-        while let Some(run) = self.rest.filter(|_| room > 0) {
+        while let Some(Part { run, zero }) = self.rest.filter(|_| room > 0) {
+            if zero && batch.is_empty() {
+                self.rest = self.parts.next().copied();
+                return Some(Batch::Zero(run.count));
+            } else if zero {
+                break;
+            }
             let take = run.count.min(room);
             batch.push(PageRun { base: run.base, count: take });
             room -= take;
             self.rest = if take < run.count {
-                Some(PageRun { base: Pfn(run.base.0 + take), count: run.count - take })
+                let run = PageRun { base: Pfn(run.base.0 + take), count: run.count - take };
+                Some(Part { run, zero })
             } else {
-                self.runs.next().copied()
+                self.parts.next().copied()
             };
         }
-        (!batch.is_empty()).then_some(batch)
+        (!batch.is_empty()).then_some(Batch::Pages(batch))
     }
 }
 
@@ -319,12 +386,14 @@ enum Bytes<'a> {
     Mapped(&'a [u8]),
     /// A buffer, and how much of it counts.
     Buffer(Vec<u8>, usize),
+    /// So many zeros, that nobody reads.
+    Zero(u64),
 }
 
 /// The life of a reading thread: it is done when it has read all its batches, or
 /// when the writer has given up.
 fn read_batches<'a>(
-    batches: impl Iterator<Item = Vec<PageRun>>,
+    batches: impl Iterator<Item = Batch>,
     edits: &Edits,
     memory: &'a dyn PhysicalMemory,
     empty: &Receiver<Vec<u8>>,
@@ -332,6 +401,16 @@ fn read_batches<'a>(
 ) {
     let mut own = BUFFERS_PER_READER;
     for batch in batches {
+        let batch = match batch {
+            Batch::Pages(batch) => batch,
+            Batch::Zero(pages) => {
+                let bytes = Bytes::Zero(pages * PAGE_SIZE);
+                if filled.send(Filled { bytes, holes: Vec::new() }).is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
         let ready = if let Some(bytes) = mapped(&batch, edits, memory) {
             touch(bytes);
             Filled { bytes: Bytes::Mapped(bytes), holes: Vec::new() }
@@ -393,15 +472,15 @@ fn fill(
 }
 
 /// Takes batches in order.
-struct Sink<'a> {
-    out: &'a mut dyn Write,
+struct Sink<'a, 'b> {
+    out: &'a mut Target<'b>,
     observer: &'a dyn Observer,
     done: u64,
     total: u64,
     outcome: KernelOutcome,
 }
 
-impl Sink<'_> {
+impl Sink<'_, '_> {
     fn accept(&mut self, filled: &Filled<'_>) -> Result<()> {
         if self.observer.is_cancelled() {
             return Err(Error::Cancelled);
@@ -410,10 +489,18 @@ impl Sink<'_> {
         let bytes = match &filled.bytes {
             Bytes::Mapped(bytes) => bytes,
             Bytes::Buffer(buffer, len) => &buffer[..*len],
+            Bytes::Zero(len) => {
+                self.done += len;
+                return self.out.zeros(*len).map_err(Error::Write);
+            }
         };
-        self.out.write_all(bytes).map_err(Error::Write)?;
+        self.out.out().write_all(bytes).map_err(Error::Write)?;
         self.done += bytes.len() as u64;
         self.observer.progress(Phase::Write, self.done, self.total);
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "kernel_tests.rs"]
+mod tests;

@@ -339,7 +339,14 @@ fn what_the_system_copies_from_file_to_file_is_the_same() {
     let mut to = crate::write::kernel::Target::File(&mut file);
     crate::write::kernel::write_to(&layout, &plan.edits, &dump, &mut to, &()).unwrap();
     let mut streamed = Vec::new();
-    crate::write::kernel::write_pages(&layout, &plan.edits, &dump, &mut streamed, &()).unwrap();
+    crate::write::kernel::write_to(
+        &layout,
+        &plan.edits,
+        &dump,
+        &mut crate::write::kernel::Target::Stream(&mut streamed),
+        &(),
+    )
+    .unwrap();
     let mut copied = Vec::new();
     std::io::Seek::rewind(&mut file).unwrap();
     std::io::Read::read_to_end(&mut file, &mut copied).unwrap();

@@ -150,7 +150,14 @@ fn a_kernel_dump_is_a_target_that_gives_the_same_pages() {
             .unwrap();
     let layout = crate::layout::kernel::KernelLayout::new(&plan, &snapshot).unwrap();
     let mut second = Vec::new();
-    crate::write::kernel::write_pages(&layout, &plan.edits, &dump, &mut second, &()).unwrap();
+    crate::write::kernel::write_to(
+        &layout,
+        &plan.edits,
+        &dump,
+        &mut crate::write::kernel::Target::Stream(&mut second),
+        &(),
+    )
+    .unwrap();
     let pages = |bytes: &[u8]| bytes[bytes.len() - 0x80_0000..].to_vec();
     assert_eq!(layout.pages(), machine.memory.runs);
     let end = first.len() - usize::try_from(dump.len() - dump.page_map().end(0)).unwrap();

@@ -45,7 +45,7 @@ mod memory;
 mod module_file;
 pub(super) mod modules;
 mod namespace_ids;
-mod pagemap;
+pub(super) mod pagemap;
 mod proc_dir;
 pub mod processes;
 pub(super) mod regions;

@@ -71,6 +71,13 @@ pub trait PhysicalMemory: Send + Sync {
         let _ = run;
         None
     }
+
+    /// The parts of `run` that are not known to be zero, in order. What is left
+    /// out need not be read: a guest that never touched most of its memory costs
+    /// no more than it did touch.
+    fn contents(&self, run: PageRun) -> Vec<PageRun> {
+        vec![run]
+    }
 }
 
 impl dyn PhysicalMemory + '_ {

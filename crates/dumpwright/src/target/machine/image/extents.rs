@@ -83,6 +83,16 @@ impl ExtentMemory {
     }
 }
 
+#[cfg(test)]
+impl ExtentMemory {
+    /// Of extents that are right: start, length, offset.
+    pub(crate) fn of_file(file: Arc<File>, extents: &[(u64, u64, u64)]) -> Self {
+        let extents =
+            extents.iter().map(|&(start, len, offset)| Extent { start, len, offset }).collect();
+        Self::new(file, extents).unwrap().0
+    }
+}
+
 /// The whole page frames of an extent.
 fn whole_pages(
     extent: Extent,
@@ -150,6 +160,34 @@ impl PhysicalMemory for ExtentMemory {
         (run.end() <= piece.run.end()).then_some(())?;
         let file = self.sources[piece.source].as_file()?;
         Some((file, piece.offset + ahead * PAGE_SIZE))
+    }
+
+    fn contents(&self, run: PageRun) -> Vec<PageRun> {
+        let mut found: Vec<PageRun> = Vec::new();
+        let mut add = |base: u64, end: u64| match found.last_mut() {
+            _ if base >= end => {}
+            Some(last) if last.end().0 >= base => {
+                last.count = last.count.max(end - last.base.0);
+            }
+            _ => found.push(PageRun { base: Pfn(base), count: end - base }),
+        };
+        let mut at = run.base.0;
+        let first = self.pieces.partition_point(|piece| piece.run.end() <= run.base);
+        for piece in self.pieces[first..].iter().take_while(|piece| piece.run.base < run.end()) {
+            let base = piece.run.base.0.max(at);
+            let end = piece.run.end().min(run.end()).0;
+            // Frames that the source does not have are found missing by reading.
+            add(at, base);
+            let offset = piece.offset + (base - piece.run.base.0) * PAGE_SIZE;
+            let len = (end - base) * PAGE_SIZE;
+            for (from, to) in self.sources[piece.source].contents(offset, len) {
+                let page = |at: u64| base + (at - offset) / PAGE_SIZE;
+                add(page(from), page(to + PAGE_SIZE - 1));
+            }
+            at = end;
+        }
+        add(at, run.end().0);
+        found
     }
 
     fn mapped(&self, run: PageRun) -> Option<&[u8]> {

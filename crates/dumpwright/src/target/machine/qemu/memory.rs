@@ -6,8 +6,12 @@
 
 use super::layout::{self, Region};
 use super::qmp::{Qmp, QmpError};
+use crate::address::AddressRange;
 use crate::read::Source;
 use crate::soft_error::SoftError;
+use crate::target::Pid;
+use crate::target::linux::maps::Maps;
+use crate::target::linux::pagemap::Pagemap;
 use crate::target::machine::image::{Extent, ExtentMemory, ImageKind, RawLayout, parse};
 use crate::target::machine::open::MachineOptions;
 use serde_json::{Value, json};
@@ -63,7 +67,19 @@ fn backend(qmp: &mut Qmp, id: String) -> Option<Backend> {
 
 /// The memory of QEMU's process.
 #[derive(Debug)]
-struct ProcessMemory(File);
+struct ProcessMemory {
+    file: File,
+    maps: Maps,
+    pagemap: Pagemap,
+}
+
+impl ProcessMemory {
+    fn open(pid: u32) -> io::Result<Self> {
+        let file = File::open(format!("/proc/{pid}/mem"))?;
+        let (maps, _) = Maps::parse(File::open(format!("/proc/{pid}/maps"))?)?;
+        Ok(ProcessMemory { file, maps, pagemap: Pagemap::of(Pid(pid)) })
+    }
+}
 
 impl Source for ProcessMemory {
     fn len(&self) -> u64 {
@@ -71,8 +87,32 @@ impl Source for ProcessMemory {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(buf, offset)
+        self.file.read_exact_at(buf, offset)
     }
+
+    /// Of private memory that is no file's, the page tables tell what the guest
+    /// ever touched.
+    fn contents(&self, offset: u64, len: u64) -> Vec<(u64, u64)> {
+        let range = AddressRange::with_len(offset, len);
+        let private = self
+            .maps
+            .at(offset)
+            .is_some_and(|m| !m.shared && !m.is_file() && m.range.end >= range.end);
+        if !private {
+            return vec![(range.start, range.end)];
+        }
+        self.pagemap.populated(range).into_iter().map(|part| (part.start, part.end)).collect()
+    }
+}
+
+/// The file that a shared mapping of QEMU's is of, such as a memfd's, and where
+/// in it `host` lies.
+fn shared_file(pid: u32, maps: &Maps, host: u64, len: u64) -> Option<(File, u64)> {
+    let mapping = maps.at(host).filter(|m| m.shared && m.is_file())?;
+    (mapping.range.end >= host.checked_add(len)?).then_some(())?;
+    let AddressRange { start, end } = mapping.range;
+    let file = File::open(format!("/proc/{pid}/map_files/{start:x}-{end:x}")).ok()?;
+    file.metadata().ok()?.is_file().then(|| (file, mapping.offset_of(host)))
 }
 
 /// A file and where in it parts of memory are.
@@ -94,10 +134,11 @@ pub(super) fn open(
             parts.push((Arc::new(file), Vec::new()));
         }
     }
-    let process = qmp.peer().and_then(|pid| File::open(format!("/proc/{pid}/mem")).ok());
-    let process = process.map(|memory| {
-        parts.push((Arc::new(ProcessMemory(memory)), Vec::new()));
-        parts.len() - 1
+    let process = qmp.peer().and_then(|pid| Some((pid, Arc::new(ProcessMemory::open(pid).ok()?))));
+    let process = process.map(|(pid, memory)| {
+        let source: Arc<dyn Source> = memory.clone();
+        parts.push((source, Vec::new()));
+        (pid, memory, parts.len() - 1)
     });
     let mut rest = Vec::new();
     for region in pieces(ram, &layout::regions(&mtree)) {
@@ -106,15 +147,20 @@ pub(super) fn open(
             let offset = backend.offset.checked_add(region.offset)?;
             Some((*part, offset))
         });
-        let places = [in_file.map(Ok), process.map(Err)];
-        let found = places.into_iter().flatten().find_map(|place| {
-            let (part, offset) = match place {
-                Ok(place) => place,
-                Err(process) => (process, host_address(qmp, &region)?),
-            };
+        let check = |qmp: &mut Qmp, parts: &[Part], part: usize, offset| {
             let extent = Extent { start: region.start, len: region.len, offset };
             is_the_same(qmp, &*parts[part].0, extent).then_some((part, extent))
-        });
+        };
+        let mut found = in_file.and_then(|(part, offset)| check(qmp, &parts, part, offset));
+        if let (None, Some((pid, memory, part))) = (found, &process)
+            && let Some(host) = host_address(qmp, &region)
+        {
+            if let Some((file, offset)) = shared_file(*pid, &memory.maps, host, region.len) {
+                parts.push((Arc::new(file), Vec::new()));
+                found = check(qmp, &parts, parts.len() - 1, offset);
+            }
+            found = found.or_else(|| check(qmp, &parts, *part, host));
+        }
         match found {
             Some((part, extent)) => parts[part].1.push(extent),
             None => rest.push(Extent { start: region.start, len: region.len, offset: 0 }),

@@ -21,6 +21,7 @@ use super::{MachineSnapshot, MachineTarget, PhysicalMemory};
 use crate::error::{Error, Result};
 use hold::Hold;
 use qmp::{PATIENCE, Qmp};
+use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 
@@ -50,6 +51,13 @@ impl QemuMachine {
     ) -> Result<QemuMachine> {
         let refused = |reason: String| Error::Guest { socket: socket.to_owned(), reason };
         let mut qmp = Qmp::connect(socket, patience).map_err(|e| refused(e.to_string()))?;
+        // Memory that is still on its way looks untouched, and would be waited for.
+        let migration = qmp.execute("query-migrate", &json!({})).unwrap_or_default();
+        if migration["status"].as_str().is_some_and(|status| status.starts_with("postcopy")) {
+            return Err(refused(
+                "its memory is still being migrated (postcopy); dump it when that is over".into(),
+            ));
+        }
         let backends = memory::backends(&mut qmp);
         let mut hold = Hold::stop(qmp).map_err(|e| refused(e.to_string()))?;
         match Self::held(&mut hold, &backends, options) {
@@ -126,6 +134,16 @@ mod tests {
         });
         assert!(error.contains("did not answer 'getfd'"), "{error}");
         assert_eq!(seen.last().unwrap(), "cont");
+    }
+
+    #[test]
+    fn a_guest_whose_memory_is_on_its_way_is_refused() {
+        let (error, seen) = attach(|command| match command {
+            "query-migrate" => Some("{\"status\": \"postcopy-active\"}".into()),
+            _ => Some("{}".into()),
+        });
+        assert!(error.contains("migrated"), "{error}");
+        assert!(!seen.iter().any(|c| c == "stop"), "{seen:?}");
     }
 
     #[test]
