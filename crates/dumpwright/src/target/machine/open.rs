@@ -36,11 +36,12 @@ pub fn open_machine(
     path: &Path,
     options: &MachineOptions,
 ) -> Result<Option<Box<dyn MachineTarget>>> {
-    let file = File::open(path).map_err(|source| Error::Io {
-        action: "open",
-        file: path.into(),
-        source,
-    })?;
+    let io = |source| Error::Io { action: "open", file: path.into(), source };
+    // Asked by name first, because opening a pipe would wait for a writer.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Ok(None);
+    }
+    let file = File::open(path).map_err(io)?;
     open_machine_source(Box::new(file), path, options)
 }
 

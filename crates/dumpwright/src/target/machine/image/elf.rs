@@ -44,9 +44,12 @@ pub(super) fn parse(source: &dyn Source) -> Result<Image, Refusal> {
     if headers.kind != elf::ET_CORE {
         return Err(Refusal::NotOfAMachine);
     }
-    let notes = read_notes(source, &headers)?;
+    let (notes, whole) = read_notes(source, &headers)?;
     if !is_of_a_machine(&headers, &notes) {
         return Err(Refusal::NotOfAMachine);
+    }
+    if !whole {
+        return Err("it is cut off in its notes; take or copy it again".to_owned().into());
     }
     let mut image = described(headers.machine, &notes)?;
     image.extents = memory_of(&headers);
@@ -89,7 +92,7 @@ pub(in crate::target::machine) fn parse_head(head: &[u8]) -> Result<Image, HeadE
     if (head.len() as u64) < past_notes {
         return Err(HeadError::Wants(past_notes));
     }
-    let notes = read_notes(&source, &headers).map_err(HeadError::Bad)?;
+    let (notes, _) = read_notes(&source, &headers).map_err(HeadError::Bad)?;
     let mut image = described(headers.machine, &notes).map_err(HeadError::Bad)?;
     image.extents = memory_of(&headers);
     Ok(image)
@@ -172,7 +175,8 @@ where
     Ok(Headers { kind: header.e_type(LE), machine: header.e_machine(LE), segments })
 }
 
-fn read_notes(source: &dyn Source, headers: &Headers) -> Result<Vec<Note>, String> {
+/// The notes that the file has, and whether those are all.
+fn read_notes(source: &dyn Source, headers: &Headers) -> Result<(Vec<Note>, bool), String> {
     let mut all = Vec::new();
     let mut total = 0u64;
     for segment in headers.segments.iter().filter(|s| s.kind == elf::PT_NOTE) {
@@ -181,13 +185,13 @@ fn read_notes(source: &dyn Source, headers: &Headers) -> Result<Vec<Note>, Strin
             return Err(format!("it claims {total:#x} bytes of notes; no core has that"));
         }
         if segment.offset.checked_add(segment.file_size).is_none_or(|end| end > source.len()) {
-            return Err("it is cut off in its notes; take or copy it again".into());
+            return Ok((all, false));
         }
         let mut bytes = vec![0; segment.file_size as usize];
         read(source, segment.offset, &mut bytes)?;
         all.extend(notes::split(&bytes));
     }
-    Ok(all)
+    Ok((all, true))
 }
 
 /// Whether a core is of a machine and not of a process: processes have an
@@ -334,7 +338,11 @@ mod tests {
     fn a_core_of_a_process_is_not_one_of_a_machine() {
         let mut builder = CoreBuilder::default();
         builder.load(0, 0x40_0000, &[1; 0x1000]).note(b"CORE", elf::NT_AUXV.0, &[0; 16]);
-        assert_eq!(parse(&builder.build()).unwrap_err(), Refusal::NotOfAMachine);
+        let core = builder.build();
+        assert_eq!(parse(&core).unwrap_err(), Refusal::NotOfAMachine);
+        // Nor is one whose notes are cut off.
+        let cut = core[..core.len() - 0x1000 - 8].to_vec();
+        assert_eq!(parse(&cut).unwrap_err(), Refusal::NotOfAMachine);
     }
 
     #[test]
