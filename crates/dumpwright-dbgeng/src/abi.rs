@@ -114,6 +114,11 @@ impl Raw {
     pub fn is_null(self) -> bool {
         self.0.is_null()
     }
+
+    /// The pointer itself.
+    pub fn pointer(self) -> *mut c_void {
+        self.0
+    }
 }
 
 /// `T*` for one or more results.

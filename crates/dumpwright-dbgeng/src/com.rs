@@ -34,7 +34,10 @@ unsafe impl Sync for Callback {}
 impl Callback {
     /// Takes a reference to what the pointer names; `None` for null.
     pub fn new(object: Raw) -> Option<Callback> {
-        let callback = (!object.is_null()).then_some(Callback(object))?;
+        if object.is_null() {
+            return None;
+        }
+        let callback = Callback(object);
         callback.add_ref();
         Some(callback)
     }

@@ -4,6 +4,7 @@
  * own dbgeng.h.
  *
  *   client target             sleeps, with threads, until its input closes
+ *   client sleeper            sleeps until it is ended
  *   client run FOLDER PID     checks everything on process PID; dumps to FOLDER
  *
  * Each failed check is a line that begins with FAILED, and makes the exit code 1.
@@ -482,7 +483,7 @@ static void check_dump_files(void) {
 static void check_created_process(const char *program) {
     char line[2048];
     ULONG pid = 0, code = 0;
-    snprintf(line, sizeof line, "\"%s\" target", program);
+    snprintf(line, sizeof line, "\"%s\" sleeper", program);
     EXPECT(client->lpVtbl->CreateProcess(client, 0, NULL, 1), E_POINTER);
     HRESULT missing = client->lpVtbl->CreateProcess(client, 0, (PSTR)"/no/such/program", 1);
     CHECK(missing == NOT_FOUND || missing == NO_PATH);
@@ -546,10 +547,12 @@ int main(int count, char **words) {
     setvbuf(stdout, NULL, _IONBF, 0);
     if (count == 2 && strcmp(words[1], "target") == 0)
         return target();
+    if (count == 2 && strcmp(words[1], "sleeper") == 0)
+        sleeper(NULL);
     if (count == 4 && strcmp(words[1], "run") == 0) {
         folder = words[2];
         return run(words[0], (ULONG)strtoul(words[3], NULL, 10));
     }
-    fprintf(stderr, "usage: client target | client run FOLDER PID\n");
+    fprintf(stderr, "usage: client target | client sleeper | client run FOLDER PID\n");
     return 2;
 }
