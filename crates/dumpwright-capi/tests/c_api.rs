@@ -1,6 +1,8 @@
 //! The header is the one that cbindgen makes, and a C program that uses it
 //! gets what the documentation promises.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

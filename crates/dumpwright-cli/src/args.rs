@@ -1,6 +1,9 @@
 //! The command line.
 
 use crate::flag_args::FlagArgs;
+#[cfg(target_os = "linux")]
+use crate::handler::HandlerCommand;
+use crate::machine_args::MachineArgs;
 use crate::numbers::{parse_number, parse_range, parse_size};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -42,6 +45,13 @@ pub enum Command {
     /// The program that `demo` dumps
     #[command(hide = true)]
     DemoTarget,
+    /// Be the machine's crash handler: set it up, look at it, take it away
+    #[cfg(target_os = "linux")]
+    Handler {
+        /// What to do
+        #[command(subcommand)]
+        command: HandlerCommand,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -73,6 +83,8 @@ WinDbg's .dump letters, with - for /:
                  R  names instead of paths
                  y  AVX and later registers
   -f[y]        full user-mode dump (DEBUG_DUMP_DEFAULT), written as -ma is
+  -f           of a machine: complete memory dump (DEBUG_DUMP_FULL)
+  -k[a]        of a machine: kernel memory; a = with that of the current process
   -b[a]        pack the dump into a CAB; a = with images and debug files
   -xt TID      the thread that the exception happened in
   -xc ADDR     a ucontext_t in the target: the registers at the exception
@@ -91,7 +103,7 @@ Examples:
 /// `dumpwright dump`.
 #[derive(Args, Debug)]
 #[command(after_help = DOT_DUMP)]
-#[command(group = ArgGroup::new("process").args(["pid", "name", "open"]).required(true))]
+#[command(group = ArgGroup::new("process").args(["pid", "name", "open", "qemu"]).required(true))]
 pub struct DumpArgs {
     /// Process id
     #[arg(short, long, value_name = "PID", value_parser = parse_pid)]
@@ -133,6 +145,9 @@ pub struct DumpArgs {
     /// DEBUG_FORMAT_* flags
     #[command(flatten)]
     pub flags: FlagArgs,
+    /// Machines
+    #[command(flatten)]
+    pub machine: MachineArgs,
     /// The thread that the exception happened in
     #[arg(long, value_name = "TID", help_heading = "Exception", value_parser = parse_number)]
     pub exception_thread: Option<u64>,

@@ -37,8 +37,11 @@ fn watch(then: impl Fn() + Send + 'static) {
     });
 }
 
-/// Ends the program where it is. Windows does not let a target go on by itself.
+/// Ends the program where it is. Linux lets a process go on by itself; guests
+/// have to be told, and Windows processes too.
 fn end() -> ! {
+    #[cfg(unix)]
+    dumpwright::target::machine::qemu::resume_all();
     #[cfg(windows)]
     dumpwright::target::windows::resume_all();
     std::process::exit(INTERRUPTED.into())

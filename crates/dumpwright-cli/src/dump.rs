@@ -3,7 +3,7 @@
 use crate::args::{DumpArgs, Format};
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
-use crate::{cancel, privacy, report};
+use crate::{cancel, machine, privacy, report};
 use dumpwright::dot_dump::{mini_flags, unique_name};
 use dumpwright::error::LIST_PROCESSES;
 use dumpwright::target::dump_file::open_process;
@@ -23,8 +23,19 @@ use std::time::SystemTime;
 
 /// `dumpwright dump`.
 pub fn run(args: &DumpArgs) -> Outcome {
-    let request = request(args)?;
-    let sources = sources(args)?;
+    let mut request = request(args)?;
+    let machine = machine::find(args)?;
+    if machine.is_some() {
+        request = machine::request(request, args)?;
+    } else if args.machine.kernel_type().is_some() {
+        return Err(machine::missing(args));
+    } else {
+        request.validate().map_err(|error| Failure::Usage(error.to_string()))?;
+    }
+    let sources = match machine {
+        Some(machine) => vec![Source::Machine(machine)],
+        None => sources(args)?,
+    };
     privacy::check_audit(args)?;
     if request.destination == Destination::Stdout {
         cancel::watch_signals_while_streaming();
@@ -32,10 +43,11 @@ pub fn run(args: &DumpArgs) -> Outcome {
         cancel::watch_signals();
     }
     let mut failures = Vec::new();
-    for source in &sources {
+    let count = sources.len();
+    for source in sources {
         match dump_one(source, args, &request) {
             Ok(()) => {}
-            Err(failure) if sources.len() == 1 || cancel::is_cancelled() => return Err(failure),
+            Err(failure) if count == 1 || cancel::is_cancelled() => return Err(failure),
             Err(failure) => failures.push(failure.to_string()),
         }
     }
@@ -45,7 +57,7 @@ pub fn run(args: &DumpArgs) -> Outcome {
         Err(format!(
             "{} of {} processes were not dumped: {}",
             failures.len(),
-            sources.len(),
+            count,
             failures.join("; ")
         )
         .into())
@@ -58,6 +70,8 @@ enum Source<'a> {
     Process(Pid),
     /// The process that a dump holds.
     File(&'a Path),
+    /// A machine.
+    Machine(machine::Machine),
 }
 
 fn sources(args: &DumpArgs) -> Outcome<Vec<Source<'_>>> {
@@ -67,15 +81,19 @@ fn sources(args: &DumpArgs) -> Outcome<Vec<Source<'_>>> {
     }
 }
 
-fn dump_one(source: &Source, args: &DumpArgs, request: &DumpRequest) -> Result<(), Failure> {
+fn dump_one(source: Source<'_>, args: &DumpArgs, request: &DumpRequest) -> Result<(), Failure> {
     let mut request = request.clone();
     let progress = Progress::new();
     let result = match source {
         Source::Process(pid) => {
-            make_unique(&mut request, args, *pid);
-            dump_process(*pid, &request, &progress)
+            make_unique(&mut request, args, pid);
+            dump_process(pid, &request, &progress)
         }
         Source::File(file) => dump_of_file(file, args, &mut request, &progress),
+        Source::Machine(machine) => {
+            make_unique(&mut request, args, Pid(0));
+            machine::dump(machine, args, &request, &progress)
+        }
     };
     progress.clear();
     let summary = result?;
@@ -200,9 +218,9 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
             Format::Core => OutputFormat::ElfCore,
         },
         redact: privacy::patterns(args)?,
+        ..Extensions::default()
     });
     request.comment.clone_from(&args.comment);
-    request.validate().map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(request)
 }
 

@@ -153,7 +153,7 @@ impl FromArgMatches for FlagArgs {
 }
 
 /// `0x801`, `2049`, or names as in dbgeng.h, separated by `,` or `|`.
-fn parse_flags(text: &str) -> Result<FormatFlags, String> {
+pub fn parse_flags(text: &str) -> Result<FormatFlags, String> {
     text.split([',', '|']).map(str::trim).try_fold(FormatFlags::empty(), |flags, part| {
         if let Ok(value) = crate::numbers::parse_number(part) {
             let value =

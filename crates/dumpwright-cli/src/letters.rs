@@ -21,7 +21,9 @@ pub fn expand(arguments: impl Iterator<Item = OsString>) -> Result<Vec<OsString>
                 break;
             }
             // Their values are free text and must not be taken for letters.
-            Some("-c" | "--comment" | "-n" | "--name" | "-z" | "--open" | "--redact") => {
+            Some(
+                "-c" | "--comment" | "-n" | "--name" | "-z" | "--open" | "--redact" | "--qemu",
+            ) => {
                 out.push(argument);
                 out.extend(arguments.next());
             }
@@ -51,11 +53,8 @@ fn expand_word(word: &str) -> Result<String, String> {
         ("x", "r") => "--exception-record".into(),
         ("x", "p") => "--exception-pointers".into(),
         ("x", _) => return Err(format!("'{word}' is not -xt, -xc, -xr or -xp")),
-        ("k", _) => {
-            return Err(format!(
-                "'{word}' makes a kernel dump, which a process has none of; use -m or -f"
-            ));
-        }
+        ("k", "" | "a") => format!("--kernel={rest}"),
+        ("k", _) => return Err(format!("'{word}' is not -k or -ka")),
         ("j", _) => {
             return Err(format!(
                 "'{word}': JIT_DEBUG_INFO is a Windows structure; name thread, siginfo_t and ucontext_t with -xt, -xr and -xc"
@@ -105,7 +104,7 @@ mod tests {
     fn wrong_letters_are_named() {
         for (word, named) in [
             ("-mz", "'z'"),
-            ("-k", "kernel"),
+            ("-kz", "-ka"),
             ("-xq", "-xt"),
             ("-j", "JIT_DEBUG_INFO"),
             ("-bz", "-ba"),

@@ -5,8 +5,12 @@ mod cancel;
 mod demo;
 mod dump;
 mod flag_args;
+#[cfg(target_os = "linux")]
+mod handler;
 mod inspect;
 mod letters;
+mod machine;
+mod machine_args;
 mod manual;
 mod numbers;
 mod output;
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
         Command::Verify(args) => inspect::verify(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoTarget => demo::target(),
+        #[cfg(target_os = "linux")]
+        Command::Handler { command } => handler::run(&command),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { directory } => manual::man(directory.as_deref()),
     };

@@ -2,7 +2,7 @@
 
 use crate::args::Cli;
 use crate::output::{Outcome, print};
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use std::io;
@@ -29,12 +29,17 @@ pub fn man(directory: Option<&Path>) -> Outcome {
     std::fs::create_dir_all(directory).map_err(failed)?;
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
-    let shown = command.get_subcommands().filter(|s| !s.is_hide_set());
-    for command in shown.chain([&command]) {
+    for command in shown(&command) {
         let man = Man::new(command.clone());
         std::fs::write(directory.join(man.get_filename()), page(&man)?).map_err(failed)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A command and all below it, without the hidden ones.
+fn shown(command: &Command) -> Vec<&Command> {
+    let below = command.get_subcommands().filter(|below| !below.is_hide_set());
+    std::iter::once(command).chain(below.flat_map(shown)).collect()
 }
 
 /// A page, with the tables and examples at its end as they are in the help.

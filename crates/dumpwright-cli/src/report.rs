@@ -1,6 +1,9 @@
 //! The summary of a dump, for people.
 
 use dumpwright::Summary;
+use dumpwright::format::kernel::bug_check_name;
+use dumpwright::summary::KernelSummary;
+use dumpwright::target::machine::GuestKind;
 use indicatif::{BinaryBytes, HumanCount};
 use std::fmt::Write;
 use std::time::Duration;
@@ -17,7 +20,11 @@ pub fn text(summary: &Summary) -> String {
     };
     line("file", name);
     line("type", format!("{} ({})", summary.kind, summary.qualifier));
-    line("process", format!("{} ({})", summary.pid, summary.process));
+    if let Some(kernel) = &summary.kernel {
+        machine(kernel, &mut line);
+    } else {
+        line("process", format!("{} ({})", summary.pid, summary.process));
+    }
     line(
         "flags",
         if summary.format_flags.is_empty() {
@@ -31,7 +38,9 @@ pub fn text(summary: &Summary) -> String {
         line("in CAB", cut(&summary.cab_files).join(", "));
         line("dump", bytes(summary.dump_size));
     }
-    line("threads", summary.threads.to_string());
+    if summary.kernel.is_none() {
+        line("threads", summary.threads.to_string());
+    }
     line("modules", summary.modules.to_string());
     line(
         "memory",
@@ -62,6 +71,25 @@ pub fn text(summary: &Summary) -> String {
     line("stopped", millis(summary.held));
     line("total", millis(summary.total));
     out
+}
+
+/// What a kernel dump is of.
+fn machine(kernel: &KernelSummary, line: &mut impl FnMut(&str, String)) {
+    let guest = match kernel.guest {
+        GuestKind::Windows => format!("Windows, build {}", kernel.build),
+        GuestKind::Other => "not Windows, or not recognised".into(),
+    };
+    line("machine", format!("{guest}; {} processors", kernel.processors));
+    if let Some(bug) = &kernel.bug_check {
+        let name = bug_check_name(bug.code).map(|name| format!(" ({name})")).unwrap_or_default();
+        line("bugcheck", format!("{:#x}{name}", bug.code));
+    }
+    if kernel.data_blocks > 0 {
+        line("blocks", HumanCount(kernel.data_blocks as u64).to_string());
+    } else {
+        let (pages, of) = (HumanCount(kernel.pages), HumanCount(kernel.pages_of_ram));
+        line("pages", format!("{pages} of {of}"));
+    }
 }
 
 fn cut(list: &[String]) -> Vec<String> {

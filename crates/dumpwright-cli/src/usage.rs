@@ -53,7 +53,7 @@ mod tests {
     fn what_is_wrong_is_said_in_one_line_with_its_suggestion() {
         assert_eq!(
             line(&["dump", "x.dmp"]),
-            "the following required arguments were not provided: <--pid <PID>|--name <NAME>>; see --help"
+            "the following required arguments were not provided: <--pid <PID>|--name <NAME>|--open <DUMP>|--qemu <SOCKET>>; see --help"
         );
         assert_eq!(
             line(&["dump", "-p", "1", "--ful-memory", "x.dmp"]),

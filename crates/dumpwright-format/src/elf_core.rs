@@ -64,6 +64,10 @@ pub const NOTE_MODULE: u32 = 0x4457_0005;
 /// description.
 pub const NOTE_SYSTEM: u32 = 0x4457_0006;
 
+/// Note of ours: ranges (start and end, 64 bits each) of memory that the process
+/// had never used, and that reads as zero without being stored.
+pub const NOTE_ZERO: u32 = 0x4457_0007;
+
 /// `sw_reserved` of an FXSAVE area in a core: the mask of features (`XCR0`).
 pub const XSAVE_XCR0_OFFSET: usize = 464;
 

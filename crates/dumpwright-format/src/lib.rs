@@ -8,8 +8,10 @@
 //! - [`flags`]: [`Qualifier`], [`FormatFlags`] and [`MinidumpType`], the inputs
 //!   of `WriteDumpFile2`.
 //! - [`minidump`]: the user-mode minidump.
+//! - [`kernel`]: the kernel-mode crash dumps.
 //! - [`context`]: the processor `CONTEXT` records.
 //! - [`nt`]: what Windows leaves in a process's memory.
+//! - [`machine`]: memory images of machines, and the Windows kernel in them.
 //! - [`cab`]: the Microsoft cabinet and its limits.
 
 #![forbid(unsafe_code)]
@@ -21,8 +23,11 @@ pub mod cab;
 pub mod context;
 pub mod elf_core;
 pub mod flags;
+pub mod kernel;
+pub mod machine;
 pub mod minidump;
 pub mod nt;
+pub mod userdump;
 
 pub use flags::{FormatFlags, MinidumpType, Qualifier};
 

@@ -22,6 +22,10 @@ use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+mod machine;
+
+pub use machine::write_machine_dump;
+
 /// Where a dump goes, checked and opened before the target is held, so that a
 /// name that cannot be written costs the target nothing.
 #[derive(Debug)]
@@ -43,8 +47,22 @@ impl Output {
     /// # Errors
     /// Those of [`DumpRequest::validate`], [`Error::FileExists`], [`Error::Io`].
     pub fn open(request: &DumpRequest) -> Result<Output> {
-        let started = Instant::now();
         request.validate()?;
+        Self::open_checked(request)
+    }
+
+    /// Checks the request for a machine and opens its destination.
+    ///
+    /// # Errors
+    /// Those of [`DumpRequest::validate_for_machine`], [`Error::FileExists`],
+    /// [`Error::Io`].
+    pub fn open_for_machine(request: &DumpRequest) -> Result<Output> {
+        request.validate_for_machine()?;
+        Self::open_checked(request)
+    }
+
+    fn open_checked(request: &DumpRequest) -> Result<Output> {
+        let started = Instant::now();
         let kind = match &request.destination {
             Destination::Stdout => OutputKind::Stdout,
             Destination::File(file) => {
@@ -96,6 +114,29 @@ pub fn dump_process(
     let output = Output::open(request)?;
     let target = LiveProcess::attach(pid, &request.wants())?;
     write_dump(Box::new(target), request, output, observer)
+}
+
+/// Writes a dump of a process that crashed and asks for one from its signal
+/// handler: what a server of the crash-handler crates calls, from a process of
+/// its own, for a [`CrashContext`](crash_context::CrashContext) that a client
+/// sent it.
+///
+/// `pid` is the client as the server counts (of a client in a container the
+/// context has another number; `SO_PEERCRED` tells). Where Yama restricts
+/// ptrace, the client must have named the server by `PR_SET_PTRACER`.
+///
+/// # Errors
+/// As [`dump_process`], and when the process does not have the context's thread.
+#[cfg(all(target_os = "linux", feature = "crash-context"))]
+pub fn dump_crash(
+    pid: crate::target::Pid,
+    context: &crash_context::CrashContext,
+    request: &DumpRequest,
+    observer: &dyn Observer,
+) -> Result<Summary> {
+    let output = Output::open(request)?;
+    let target = crate::target::linux::LinuxProcess::attach(pid, &request.wants())?;
+    write_dump(Box::new(target.crashed_with(context)?), request, output, observer)
 }
 
 /// Writes a dump of the process that another dump holds: `WriteDumpFile2` for a

@@ -27,6 +27,12 @@ pub enum Error {
     /// A qualifier that the target cannot be dumped with.
     #[error("{} cannot be written of a process; use DEBUG_DUMP_SMALL (minidump) or DEBUG_DUMP_DEFAULT (full user-mode dump)", .0.name())]
     QualifierNotForProcess(Qualifier),
+    /// A qualifier that a machine cannot be dumped with.
+    #[error("{} cannot be written of a machine; use DEBUG_DUMP_SMALL (triage), DEBUG_DUMP_DEFAULT (kernel), DEBUG_DUMP_FULL (complete) or DEBUG_DUMP_ACTIVE", .0.name())]
+    QualifierNotForMachine(Qualifier),
+    /// Format flags that say something about processes only.
+    #[error("{} choose the contents of a process's dump and mean nothing for a kernel dump; leave them out and choose a type (-m, -k, -ka, -f, --active, --type)", names(*.0))]
+    FlagsNotForMachine(FormatFlags),
     /// Options that contradict each other or cannot be carried out here.
     #[error("{0}")]
     InvalidRequest(String),
@@ -154,12 +160,36 @@ pub enum Error {
         /// Why.
         reason: HoleReason,
     },
+    /// A file cannot be used as a machine.
+    #[error("'{}' cannot be read as the memory of a machine: {reason}", .file.display())]
+    NotAMachine {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it, and the way out.
+        reason: String,
+    },
+    /// A live guest could not be dumped.
+    #[error("the guest behind '{}' cannot be dumped: {reason}", .socket.display())]
+    Guest {
+        /// The socket of its monitor.
+        socket: PathBuf,
+        /// Why, and the way out.
+        reason: String,
+    },
     /// The observer asked to stop.
     #[error("cancelled; nothing was left behind")]
     Cancelled,
     /// A file holds no process that could be dumped.
     #[error("'{}' cannot be dumped: {reason}", .file.display())]
     NotATarget {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file is not a kernel dump that can be read.
+    #[error("'{}' is not a kernel dump: {reason}", .file.display())]
+    NotAKernelDump {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.

@@ -102,6 +102,8 @@ impl Error {
             | Error::UnknownQualifier(_)
             | Error::ConflictingFlags(..)
             | Error::QualifierNotForProcess(_)
+            | Error::QualifierNotForMachine(_)
+            | Error::FlagsNotForMachine(_)
             | Error::InvalidRequest(_)
             | Error::EmptyFileName
             | Error::NoExtension(_)
@@ -120,13 +122,15 @@ impl Error {
             Error::ProcessEnded(_)
             | Error::Zombie(_)
             | Error::KernelThread(_)
-            | Error::OwnProcess(_) => HResult::E_UNEXPECTED,
+            | Error::OwnProcess(_)
+            | Error::Guest { .. } => HResult::E_UNEXPECTED,
             Error::CannotStop { .. } => HResult::from_win32(win32::TIMEOUT),
             Error::InaccessibleMemory { .. } => HResult::from_win32(win32::PARTIAL_COPY),
             Error::Cancelled => HResult::from_win32(win32::CANCELLED),
-            Error::NotADump { .. } | Error::NotATarget { .. } => {
-                HResult::from_win32(win32::FILE_CORRUPT)
-            }
+            Error::NotADump { .. }
+            | Error::NotATarget { .. }
+            | Error::NotAMachine { .. }
+            | Error::NotAKernelDump { .. } => HResult::from_win32(win32::FILE_CORRUPT),
         }
     }
 }
@@ -222,6 +226,11 @@ mod tests {
             (Error::Cancelled, 0x8007_04C7),
             (Error::NotADump { file: file(), reason: String::new() }, 0x8007_0570),
             (Error::NotATarget { file: file(), reason: String::new() }, 0x8007_0570),
+            (Error::NotAMachine { file: file(), reason: String::new() }, 0x8007_0570),
+            (Error::NotAKernelDump { file: file(), reason: String::new() }, 0x8007_0570),
+            (Error::Guest { socket: file(), reason: String::new() }, 0x8000_FFFF),
+            (Error::QualifierNotForMachine(Qualifier::ImageFile), 0x8007_0057),
+            (Error::FlagsNotForMachine(FormatFlags::empty()), 0x8007_0057),
         ]
     }
 

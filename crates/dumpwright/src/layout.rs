@@ -16,6 +16,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod kernel;
+
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
 use crate::plan::assembly::{Assembly, Fixup, FixupKind, Section};

@@ -77,6 +77,7 @@ pub mod engine;
 pub mod error;
 pub mod hresult;
 pub mod info;
+pub mod kernel_type;
 pub mod layout;
 pub mod observer;
 pub mod package;
@@ -88,6 +89,8 @@ pub mod soft_error;
 pub mod summary;
 #[cfg(test)]
 mod synthetic;
+#[cfg(test)]
+mod synthetic_machine;
 pub mod target;
 pub mod time;
 pub mod verify;
@@ -95,11 +98,14 @@ pub mod write;
 
 pub use dumpwright_format as format;
 pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
+#[cfg(all(target_os = "linux", feature = "crash-context"))]
+pub use engine::dump_crash;
 #[cfg(any(target_os = "linux", windows))]
 pub use engine::dump_process;
-pub use engine::{Output, dump_file, write_dump};
+pub use engine::{Output, dump_file, write_dump, write_machine_dump};
 pub use error::{Error, Result};
 pub use hresult::HResult;
+pub use kernel_type::KernelDumpType;
 pub use observer::{Observer, Phase};
 pub use request::{Destination, DumpRequest, Extensions, OutputFormat};
 pub use summary::Summary;

@@ -2,6 +2,7 @@
 
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
+use crate::kernel_type::KernelDumpType;
 use crate::redact::{RedactPattern, Redactor};
 use crate::target::{ExceptionSource, Wants};
 use dumpwright_format::{FormatFlags, Qualifier};
@@ -74,6 +75,10 @@ pub struct Extensions {
     pub format: OutputFormat,
     /// What is overwritten wherever it stands, see [`redact`](crate::redact).
     pub redact: Vec<RedactPattern>,
+    /// Of a machine: the type of the dump, instead of what the qualifier says.
+    pub kernel_type: Option<KernelDumpType>,
+    /// Of a machine: files that the dump carries in its secondary data.
+    pub attach: Vec<PathBuf>,
 }
 
 impl DumpRequest {
@@ -163,11 +168,6 @@ impl DumpRequest {
                 return Err(Error::ConflictingFlags(a, b));
             }
         }
-        if self.comment.as_ref().is_some_and(|c| c.contains('\0')) {
-            return Err(Error::InvalidRequest(
-                "the comment holds a NUL character, which would cut it off; remove it".into(),
-            ));
-        }
         if self.extensions.memory.iter().any(|r| r.is_empty()) {
             return Err(Error::InvalidRequest(
                 "an extra memory range is empty; give a length of at least one byte".into(),
@@ -188,6 +188,67 @@ impl DumpRequest {
             return Err(Error::InvalidRequest(
                 "exception pointers (-xp) name both record and context; leave -xr and -xc out"
                     .into(),
+            ));
+        }
+        if self.extensions.kernel_type.is_some() || !self.extensions.attach.is_empty() {
+            return Err(Error::InvalidRequest(
+                "a process has no kernel dump; leave --type and --attach out".into(),
+            ));
+        }
+        self.validate_file()
+    }
+
+    /// Checks, for a machine, what can be checked without it: the qualifier or
+    /// type is one of kernel dumps, and nothing is asked for that only a
+    /// process has.
+    ///
+    /// # Errors
+    /// Unknown flags, those of processes, and what [`validate`](Self::validate)
+    /// refuses of comment and destination.
+    pub fn validate_for_machine(&self) -> Result<()> {
+        let unknown = self.format_flags.bits() & !FormatFlags::all().bits();
+        if unknown != 0 {
+            return Err(Error::UnknownFormatFlags(unknown));
+        }
+        if self.extensions.kernel_type.or(KernelDumpType::of(self.qualifier)).is_none() {
+            return Err(Error::QualifierNotForMachine(self.qualifier));
+        }
+        let mut generic =
+            FormatFlags::WRITE_CAB | FormatFlags::CAB_SECONDARY_FILES | FormatFlags::NO_OVERWRITE;
+        if self.format_flags.contains(FormatFlags::WRITE_CAB) {
+            generic |= FormatFlags::CAB_SECONDARY_ALL_IMAGES;
+        }
+        let user_only = self.format_flags - generic;
+        if !user_only.is_empty() {
+            return Err(Error::FlagsNotForMachine(user_only));
+        }
+        let of_processes = [
+            (self.extensions.token, "the token stream (--token)"),
+            (self.extensions.vm_counters, "process counters (--vm-counters)"),
+            (self.extensions.system_memory, "the SystemMemoryInfo stream (--system-memory)"),
+            (!self.extensions.memory.is_empty(), "extra memory (--memory)"),
+            (self.extensions.max_size.is_some(), "a size budget (--max-size)"),
+            (self.extensions.include_dontdump, "MADV_DONTDUMP memory (--include-dontdump)"),
+            (
+                self.extensions.exception.is_given(),
+                "an exception in a process (-xt, -xc, -xr, -xp)",
+            ),
+            (self.extensions.format != OutputFormat::Minidump, "an ELF core (--as core)"),
+            (!self.extensions.redact.is_empty(), "redaction (--redact, --redact-file)"),
+        ];
+        if let Some((_, what)) = of_processes.iter().find(|(given, _)| *given) {
+            return Err(Error::InvalidRequest(format!(
+                "{what} can be had of a process only; leave it out of a kernel dump"
+            )));
+        }
+        self.validate_file()
+    }
+
+    /// Comment and destination, which are the same for every target.
+    fn validate_file(&self) -> Result<()> {
+        if self.comment.as_ref().is_some_and(|c| c.contains('\0')) {
+            return Err(Error::InvalidRequest(
+                "the comment holds a NUL character, which would cut it off; remove it".into(),
             ));
         }
         match &self.destination {

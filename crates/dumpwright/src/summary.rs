@@ -1,12 +1,19 @@
 //! What a dump turned out to be: for the user who asked, as text or JSON.
 
+use crate::kernel_type::KernelDumpType;
+use crate::layout::kernel::KernelLayout;
 use crate::plan::DumpPlan;
+use crate::plan::kernel::{Body, KernelPlan, count_pages};
 use crate::plan::selection::LeftOut;
 use crate::redact::Audit;
 use crate::request::{Destination, DumpRequest};
 use crate::soft_error::{Hole, SoftError};
+use crate::target::machine::{
+    BugCheck, GuestKind, MachineArchitecture, MachineSnapshot, PAGE_SIZE, PageHole,
+};
 use crate::target::{Pid, ProcessSnapshot};
 use crate::write::Outcome;
+use crate::write::kernel::KernelOutcome;
 use dumpwright_format::Qualifier;
 use serde::{Serialize, Serializer};
 use std::path::PathBuf;
@@ -28,11 +35,15 @@ pub struct Summary {
     /// `DEBUG_FORMAT_*` names without prefix, those that the qualifier implies
     /// included.
     pub format_flags: Vec<&'static str>,
-    /// The header's `Flags`.
+    /// The header's `Flags`; in JSON as `info` shows it, `"0x..."`.
+    #[serde(serialize_with = "hex")]
     pub minidump_type: u64,
     /// The names of its bits.
     pub minidump_type_names: Vec<&'static str>,
-    /// Process id in the dumper's namespace.
+    /// What a kernel dump holds; only in JSON of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelSummary>,
+    /// Process id in the dumper's namespace; 0 for a machine.
     pub pid: Pid,
     /// Process ids from the dumper's namespace inward.
     pub namespace_pids: Vec<u32>,
@@ -79,6 +90,34 @@ pub struct Summary {
     pub total: Duration,
 }
 
+/// What a kernel dump turned out to be.
+#[derive(Clone, Debug, Serialize)]
+pub struct KernelSummary {
+    /// The type.
+    #[serde(rename = "type")]
+    pub kind: KernelDumpType,
+    /// The header's `DumpType`.
+    pub dump_type: u32,
+    /// What runs on the machine.
+    pub guest: GuestKind,
+    /// Its processors' architecture and paging.
+    pub architecture: MachineArchitecture,
+    /// Its operating system build.
+    pub build: u32,
+    /// Processors.
+    pub processors: usize,
+    /// Bug check; `None` for a machine that did not crash.
+    pub bug_check: Option<BugCheck>,
+    /// Pages of RAM that the source has.
+    pub pages_of_ram: u64,
+    /// Pages in the dump.
+    pub pages: u64,
+    /// Pieces of virtual memory in a small dump.
+    pub data_blocks: usize,
+    /// Blocks of secondary data, attached files among them.
+    pub secondary_blocks: usize,
+}
+
 /// A hole, for people and programs.
 #[derive(Clone, Debug, Serialize)]
 pub struct HoleReport {
@@ -88,6 +127,11 @@ pub struct HoleReport {
     pub end: String,
     /// Why it could not be read.
     pub reason: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn hex<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{value:#x}"))
 }
 
 #[expect(clippy::ref_option, reason = "serde gives a reference")]
@@ -125,6 +169,7 @@ impl Summary {
             format_flags: request.content_flags().names().collect(),
             minidump_type: plan.minidump_type.bits(),
             minidump_type_names: plan.minidump_type.iter_names().map(|(name, _)| name).collect(),
+            kernel: None,
             pid: snapshot.process.pid,
             namespace_pids: snapshot.process.namespace_pids.clone(),
             process: snapshot.process.name.clone(),
@@ -148,6 +193,67 @@ impl Summary {
         }
     }
 
+    /// The summary of a kernel dump before it is packaged.
+    pub(crate) fn of_machine(
+        request: &DumpRequest,
+        snapshot: &MachineSnapshot,
+        plan: &KernelPlan,
+        outcome: &KernelOutcome,
+        layout: &KernelLayout,
+    ) -> Summary {
+        let pages = count_pages(layout.pages());
+        let (data_blocks, pieces) = match &plan.body {
+            Body::Triage(triage) => {
+                (triage.blocks.len(), triage.blocks.iter().map(|(_, b)| b.len() as u64).sum())
+            }
+            Body::Pages(_) => (0, 0),
+        };
+        Summary {
+            file: match &request.destination {
+                Destination::File(file) => Some(file.clone()),
+                Destination::Stdout => None,
+            },
+            kind: kernel_words(plan.kind),
+            qualifier: request.qualifier.name(),
+            format_flags: request.format_flags.names().collect(),
+            minidump_type: 0,
+            minidump_type_names: Vec::new(),
+            audit: Audit::default(),
+            redactions: None,
+            kernel: Some(KernelSummary {
+                kind: plan.kind,
+                dump_type: plan.kind.header_type().0,
+                guest: snapshot.guest,
+                architecture: snapshot.architecture,
+                build: snapshot.build,
+                processors: snapshot.processors.len(),
+                bug_check: snapshot.bug_check,
+                pages_of_ram: count_pages(&plan.ram),
+                pages,
+                data_blocks,
+                secondary_blocks: plan.blobs.len(),
+            }),
+            pid: Pid(0),
+            namespace_pids: Vec::new(),
+            process: String::new(),
+            size: layout.file_size(),
+            dump_size: layout.file_size(),
+            cab_files: Vec::new(),
+            threads: 0,
+            modules: snapshot.modules.len(),
+            handles: 0,
+            memory_bytes: pages * PAGE_SIZE + pieces,
+            memory_ranges: layout.pages().len() + data_blocks,
+            holes: outcome.holes.iter().map(HoleReport::of_pages).collect(),
+            unlisted_hole_bytes: outcome.unlisted_pages * PAGE_SIZE,
+            left_out: Vec::new(),
+            soft_errors: plan.soft_errors.len(),
+            soft_error_list: plan.soft_errors.clone(),
+            held: Duration::ZERO,
+            total: Duration::ZERO,
+        }
+    }
+
     /// Adds what went wrong after the dump itself was written.
     pub(crate) fn note(&mut self, notes: Vec<SoftError>) {
         self.soft_errors += notes.len();
@@ -155,7 +261,30 @@ impl Summary {
     }
 }
 
+fn kernel_words(kind: KernelDumpType) -> &'static str {
+    match kind {
+        KernelDumpType::Full => "full kernel dump",
+        KernelDumpType::KernelSummary => "kernel summary dump",
+        KernelDumpType::Triage => "small kernel dump (triage)",
+        KernelDumpType::BitmapFull => "full kernel dump (bitmap)",
+        KernelDumpType::BitmapKernel => "kernel memory dump (bitmap)",
+        KernelDumpType::Automatic => "automatic kernel memory dump",
+        KernelDumpType::KernelMemory => "kernel memory dump",
+        KernelDumpType::KernelAndUserMemory => "kernel and user memory dump",
+        KernelDumpType::CompleteMemory => "complete memory dump",
+        KernelDumpType::Active => "active memory dump",
+    }
+}
+
 impl HoleReport {
+    fn of_pages(hole: &PageHole) -> Self {
+        HoleReport {
+            start: hole.run.base.gpa().to_string(),
+            end: hole.run.end().gpa().to_string(),
+            reason: hole.reason.to_string(),
+        }
+    }
+
     fn new(hole: &Hole) -> Self {
         HoleReport {
             start: format!("{:#x}", hole.range.start),

@@ -2,9 +2,11 @@
 //! a core is the same dump, and debuggers see in a core of ours what they see
 //! in the process.
 
+use crate::samples::{is_malformed, samples};
 use crate::support::cli::{Written, assert_verifies, command, dump, dump_file, dump_pid, run};
 use crate::support::compile::{Kind, fixture};
 use crate::support::cores::{Core, gcore, kernel_core, may_dump_core};
+use crate::support::crashes::core_pattern_stays;
 use crate::support::dump::{Loaded, stream};
 use crate::support::find;
 use crate::support::frozen::{Frozen, PAGE};
@@ -17,6 +19,7 @@ use crate::support::tools;
 use minidump::{
     MinidumpException, MinidumpModuleList, MinidumpSystemInfo, MinidumpThreadList, Module,
 };
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
@@ -134,6 +137,7 @@ fn a_core_by_gcore_is_the_process() {
 
 #[test]
 fn a_core_by_the_kernel_is_the_process() {
+    let _turn = core_pattern_stays();
     for (name, arguments) in [("threads", &["8"][..]), ("canary", &[])] {
         let program = fixture(name, Kind::Program);
         let Some(mut target) = may_dump_core(program, arguments) else { return };
@@ -155,6 +159,7 @@ fn extended_registers_come_from_a_core_as_from_the_process() {
     if cfg!(not(target_arch = "x86_64")) {
         return;
     }
+    let _turn = core_pattern_stays();
     let Some(mut target) = may_dump_core(fixture("vectors", Kind::Program), &[]) else { return };
     target.stop();
     let live = dump(&target, &["-my"]).load();
@@ -173,6 +178,7 @@ fn extended_registers_come_from_a_core_as_from_the_process() {
 
 #[test]
 fn the_kernels_core_of_a_crash_names_the_crash() {
+    let _turn = core_pattern_stays();
     let Some(mut target) = may_dump_core(fixture("dies", Kind::Program), &[]) else { return };
     let Some(core) = kernel_core(&mut target, Target::send) else { return };
     for options in [&["-m"][..], &["-ma"]] {
@@ -230,11 +236,11 @@ fn files_fill_in_only_what_has_the_build_id_of_the_core() {
     fs::copy(fixture("canary", Kind::Program), folder.join(&name)).unwrap();
     let sysroot = root.path().to_str().unwrap();
     let bare = full_dump(&core, &["--sysroot", sysroot]);
-    let code = bare.load().module(&name);
+    let program_range = bare.load().module(&name);
     assert!(bare.mentions("another build"), "{}", bare.summary);
     let lacks = |hole: &serde_json::Value| {
         let start = hole["start"].as_str().unwrap().trim_start_matches("0x").to_owned();
-        code.contains(&u64::from_str_radix(&start, 16).unwrap())
+        program_range.contains(&u64::from_str_radix(&start, 16).unwrap())
             && hole["reason"].as_str().unwrap().contains("does not hold")
     };
     let holes = bare.summary["holes"].as_array().unwrap();
@@ -282,6 +288,8 @@ fn a_core_of_ours_becomes_the_same_dump_again() {
     assert_verifies(&written.file);
     let again = written.load();
     assert_same_process(&live, &again);
+    assert_eq!(written.summary["holes"], serde_json::json!([]));
+    assert_eq!(again.memory_size(), live.memory_size());
     for stream in live.stream_types() {
         // Live ones change: how often it was switched, clocks.
         if [stream::CMD_LINE, stream::ENVIRON, stream::MAPS, 0x4767_0008, 0x4767_0005]
@@ -292,12 +300,75 @@ fn a_core_of_ours_becomes_the_same_dump_again() {
     }
     let names = |l: &Loaded| {
         let names: minidump::MinidumpThreadNames = l.get();
-        l.tids().iter().map(|tid| names.get_name(*tid).map(|n| n.into_owned())).collect::<Vec<_>>()
+        l.tids().iter().map(|tid| names.get_name(*tid).map(Cow::into_owned)).collect::<Vec<_>>()
     };
     assert_eq!(names(&again), names(&live));
     // A third generation is the second, byte for byte of memory.
     let third = dump_file(&dump_file(&core.file, &["-ma", "--as", "core"]).file, &["-ma"]).load();
     assert_same_memory(&again, &third);
+}
+
+#[test]
+fn a_minidump_becomes_a_core_and_the_same_dump_again() {
+    let target = Target::fixture("threads", &["4"]);
+    for option in ["-ma", "-m", "-mwi"] {
+        let first = dump(&target, &[option]);
+        let core = dump_file(&first.file, &[option, "--as", "core"]);
+        let written = dump_file(&core.file, &[option]);
+        assert_verifies(&written.file);
+        let (first, again) = (first.load(), written.load());
+        assert_same_contexts(&again, &first);
+        assert_eq!(modules(&again), modules(&first), "{option}");
+        for memory in first.memory() {
+            let bytes = again.bytes_at(memory.start, memory.bytes.len() as u64);
+            assert!(bytes.is_some_and(|b| b == memory.bytes), "{option} {:#x}", memory.start);
+        }
+        for stream in [stream::CMD_LINE, stream::ENVIRON, stream::MAPS, 0x4767_0008] {
+            assert_eq!(again.raw(stream), first.raw(stream), "stream {stream:#x}");
+        }
+    }
+}
+
+#[test]
+fn samples_of_linux_become_cores_and_others_do_not() {
+    for sample in samples().iter().filter(|f| !is_malformed(f)) {
+        let name = sample.file_name().unwrap().to_string_lossy().into_owned();
+        let first = Loaded::read(sample);
+        let system: MinidumpSystemInfo = first.get();
+        let is_64_bit =
+            matches!(system.cpu.pointer_width(), minidump::system_info::PointerWidth::Bits64);
+        if !(matches!(system.os, minidump::system_info::Os::Linux) && is_64_bit) {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("x.core");
+            let arguments = ["dump", "-m", "--as", "core", "-z"];
+            let text = run(command().args(arguments).args([sample, &file])).refused();
+            assert!(text.contains("core"), "{name}: {text}");
+            continue;
+        }
+        let core = dump_file(sample, &["-mA", "--as", "core"]);
+        let written = dump_file(&core.file, &["-mA"]);
+        assert_verifies(&written.file);
+        let again = written.load();
+        assert_eq!(again.tids(), first.tids(), "{name}");
+        for tid in first.tids() {
+            assert_eq!(again.registers(tid), first.registers(tid), "{name}: thread {tid}");
+        }
+        for memory in first.memory() {
+            let bytes = again.bytes_at(memory.start, memory.bytes.len() as u64);
+            assert!(bytes.is_some_and(|b| b == memory.bytes), "{name} {:#x}", memory.start);
+        }
+    }
+}
+
+#[test]
+fn what_is_redacted_stands_nowhere_in_a_core() {
+    let target = Target::fixture("threads", &["2"]);
+    let name = fixture("threads", Kind::Program);
+    let name = name.file_name().unwrap().to_str().unwrap().to_owned();
+    let plain = dump_pid(target.pid(), &["-ma", "--as", "core"]);
+    assert!(find(&fs::read(&plain.file).unwrap(), name.as_bytes()).is_some());
+    let written = dump_pid(target.pid(), &["-ma", "--as", "core", "--redact", &name]);
+    assert!(find(&fs::read(&written.file).unwrap(), name.as_bytes()).is_none());
 }
 
 #[test]
@@ -334,6 +405,7 @@ fn the_file_that_is_read_can_be_written_over() {
 #[test]
 fn packed_cores_open_in_place() {
     let target = Target::fixture("threads", &["2"]);
+    let _frozen = Frozen::new(&target);
     let folder = tempfile::tempdir().unwrap();
     let core = folder.path().join("a.core");
     let pid = target.pid().to_string();

@@ -10,6 +10,9 @@
 
 mod command_line;
 mod cores;
+mod crash_handler;
+mod crash_languages;
+mod crash_storm;
 mod dot_dump_letters;
 mod dump_of_dump;
 mod every_flag;
@@ -17,6 +20,15 @@ mod exceptions;
 mod extended_state;
 mod files_and_cab;
 mod handles;
+mod kernel_bad_input;
+mod kernel_engine;
+mod kernel_files;
+mod kernel_header;
+mod kernel_memory;
+mod kernel_readers;
+mod kernel_small;
+mod machine_live;
+mod machine_sources;
 mod memory_truth;
 mod privacy;
 mod readers;
@@ -25,5 +37,6 @@ mod samples;
 mod sanitize;
 mod target_goes_on;
 mod thousand_threads;
+mod windows;
 
 mod support;

@@ -15,6 +15,7 @@
 mod build;
 mod exception;
 mod hex;
+mod kernel;
 mod maps;
 mod memory;
 mod model;
@@ -28,6 +29,10 @@ mod text;
 mod tests;
 
 pub use hex::Hex;
+pub use kernel::{
+    KernelBlock, KernelBugCheck, KernelDriver, KernelFile, KernelInfo, KernelPages, KernelRun,
+    KernelSecondary, KernelSystem, KernelTriage,
+};
 pub use model::{
     DumpInfo, ExceptionInfo, FileInfo, HandleInfo, HandleTypeInfo, MemoryInfo, MemoryKind,
     MemoryKindInfo, ModuleInfo, ProcessInfo, StreamInfo, SystemSummary, ThreadSummary,

@@ -53,23 +53,24 @@ impl DumpInfo {
     }
 }
 
-struct Page {
-    out: String,
-    options: TextOptions,
+/// Text as it grows.
+pub(super) struct Page {
+    pub(super) out: String,
+    pub(super) options: TextOptions,
 }
 
 impl Page {
-    fn line(&mut self, line: impl Display) {
+    pub(super) fn line(&mut self, line: impl Display) {
         // Writing to a `String` does not fail.
         let _ = writeln!(self.out, "{line}");
     }
 
-    fn field(&mut self, name: &str, value: impl Display) {
+    pub(super) fn field(&mut self, name: &str, value: impl Display) {
         self.line(format_args!("{name:<12}{value}"));
     }
 
     /// A heading and a line for each entry; nothing for an empty list.
-    fn list<T>(&mut self, name: &str, entries: &[T], line: impl Fn(&T) -> String) {
+    pub(super) fn list<T>(&mut self, name: &str, entries: &[T], line: impl Fn(&T) -> String) {
         if entries.is_empty() {
             return;
         }
@@ -83,7 +84,7 @@ impl Page {
         }
     }
 
-    fn comment(&mut self, comment: Option<&str>) {
+    pub(super) fn comment(&mut self, comment: Option<&str>) {
         if let Some(comment) = comment {
             let lines: Vec<String> = comment.lines().map(clean).collect();
             self.line(format_args!("Comment: '{}'\n", lines.join("\n")));
@@ -289,7 +290,7 @@ fn module_line(module: &ModuleInfo) -> String {
 
 /// Text of a dump, with control characters as escapes: a name must not be able
 /// to move the cursor or forge a line.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let escaped = c.is_control().then(|| c.escape_default());
@@ -299,12 +300,12 @@ fn clean(text: &str) -> String {
         .collect()
 }
 
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// A size in the largest unit that it has one of.
-fn bytes(size: u64) -> String {
+pub(super) fn bytes(size: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut value = size as f64;
     let mut unit = "bytes";

@@ -67,8 +67,9 @@ impl Section {
 
     /// A section of bytes that are text, or may be.
     pub fn from_text(bytes: Vec<u8>) -> Self {
-        let mut section = Section::new();
-        section.put_text(&bytes);
+        let whole = 0..bytes.len();
+        let mut section = Self::from_bytes(bytes);
+        section.mark_text(whole);
         section
     }
 

@@ -24,6 +24,7 @@ pub mod filter_memory;
 pub mod filter_text;
 pub mod images;
 pub mod indirect;
+pub mod kernel;
 pub mod missing;
 pub mod selection;
 pub mod stacks;
@@ -246,7 +247,7 @@ pub fn plan(
             let bare = streams::assemble(&context, request, privacy, &stacks, &RangeSet::new());
             // Redaction changes no length.
             let text = core::Text { privacy, redactor: None };
-            let core = plan_core(snapshot, &bare, text, format)?;
+            let core = plan_core(&context, &bare, text, format)?;
             Some(crate::layout::memory_budget(&bare, core.as_ref(), &soft_errors, max)?)
         }
     };
@@ -298,7 +299,7 @@ pub fn plan(
     let text = core::Text { privacy, redactor: redactor.as_ref() };
     Ok(DumpPlan {
         minidump_type,
-        core: plan_core(snapshot, &assembly, text, format)?,
+        core: plan_core(&context, &assembly, text, format)?,
         assembly,
         memory: MemoryPlan {
             zero: zero_parts(&context, &set),
@@ -318,14 +319,14 @@ pub fn plan(
 
 /// What an ELF core holds besides memory, if one is asked for.
 fn plan_core(
-    snapshot: &ProcessSnapshot,
+    context: &Context<'_>,
     assembly: &Assembly,
     text: core::Text<'_>,
     format: OutputFormat,
 ) -> Result<Option<core::CorePlan>> {
     match format {
         OutputFormat::Minidump => Ok(None),
-        OutputFormat::ElfCore => core::plan(snapshot, assembly, text).map(Some),
+        OutputFormat::ElfCore => core::plan(context, assembly, text).map(Some),
     }
 }
 

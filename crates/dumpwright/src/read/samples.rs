@@ -37,3 +37,15 @@ pub(crate) fn sound() -> Vec<(String, Vec<u8>)> {
     samples.retain(|(name, _)| !UNSOUND.contains(&name.as_str()));
     samples
 }
+
+/// A kernel-mode sample's bytes; `None`, loudly, where it is not there.
+pub(crate) fn kernel(name: &str) -> Option<Vec<u8>> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/samples");
+    let folder = std::env::var_os("DUMPWRIGHT_SAMPLES").map_or(beside.into(), PathBuf::from);
+    let file = folder.join("kernel").join(name);
+    let bytes = fs::read(&file).ok();
+    if bytes.is_none() {
+        eprintln!("SKIPPED: no sample '{}'; set DUMPWRIGHT_SAMPLES", file.display());
+    }
+    bytes
+}

@@ -18,11 +18,75 @@ pub trait Source: Send + Sync {
     ///
     /// Fails with [`io::ErrorKind::UnexpectedEof`] when they reach past the end.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+
+    /// The bytes themselves, where they are in memory already (a mapped file).
+    fn in_memory(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        let _ = (offset, len);
+        None
+    }
+
+    /// The file, if that is what it is, so that the system can copy from it.
+    fn as_file(&self) -> Option<&File> {
+        None
+    }
+
+    /// The parts of a range that are not known to be zero, in order: start and
+    /// end. What is left out (holes of a sparse file) need not be read.
+    fn contents(&self, offset: u64, len: u64) -> Vec<(u64, u64)> {
+        vec![(offset, offset.saturating_add(len))]
+    }
+}
+
+/// Parts of a sparse file that are told apart; beyond them it counts as full.
+#[cfg(target_os = "linux")]
+const MAX_PARTS: usize = 1 << 16;
+
+/// By `SEEK_DATA` and `SEEK_HOLE`. Moves the file's position.
+#[cfg(target_os = "linux")]
+fn data_of(file: &File, offset: u64, len: u64) -> Vec<(u64, u64)> {
+    use rustix::fs::{SeekFrom, seek};
+    use rustix::io::Errno;
+    let end = offset.saturating_add(len);
+    let mut parts = Vec::new();
+    let mut at = offset;
+    while at < end && parts.len() < MAX_PARTS {
+        match seek(file, SeekFrom::Data(at)) {
+            Ok(start) if start >= at => {
+                let past = seek(file, SeekFrom::Hole(start)).unwrap_or(end).min(end);
+                if start >= past {
+                    return parts;
+                }
+                parts.push((start, past));
+                at = past;
+            }
+            // Nothing but a hole from here to the end of the file. What lies
+            // past that end is not zero: it is missing, as reading will find.
+            Err(Errno::NXIO) => {
+                at = at.max(Source::len(file)).min(end);
+                break;
+            }
+            // A file that cannot tell.
+            _ => break,
+        }
+    }
+    if at < end {
+        parts.push((at, end));
+    }
+    parts
 }
 
 impl Source for File {
     fn len(&self) -> u64 {
         self.metadata().map_or(0, |m| m.len())
+    }
+
+    fn as_file(&self) -> Option<&File> {
+        Some(self)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn contents(&self, offset: u64, len: u64) -> Vec<(u64, u64)> {
+        data_of(self, offset, len)
     }
 
     #[cfg(unix)]
@@ -58,6 +122,15 @@ impl Source for &[u8] {
         buf.copy_from_slice(bytes);
         Ok(())
     }
+
+    fn in_memory(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        slice_of(self, offset, len)
+    }
+}
+
+fn slice_of(bytes: &[u8], offset: u64, len: u64) -> Option<&[u8]> {
+    let (from, len) = (usize::try_from(offset).ok()?, usize::try_from(len).ok()?);
+    bytes.get(from..from.checked_add(len)?)
 }
 
 impl Source for Vec<u8> {
@@ -68,6 +141,10 @@ impl Source for Vec<u8> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.as_slice().read_at(offset, buf)
     }
+
+    fn in_memory(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        slice_of(self, offset, len)
+    }
 }
 
 impl Source for Arc<[u8]> {
@@ -77,6 +154,10 @@ impl Source for Arc<[u8]> {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.as_ref().read_at(offset, buf)
+    }
+
+    fn in_memory(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        slice_of(self, offset, len)
     }
 }
 

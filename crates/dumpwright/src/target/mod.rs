@@ -14,6 +14,7 @@ mod original;
 #[cfg(any(target_os = "linux", windows))]
 mod processor;
 mod snapshot;
+pub mod userdump;
 
 #[cfg(target_os = "linux")]
 pub mod core;

@@ -17,6 +17,7 @@ mod context;
 mod directory;
 mod flags;
 mod handles;
+mod kernel;
 mod lists;
 mod memory;
 mod modules;
@@ -29,6 +30,7 @@ mod robustness;
 #[cfg(test)]
 mod tests;
 
+pub use kernel::verify_kernel;
 pub use report::{Fault, Severity};
 
 use crate::read::Minidump;

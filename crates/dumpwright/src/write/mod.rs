@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+pub mod kernel;
 pub mod soft_errors;
 
 use crate::address::AddressRange;

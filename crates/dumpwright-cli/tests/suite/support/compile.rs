@@ -18,6 +18,10 @@ pub enum Kind {
     Library,
     /// A Rust program.
     Rust,
+    /// A C++ program.
+    Cpp,
+    /// A Go program.
+    Go,
 }
 
 const C_FLAGS: [&str; 8] = [
@@ -38,7 +42,13 @@ const C_FLAGS: [&str; 8] = [
 /// The built fixture `name` (its file without the extension).
 pub fn fixture(name: &str, kind: Kind) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let source = folder.join(name).with_extension(if kind == Kind::Rust { "rs" } else { "c" });
+    let extension = match kind {
+        Kind::Program | Kind::Static | Kind::Library => "c",
+        Kind::Rust => "rs",
+        Kind::Cpp => "cpp",
+        Kind::Go => "go",
+    };
+    let source = folder.join(name).with_extension(extension);
     let mut hasher = DefaultHasher::new();
     kind.hash(&mut hasher);
     C_FLAGS.hash(&mut hasher);
@@ -65,10 +75,16 @@ fn compiler(kind: Kind, source: &Path, output: &Path) -> Command {
         rustc.arg(source).arg("-o").arg(output);
         return rustc;
     }
-    let mut cc = Command::new("cc");
+    if kind == Kind::Go {
+        let mut go = Command::new("go");
+        go.args(["build", "-o"]).arg(output).arg(source);
+        go.env("GO111MODULE", "off").env("GOCACHE", output.with_extension("cache"));
+        return go;
+    }
+    let mut cc = Command::new(if kind == Kind::Cpp { "c++" } else { "cc" });
     cc.args(C_FLAGS);
     match kind {
-        Kind::Program | Kind::Rust => {}
+        Kind::Program | Kind::Rust | Kind::Cpp | Kind::Go => {}
         Kind::Static => drop(cc.arg("-static")),
         Kind::Library => drop(cc.args(["-shared", "-fPIC"])),
     }
@@ -77,4 +93,30 @@ fn compiler(kind: Kind, source: &Path, output: &Path) -> Command {
         cc.arg("-ldl");
     }
     cc
+}
+
+/// The built Windows fixture `name`: a DLL for the plugin, a program otherwise.
+pub fn windows_fixture(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/windows");
+    let source = folder.join(name).with_extension("c");
+    let is_library = name == "plugin";
+    let mut hasher = DefaultHasher::new();
+    fs::read(&source).unwrap().hash(&mut hasher);
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
+    fs::create_dir_all(&cache).unwrap();
+    let extension = if is_library { "dll" } else { "exe" };
+    let built = cache.join(format!("{name}-{:016x}.{extension}", hasher.finish()));
+    if !built.exists() {
+        let scratch = tempfile::Builder::new().prefix("build").tempdir_in(&cache).unwrap();
+        let output = scratch.path().join(name).with_extension(extension);
+        let mut cc = Command::new("x86_64-w64-mingw32-gcc");
+        // A build id makes a CodeView record, as a PDB would.
+        cc.args(["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wl,--build-id"]);
+        if is_library {
+            cc.arg("-shared");
+        }
+        run(cc.arg(source).arg("-o").arg(&output).arg("-ldbghelp"));
+        fs::rename(output, &built).unwrap();
+    }
+    built
 }

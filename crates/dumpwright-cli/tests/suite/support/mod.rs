@@ -3,13 +3,18 @@
 pub mod cli;
 pub mod compile;
 pub mod cores;
+pub mod crashes;
 pub mod dump;
+pub mod frames;
 pub mod frozen;
+pub mod guest;
+pub mod machine;
 pub mod processor;
 pub mod readers;
 pub mod redump;
 pub mod target;
 pub mod tools;
+pub mod wine;
 
 /// splitmix64, as the fixtures have it: what their memory is filled with.
 pub fn mix(x: u64) -> u64 {

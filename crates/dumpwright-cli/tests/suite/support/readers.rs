@@ -31,12 +31,19 @@ pub fn pypi_udmp(file: &Path, samples: &[(u64, u64)]) -> Option<Value> {
 
 #[track_caller]
 fn python(script: &str, file: &Path, samples: &[(u64, u64)]) -> Option<Value> {
+    let samples: Vec<String> =
+        samples.iter().map(|(address, length)| format!("{address:x}:{length:x}")).collect();
+    script_on(script, &[file], &samples)
+}
+
+/// What a script of `scripts/readers` prints of files, given more arguments.
+#[track_caller]
+pub fn script_on(script: &str, files: &[&Path], arguments: &[String]) -> Option<Value> {
     let mut python = Command::new(reader_python()?);
-    python.arg(root().join("scripts/readers").join(script)).arg(file);
-    python.args(samples.iter().map(|(address, length)| format!("{address:x}:{length:x}")));
+    python.arg(root().join("scripts/readers").join(script)).args(files).args(arguments);
     let output = run(&mut python);
     Some(serde_json::from_slice(&output.stdout).unwrap_or_else(|e| {
-        panic!("{script} on {}: {e}: {}", file.display(), String::from_utf8_lossy(&output.stderr))
+        panic!("{script} on {files:?}: {e}: {}", String::from_utf8_lossy(&output.stderr))
     }))
 }
 
@@ -83,6 +90,11 @@ fn parse_lldb(text: &str) -> Traces {
             } else {
                 current = ids.get(&index).copied();
             }
+        } else if let (Some(rest), Some(tid)) = (line.strip_prefix("frame #"), current) {
+            // Its own format, where a frame has no function to name.
+            let pc = rest.split("0x").nth(1).and_then(|hex| hex.split(' ').next()).unwrap();
+            let pc = u64::from_str_radix(pc, 16).unwrap();
+            traces.entry(tid).or_default().push((pc, String::new()));
         } else if let (Some(rest), Some(tid)) = (line.strip_prefix("FRAME "), current) {
             let (pc, name) = rest.split_once(' ').unwrap_or((rest, ""));
             // The innermost of a run of inlined functions has the frame's own

@@ -7,8 +7,7 @@ use tempfile::TempDir;
 
 /// A dump of a dump, in a folder that goes with it.
 pub struct Redump {
-    /// The folder.
-    pub folder: TempDir,
+    _folder: TempDir,
     /// The file.
     pub file: PathBuf,
 }
@@ -25,7 +24,7 @@ pub fn try_redump(source: &Path, options: &[&str], name: &str) -> (Redump, Run) 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(name);
     let run = run(command().arg("dump").arg("-z").arg(source).args(options).arg(&file));
-    (Redump { folder, file }, run)
+    (Redump { _folder: folder, file }, run)
 }
 
 /// Dumps a dump; it must succeed, and `verify` must find no fault.

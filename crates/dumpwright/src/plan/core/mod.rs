@@ -11,15 +11,17 @@ mod notes;
 mod process;
 mod registers;
 
+use super::Context;
 use super::assembly::Assembly;
 use super::filter_text::Privacy;
-use crate::address::AddressRange;
+use crate::address::{AddressRange, RangeSet};
 use crate::error::{Error, Result};
 use crate::redact::Redactor;
-use crate::target::{Architecture, Platform, ProcessSnapshot, Protection};
+use crate::target::{Absent, Architecture, Platform, ProcessSnapshot, Protection};
+use dumpwright_format::FormatFlags;
 use dumpwright_format::elf_core::{
     EM_AARCH64, EM_X86_64, NOTE_COMMENT, NOTE_MODULE, NOTE_STREAM, NOTE_SYSTEM, NOTE_THREAD_NAME,
-    NT_AUXV, NT_FILE, OWNER_CORE, OWNER_DUMPWRIGHT,
+    NOTE_ZERO, NT_AUXV, NT_FILE, OWNER_CORE, OWNER_DUMPWRIGHT,
 };
 use dumpwright_format::minidump::StreamType;
 pub(crate) use notes::head as note_head;
@@ -86,11 +88,8 @@ fn utf8(wide: &[u8]) -> String {
 ///
 /// # Errors
 /// [`Error::InvalidRequest`] for any other process.
-pub(super) fn plan(
-    snapshot: &ProcessSnapshot,
-    assembly: &Assembly,
-    text: Text<'_>,
-) -> Result<CorePlan> {
+pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -> Result<CorePlan> {
+    let snapshot = context.snapshot;
     let machine = machine(snapshot)?;
     let mut notes = NoteWriter::default();
     let stream = |kind| {
@@ -106,6 +105,9 @@ pub(super) fn plan(
         }
     });
     own_notes(snapshot, assembly, text, &mut notes);
+    if context.has(FormatFlags::USER_SMALL_FULL_MEMORY) {
+        notes.put(OWNER_DUMPWRIGHT, NOTE_ZERO, &never_used(context));
+    }
     if let Some(comment) = stream(StreamType::COMMENT_W) {
         notes.put(OWNER_DUMPWRIGHT, NOTE_COMMENT, utf8(comment).as_bytes());
     }
@@ -115,6 +117,20 @@ pub(super) fn plan(
         mappings: snapshot.regions.iter().map(|r| (r.range, flags(r.protection))).collect(),
         page_size: snapshot.page_size,
     })
+}
+
+/// Memory that the process had never used, for which full memory stores nothing.
+fn never_used(context: &Context<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let regions = context.snapshot.regions.iter();
+    for region in regions.filter(|r| r.absent == Absent::Zero && context.may_read(r)) {
+        let populated: RangeSet = context.memory.populated(region.range).into_iter().collect();
+        for range in populated.missing_from(region.range) {
+            bytes.extend(range.start.to_le_bytes());
+            bytes.extend(range.end.to_le_bytes());
+        }
+    }
+    bytes
 }
 
 fn machine(snapshot: &ProcessSnapshot) -> Result<u16> {

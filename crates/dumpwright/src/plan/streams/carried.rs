@@ -81,15 +81,18 @@ fn forbidden_by(
 ) -> Option<&'static str> {
     match stream.content {
         CarriedContent::Numbers => None,
-        CarriedContent::Identity if request.extensions.token => None,
-        CarriedContent::Identity if privacy.triage => Some("FILTER_TRIAGE"),
-        CarriedContent::Identity if privacy.no_optional => Some("NO_OPTIONAL_DATA"),
-        CarriedContent::Unknown if privacy.triage => Some("FILTER_TRIAGE"),
-        CarriedContent::Unknown if privacy.paths => Some("FILTER_PATHS"),
-        CarriedContent::Unknown if context.has(FormatFlags::USER_SMALL_FILTER_MEMORY) => {
-            Some("FILTER_MEMORY")
+        CarriedContent::Identity => {
+            [(privacy.triage, "FILTER_TRIAGE"), (privacy.no_optional, "NO_OPTIONAL_DATA")]
+                .into_iter()
+                .find_map(|(set, name)| (set && !request.extensions.token).then_some(name))
         }
-        CarriedContent::Identity | CarriedContent::Unknown => None,
+        CarriedContent::Unknown => [
+            (privacy.triage, "FILTER_TRIAGE"),
+            (privacy.paths, "FILTER_PATHS"),
+            (context.has(FormatFlags::USER_SMALL_FILTER_MEMORY), "FILTER_MEMORY"),
+        ]
+        .into_iter()
+        .find_map(|(set, name)| set.then_some(name)),
     }
 }
 

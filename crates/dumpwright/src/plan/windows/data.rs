@@ -56,9 +56,9 @@ impl ProcessData {
             snapshot.threads.iter().map(|t| t.thread_pointer).filter(|teb| *teb != 0).collect();
         let peb = snapshot.process.peb;
         if snapshot.system.architecture == Architecture::X86 {
-            return vec![Self::read(memory, NtOffsets::NARROW, peb, &tebs)];
+            return vec![Self::read(memory, &NtOffsets::NARROW, peb, &tebs)];
         }
-        let mut sides = vec![Self::read(memory, NtOffsets::WIDE, peb, &tebs)];
+        let mut sides = vec![Self::read(memory, &NtOffsets::WIDE, peb, &tebs)];
         let narrow = |teb: &u64| {
             let teb = teb.checked_add(WOW64_TEB_OFFSET)?;
             let own = Words { memory, layout: NtOffsets::NARROW }
@@ -69,15 +69,15 @@ impl ProcessData {
         if let Some(first) = tebs.first() {
             let words = Words { memory, layout: NtOffsets::NARROW };
             let peb = words.pointer(*first, NtOffsets::NARROW.teb_peb).unwrap_or(0);
-            sides.push(Self::read(memory, NtOffsets::NARROW, peb, &tebs));
+            sides.push(Self::read(memory, &NtOffsets::NARROW, peb, &tebs));
         }
         sides
     }
 
-    fn read(memory: &dyn MemorySource, layout: NtOffsets, peb: u64, tebs: &[u64]) -> ProcessData {
-        let words = Words { memory, layout };
+    fn read(memory: &dyn MemorySource, layout: &NtOffsets, peb: u64, tebs: &[u64]) -> ProcessData {
+        let words = Words { memory, layout: *layout };
         let mut data = ProcessData {
-            layout,
+            layout: *layout,
             memory: Vec::new(),
             strings: Vec::new(),
             environment: None,

@@ -20,9 +20,9 @@ use crate::target::linux::modules::ModuleDescriber;
 use crate::target::linux::regions::{self, RegionBuilder};
 use crate::target::linux::threads::{local_storage, static_tls_size};
 use crate::target::{
-    Absent, Access, Architecture, Backing, DebugId, MemorySource, ModuleSnapshot, Pid,
-    PlatformStream, ProcessInfo, ProcessSnapshot, Protection, Region, Segment, SystemSnapshot,
-    ThreadSnapshot, Wants,
+    Absent, Access, Architecture, DebugId, MemorySource, ModuleSnapshot, Pid, PlatformStream,
+    ProcessInfo, ProcessSnapshot, Protection, Region, Segment, SystemSnapshot, ThreadSnapshot,
+    Wants,
 };
 use dumpwright_format::elf_core::PrPsInfo;
 use dumpwright_format::minidump::{PLATFORM_LINUX, StreamType};
@@ -49,7 +49,11 @@ pub(super) fn describe(
         file: 0,
     });
     let mut memory = CoreMemory::new(file, pieces, page_size);
+    memory.set_zero(notes.ours.zero.iter().copied().collect());
     let mut maps = CoreMaps::new(&core.segments, &notes.files, &auxv, page_size);
+    if let Some(text) = notes.ours.stream(StreamType::LINUX_MAPS) {
+        maps.name_by(text);
+    }
     fill_in(architecture, &mut maps, files, &mut memory, page_size, &mut troubles);
     maps.write_text();
     let maps = maps.maps;
@@ -61,7 +65,7 @@ pub(super) fn describe(
         ModuleDescriber { files, memory: &memory, page_size, headers: wants.module_headers };
     let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
     add_unreadable_modules(&maps.mappings, link_map.as_ref(), &mut modules);
-    own::complete_modules(&notes.ours, &mut modules);
+    own::complete_modules(&notes.ours, &maps.mappings, &mut modules);
     let mut regions =
         RegionBuilder { maps: &maps, modules: &modules, files, memory: &memory, page_size }.build();
     let sparse = settle(&mut regions, &memory);
@@ -303,18 +307,18 @@ fn add_unreadable_modules(
 fn settle(regions: &mut [Region], memory: &CoreMemory) -> RangeSet {
     let mut sparse = RangeSet::new();
     for region in regions {
-        region.access = Access::Normal;
+        // Not even of a core of ours: the kernel's own pages.
+        let kernel = region.name.starts_with("[vvar") || region.name == "[vsyscall]";
+        region.access = if kernel { Access::Forbidden } else { Access::Normal };
         region.backed_end = region.range.end;
         let whole = memory.present(region.range).missing_from(region.range).is_empty();
-        region.absent = match region.backing {
+        region.absent = match region.absent {
             _ if !whole => Absent::Missing,
-            Backing::Anonymous => {
+            Absent::Zero => {
                 sparse.insert(region.range);
                 Absent::Zero
             }
-            // A part of an image that no file is behind, such as its `.bss`,
-            // is stored whole all the same.
-            Backing::File | Backing::Image(_) => Absent::File,
+            Absent::File | Absent::Unknown | Absent::Missing => Absent::File,
         };
     }
     sparse

@@ -106,11 +106,11 @@ impl CoreFiles {
         }
         let file = self.find_identified(&header.name, &id).map_err(|error| error.to_string())?;
         let size = file.metadata().map_err(|error| error.to_string())?.len();
+        let file = memory.add_file(file);
         for (range, offset) in wanted {
             // Behind the file's last page there is nothing.
             let pages = size.saturating_sub(offset).next_multiple_of(page_size);
             let backed = AddressRange::with_len(range.start, pages).intersection(range);
-            let file = file.try_clone().map_err(|error| error.to_string())?;
             memory.fill(backed, file, offset);
         }
         Ok(())

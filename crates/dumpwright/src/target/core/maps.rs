@@ -69,6 +69,20 @@ impl CoreMaps {
         CoreMaps { maps: Maps { mappings, text: Vec::new() }, unknown }
     }
 
+    /// Takes names of anonymous mappings, and what is shared, from the text of
+    /// `/proc/<pid>/maps` that a core of ours carries.
+    pub fn name_by(&mut self, text: &[u8]) {
+        // Reading from memory does not fail.
+        let Ok((told, _)) = Maps::parse(text) else { return };
+        for mapping in &mut self.maps.mappings {
+            let Some(told) = told.at(mapping.range.start) else { continue };
+            mapping.shared = told.shared;
+            if !mapping.is_file() && told.name.starts_with(b"[") {
+                mapping.name.clone_from(&told.name);
+            }
+        }
+    }
+
     /// Gives mappings whose protection the core does not tell the one that
     /// their image asks for.
     pub fn take_protection_of(&mut self, image: &Image, page_size: u64) {

@@ -28,6 +28,8 @@ pub(super) struct CoreMemory {
     pieces: Vec<Piece>,
     /// Whose holes in the file were never populated and are zero.
     sparse: RangeSet,
+    /// What is not stored, and zero all the same.
+    zero: RangeSet,
     page_size: u64,
 }
 
@@ -41,28 +43,50 @@ impl CoreMemory {
                 _ => joined.push(piece),
             }
         }
-        CoreMemory { files: vec![core], pieces: joined, sparse: RangeSet::new(), page_size }
+        CoreMemory {
+            files: vec![core],
+            pieces: joined,
+            sparse: RangeSet::new(),
+            zero: RangeSet::new(),
+            page_size,
+        }
     }
 
-    /// Fills what is missing from `range` in from `file`, from `offset` on.
-    pub fn fill(&mut self, range: AddressRange, file: File, offset: u64) {
-        let missing = self.present(range).missing_from(range);
-        if missing.is_empty() {
-            return;
-        }
+    /// Takes in a file that fills something; answers its index for
+    /// [`fill`](Self::fill).
+    pub fn add_file(&mut self, file: File) -> usize {
         self.files.push(file);
-        let index = self.files.len() - 1;
+        self.files.len() - 1
+    }
+
+    /// Fills what is missing from `range` in from a file, from `offset` on.
+    pub fn fill(&mut self, range: AddressRange, file: usize, offset: u64) {
+        let missing = self.present(range).missing_from(range);
         self.pieces.extend(missing.into_iter().map(|part| Piece {
             range: part,
             offset: offset + (part.start - range.start),
-            file: index,
+            file,
         }));
         self.pieces.sort_by_key(|p| p.range.start);
     }
 
     /// What there is of `range`.
     pub fn present(&self, range: AddressRange) -> RangeSet {
-        self.pieces_in(range).map(|p| p.range.intersection(range)).collect()
+        let stored = self.pieces_in(range).map(|p| p.range.intersection(range));
+        stored.chain(self.zero.within(range)).collect()
+    }
+
+    /// Says what is zero without being stored.
+    pub fn set_zero(&mut self, zero: RangeSet) {
+        self.zero = zero;
+    }
+
+    /// Fills a gap between pieces with zeros; a hole where they are made up.
+    fn read_gap(&self, gap: AddressRange, buf: &mut [u8], holes: &mut Vec<Hole>) {
+        buf.fill(0);
+        for range in self.zero.missing_from(gap) {
+            Hole { range, reason: HoleReason::NotInSource }.add_to(holes);
+        }
     }
 
     /// Says where zeros that the file does not store are pages that the process
@@ -99,10 +123,7 @@ impl CoreMemory {
         for piece in self.pieces_in(range) {
             let part = piece.range.intersection(range);
             let gap = AddressRange::new(at, part.start);
-            if !gap.is_empty() {
-                buf[place(gap)].fill(0);
-                Hole { range: gap, reason: HoleReason::NotInSource }.add_to(holes);
-            }
+            self.read_gap(gap, &mut buf[place(gap)], holes);
             let bytes = &mut buf[place(part)];
             if let Err(errno) = self.read_piece(piece, part, bytes) {
                 bytes.fill(0);
@@ -111,10 +132,7 @@ impl CoreMemory {
             at = part.end;
         }
         let gap = AddressRange::new(at, range.end);
-        if !gap.is_empty() {
-            buf[place(gap)].fill(0);
-            Hole { range: gap, reason: HoleReason::NotInSource }.add_to(holes);
-        }
+        self.read_gap(gap, &mut buf[place(gap)], holes);
     }
 
     /// The parts of a piece for which the core stores bytes.

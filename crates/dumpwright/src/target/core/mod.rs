@@ -16,9 +16,9 @@ mod files;
 mod initial_stack;
 mod maps;
 mod memory;
-mod notes;
+pub(super) mod notes;
 mod own;
-mod threads;
+pub(super) mod threads;
 
 #[cfg(test)]
 mod tests;

@@ -7,16 +7,17 @@
 use crate::address::AddressRange;
 use dumpwright_format::elf_core::{
     FileNoteEntry, FileNoteHeader, NOTE_MODULE, NOTE_STREAM, NOTE_SYSTEM, NOTE_THREAD_NAME,
-    NT_ARM_TLS, NT_AUXV, NT_FILE, NT_FPREGSET, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO,
+    NOTE_ZERO, NT_ARM_TLS, NT_AUXV, NT_FILE, NT_FPREGSET, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO,
     NT_X86_XSAVE_LAYOUT, NT_X86_XSTATE, NoteHeader, OWNER_CORE, OWNER_DUMPWRIGHT, OWNER_LINUX,
     PrPsInfo, PrStatus,
 };
+use dumpwright_format::minidump::StreamType;
 use std::collections::HashMap;
 use zerocopy::FromBytes;
 
 /// What the notes of a core say.
 #[derive(Debug, Default)]
-pub(super) struct Notes<'a> {
+pub(in crate::target) struct Notes<'a> {
     /// Threads, in their order.
     pub threads: Vec<ThreadNotes<'a>>,
     /// The process.
@@ -35,7 +36,7 @@ pub(super) struct Notes<'a> {
 
 /// A thread.
 #[derive(Debug)]
-pub(super) struct ThreadNotes<'a> {
+pub(in crate::target) struct ThreadNotes<'a> {
     /// Status, without registers.
     pub status: PrStatus,
     /// General registers.
@@ -52,7 +53,7 @@ pub(super) struct ThreadNotes<'a> {
 
 /// A mapped part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct MappedFile<'a> {
+pub(in crate::target) struct MappedFile<'a> {
     /// Where.
     pub range: AddressRange,
     /// From which offset on, in bytes.
@@ -63,20 +64,22 @@ pub(super) struct MappedFile<'a> {
 
 /// Notes that only our own cores have.
 #[derive(Debug, Default)]
-pub(super) struct OwnNotes<'a> {
+pub(in crate::target) struct OwnNotes<'a> {
     /// Names of threads.
     pub thread_names: HashMap<u32, &'a [u8]>,
     /// Streams: type and bytes.
     pub streams: Vec<(u32, &'a [u8])>,
     /// Modules: base, size, build id, path.
     pub modules: Vec<OwnModule<'a>>,
+    /// Memory that was never used and is zero.
+    pub zero: Vec<AddressRange>,
     /// The system: a `SystemInfo`, and its description.
     pub system: Option<&'a [u8]>,
 }
 
 /// A module, as a core of ours records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OwnModule<'a> {
+pub(in crate::target) struct OwnModule<'a> {
     /// Load address.
     pub base: u64,
     /// Bytes.
@@ -136,6 +139,11 @@ impl<'a> Notes<'a> {
 }
 
 impl<'a> OwnNotes<'a> {
+    /// The bytes of a stream.
+    pub fn stream(&self, stream_type: StreamType) -> Option<&'a [u8]> {
+        self.streams.iter().find(|(kind, _)| *kind == stream_type.0).map(|(_, bytes)| *bytes)
+    }
+
     fn take(&mut self, note: &Note<'a>) {
         let bytes = note.bytes;
         match note.kind {
@@ -144,6 +152,9 @@ impl<'a> OwnNotes<'a> {
             }
             NOTE_STREAM if bytes.len() >= 4 => self.streams.push((word(bytes, 0), &bytes[4..])),
             NOTE_SYSTEM => self.system = Some(bytes),
+            NOTE_ZERO => self.zero.extend(
+                bytes.chunks_exact(16).map(|pair| AddressRange::new(wide(pair, 0), wide(pair, 8))),
+            ),
             NOTE_MODULE => self.modules.extend(module(bytes)),
             _ => {}
         }
@@ -152,8 +163,7 @@ impl<'a> OwnNotes<'a> {
 
 fn module(bytes: &[u8]) -> Option<OwnModule<'_>> {
     let (head, rest) = bytes.split_first_chunk::<20>()?;
-    let base = u64::from(word(head, 0)) | u64::from(word(head, 4)) << 32;
-    let size = u64::from(word(head, 8)) | u64::from(word(head, 12)) << 32;
+    let (base, size) = (wide(head, 0), wide(head, 8));
     let (build_id, path) = rest.split_at_checked(word(head, 16) as usize)?;
     Some(OwnModule { base, size, build_id, path })
 }
@@ -185,6 +195,10 @@ fn files(bytes: &[u8]) -> Option<Vec<MappedFile<'_>>> {
         ordered
     });
     Some(files)
+}
+
+fn wide(bytes: &[u8], at: usize) -> u64 {
+    u64::from(word(bytes, at)) | u64::from(word(bytes, at + 4)) << 32
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {

@@ -2,9 +2,8 @@
 
 use super::notes::{OwnModule, OwnNotes};
 use crate::address::AddressRange;
-use crate::target::{
-    DebugId, ModuleSnapshot, PlatformStream, ProcessSnapshot, Protection, Segment,
-};
+use crate::target::linux::maps::Mapping;
+use crate::target::{DebugId, ModuleSnapshot, PlatformStream, ProcessSnapshot, Segment};
 use dumpwright_format::minidump::{StreamType, SystemInfo};
 use zerocopy::FromBytes;
 
@@ -31,7 +30,11 @@ pub(super) fn complete(ours: &OwnNotes<'_>, snapshot: &mut ProcessSnapshot) {
 
 /// Adds what the core's memory does not tell of modules: those that it has no
 /// headers of, and build ids.
-pub(super) fn complete_modules(ours: &OwnNotes<'_>, modules: &mut Vec<ModuleSnapshot>) {
+pub(super) fn complete_modules(
+    ours: &OwnNotes<'_>,
+    mappings: &[Mapping],
+    modules: &mut Vec<ModuleSnapshot>,
+) {
     for own in &ours.modules {
         let id = match own.build_id {
             [] => DebugId::None,
@@ -53,7 +56,12 @@ pub(super) fn complete_modules(ours: &OwnNotes<'_>, modules: &mut Vec<ModuleSnap
                 version: None,
                 time_date_stamp: 0,
                 check_sum: 0,
-                segments: vec![Segment { range: range(own), protection: Protection::READ }],
+                segments: mappings
+                    .iter()
+                    .map(|m| (m.range.intersection(range(own)), m.protection))
+                    .filter(|(range, _)| !range.is_empty())
+                    .map(|(range, protection)| Segment { range, protection })
+                    .collect(),
                 headers: Vec::new(),
             }),
         }

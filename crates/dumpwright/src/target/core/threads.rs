@@ -83,7 +83,9 @@ pub(super) fn threads(
     threads
 }
 
-fn registers(
+/// Registers and thread pointer of a thread; `None` if the core has too few
+/// bytes for them.
+pub(in crate::target) fn registers(
     architecture: Architecture,
     note: &ThreadNotes<'_>,
     layout: Option<&XstateLayout>,
@@ -109,7 +111,7 @@ fn registers(
 
 /// The signal that ended the process, and the thread that it came to: the first
 /// thread that has one, which is how both the kernel and gdb write it.
-pub(super) fn crash(notes: &Notes<'_>) -> Option<(Tid, SignalInfo)> {
+pub(in crate::target) fn crash(notes: &Notes<'_>) -> Option<(Tid, SignalInfo)> {
     let mut signals = notes.threads.iter().map(|note| {
         let info = match note.siginfo.and_then(|bytes| bytes.first_chunk::<SIGINFO_SIZE>()) {
             Some(raw) => SignalInfo::parse(raw),

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::read::Minidump;
 use crate::target::minidump::MinidumpProcess;
+use crate::target::userdump::UserDumpProcess;
 use crate::target::{ProcessTarget, Wants};
 use std::fs::File;
 use std::io::{self, Read};
@@ -45,7 +46,7 @@ pub fn open_process(
             let dump = Minidump::from_named_source(file, path)?;
             Ok(Box::new(MinidumpProcess::open(dump, wants)?))
         }
-        Content::UserDump => Err(not_a_target(path, "USERDUMP files are not read as targets yet")),
+        Content::UserDump => Ok(Box::new(UserDumpProcess::open(path, file)?)),
         Content::KernelDump => {
             Err(not_a_target(path, "it is a dump of a machine and holds no single process"))
         }

@@ -218,6 +218,7 @@ fn start_of(from: &mut impl Read) -> io::Result<Content> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const DUMP: &[u8] = b"MDMP is how it begins";
 
@@ -297,6 +298,46 @@ mod tests {
             out.truncate(out.len() - 12);
         });
         assert!(matches!(unpacked(torn, Packing::Gzip), Err(Error::NotATarget { .. })));
+    }
+
+    fn bytes_of(mut file: File) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn cab() -> Vec<u8> {
+        let mut builder = cab::CabinetBuilder::new();
+        builder.add_folder(cab::CompressionType::MsZip).add_file("a.dmp");
+        let mut writer = builder.build(io::Cursor::new(Vec::new())).unwrap();
+        while let Some(mut file) = writer.next_file().unwrap() {
+            file.write_all(&whole()).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn damaged_archives_never_panic(
+            which in 0usize..6,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+            noise in prop::collection::vec(any::<u8>(), 0..400),
+        ) {
+            let (mut bytes, packing) = match which {
+                0 => (bytes_of(packed(gzip)), Packing::Gzip),
+                1 => (bytes_of(zip_of(&["a.dmp"])), Packing::Zip),
+                2 => (cab(), Packing::Cab),
+                3 => ([&[0x28, 0xb5, 0x2f, 0xfd][..], &noise].concat(), Packing::Zstd),
+                4 => ([&[0xfd, b'7', b'z', b'X', b'Z', 0][..], &noise].concat(), Packing::Xz),
+                _ => ([&[0x04, 0x22, 0x4d, 0x18][..], &noise].concat(), Packing::Lz4),
+            };
+            for (at, value) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            let _ = unpacked(packed(|out, _| out.extend_from_slice(&bytes)), packing);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub(super) use crate::target::processor::Cpu;
 impl Cpu {
     /// The processor that this runs on.
     #[cfg(target_arch = "x86_64")]
-    pub fn native(_: &Auxv, _: &str) -> Cpu {
+    pub(in crate::target::linux) fn native(_: &Auxv, _: &str) -> Cpu {
         Cpu::of_this_machine()
     }
 
@@ -14,7 +14,7 @@ impl Cpu {
     /// the capabilities that the kernel gave the process, as Breakpad lays them
     /// out for ARM.
     #[cfg(target_arch = "aarch64")]
-    pub fn native(auxv: &Auxv, cpuinfo: &str) -> Cpu {
+    pub(in crate::target::linux) fn native(auxv: &Auxv, cpuinfo: &str) -> Cpu {
         let field = |key| {
             let text = super::file_text::value(cpuinfo, key)?;
             match text.strip_prefix("0x") {

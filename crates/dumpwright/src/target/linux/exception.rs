@@ -37,6 +37,12 @@ impl SignalInfo {
         }
     }
 
+    /// From its parts.
+    #[cfg(feature = "crash-context")]
+    pub(super) fn new(signal: i32, code: i32, address: u64) -> Self {
+        SignalInfo { signal, code, address }
+    }
+
     /// A signal of which only the number is known.
     pub(in crate::target) fn of_number(signal: i32) -> Self {
         SignalInfo { signal, code: 0, address: 0 }
@@ -275,7 +281,12 @@ impl Evidence<'_> {
     }
 }
 
-fn snapshot(tid: Tid, signal: Option<SignalInfo>, registers: Registers) -> ExceptionSnapshot {
+/// The exception that a signal is, or a mere mark on a thread.
+pub(super) fn snapshot(
+    tid: Tid,
+    signal: Option<SignalInfo>,
+    registers: Registers,
+) -> ExceptionSnapshot {
     let ip = registers.instruction_pointer;
     ExceptionSnapshot {
         tid,

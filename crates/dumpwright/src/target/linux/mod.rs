@@ -9,6 +9,9 @@
 //! 4. `describe`: everything that `/proc` and the memory tell is gathered;
 //! 5. `exception`: what the process stopped for, or what the request named.
 //!
+//! [`CrashedProcess`] is a process that the kernel holds because it crashed: it
+//! is not attached to, and `core_head` takes the place of step 2.
+//!
 //! The process stands still until [`release`](ProcessTarget::release) or drop,
 //! and then goes on as if nothing had happened: no signal was sent to it, and
 //! one that arrived meanwhile is delivered. If the dumper is killed, the kernel
@@ -19,8 +22,12 @@ pub(super) mod arch;
 mod attach;
 pub(super) mod auxv;
 mod clock;
+mod core_head;
 mod counters;
 mod cpu;
+#[cfg(feature = "crash-context")]
+mod crash_context;
+mod crashed;
 mod debug_id;
 mod describe;
 pub(super) mod elf;
@@ -37,7 +44,8 @@ pub(super) mod maps;
 mod memory;
 mod module_file;
 pub(super) mod modules;
-mod pagemap;
+mod namespace_ids;
+pub(super) mod pagemap;
 mod proc_dir;
 pub mod processes;
 pub(super) mod regions;
@@ -64,12 +72,14 @@ mod testkit;
 #[cfg(test)]
 mod tests;
 
+pub use core_head::CoreHead;
+pub use crashed::CrashedProcess;
 pub use memory::LinuxMemory;
 
 use crate::error::{Error, Result};
 use crate::target::{
-    MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, ThreadSnapshot, Tid, Wants,
-    XstateLayout,
+    MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, Registers, ThreadSnapshot,
+    Tid, Wants, XstateLayout,
 };
 use attach::Identity;
 use exception::{Dispositions, Evidence, SignalInfo, ThreadSignals};
@@ -223,11 +233,15 @@ fn find_crash(proc: &ProcDir, threads: &[HeldThread]) -> Option<(Tid, SignalInfo
 
 /// What is known of a thread before its description.
 fn thread_snapshot(thread: HeldThread) -> ThreadSnapshot {
+    thread_snapshot_of(thread.tid, thread.registers, thread.thread_pointer)
+}
+
+fn thread_snapshot_of(tid: Tid, registers: Registers, thread_pointer: u64) -> ThreadSnapshot {
     ThreadSnapshot {
-        tid: thread.tid,
+        tid,
         name: String::new(),
-        registers: thread.registers,
-        thread_pointer: thread.thread_pointer,
+        registers,
+        thread_pointer,
         stack: None,
         suspend_count: 0,
         priority: 0,

@@ -15,6 +15,7 @@
 use super::proc_dir::ProcDir;
 use super::sys::{self, PageRegion};
 use crate::address::{AddressRange, RangeSet};
+use crate::target::Pid;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
@@ -37,7 +38,7 @@ const ENTRIES: usize = 8192;
 
 /// The page tables of a live process.
 #[derive(Debug)]
-pub(super) struct Pagemap {
+pub(in crate::target) struct Pagemap {
     file: Option<File>,
     page_size: u64,
 }
@@ -48,8 +49,15 @@ impl Pagemap {
         Pagemap { file: File::open(proc.path("pagemap")).ok(), page_size }
     }
 
+    /// Those of a process that is not held. They tell the truth of memory that
+    /// it does not use meanwhile.
+    pub(in crate::target) fn of(pid: Pid) -> Self {
+        let path = format!("/proc/{pid}/pagemap");
+        Pagemap { file: File::open(path).ok(), page_size: rustix::param::page_size() as u64 }
+    }
+
     /// The parts of `range` that have contents, in whole pages cut to `range`.
-    pub(super) fn populated(&self, range: AddressRange) -> Vec<AddressRange> {
+    pub(in crate::target) fn populated(&self, range: AddressRange) -> Vec<AddressRange> {
         if range.is_empty() {
             return Vec::new();
         }

@@ -5,12 +5,30 @@
 //! [`MachineSnapshot`]; plan, layout and write see only that.
 
 mod address;
+pub mod image;
+mod open;
+mod processor;
+#[cfg(target_os = "linux")]
+pub mod qemu;
+mod small;
 mod snapshot;
+mod symbols;
+#[cfg(test)]
+pub(crate) mod testkit;
+mod translate;
+mod understand;
+mod windows;
 
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
+pub use open::{MachineOptions, open_machine, open_machine_source};
+pub use small::{Driver, SmallDump};
 pub use snapshot::*;
+pub use symbols::SymbolSources;
+pub use translate::{AddressSpace, Translation};
+pub use understand::ByHand;
 
 use crate::soft_error::HoleReason;
+use std::fs::File;
 use std::time::Duration;
 
 /// A machine, or something that stands for one.
@@ -45,6 +63,20 @@ pub trait PhysicalMemory: Send + Sync {
     fn mapped(&self, run: PageRun) -> Option<&[u8]> {
         let _ = run;
         None
+    }
+
+    /// The file that has the bytes of `run`, and where, so that a writer can
+    /// have the system copy them. `None` where there is no such file.
+    fn in_file(&self, run: PageRun) -> Option<(&File, u64)> {
+        let _ = run;
+        None
+    }
+
+    /// The parts of `run` that are not known to be zero, in order. What is left
+    /// out need not be read: a guest that never touched most of its memory costs
+    /// no more than it did touch.
+    fn contents(&self, run: PageRun) -> Vec<PageRun> {
+        vec![run]
     }
 }
 

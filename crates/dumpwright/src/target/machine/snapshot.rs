@@ -30,8 +30,12 @@ pub struct MachineSnapshot {
     pub build: u32,
     /// `MajorVersion` of the header: 0xF free, 0xC checked build.
     pub major_version: u32,
-    /// `PfnDataBase`: the value of `MmPfnDatabase`.
+    /// `PfnDataBase`: what KDBG has as `MmPfnDatabase`, the address of that
+    /// variable.
     pub pfn_database: Gva,
+    /// Where an entry of the PFN database (`MMPFN`) says what its page is for;
+    /// `None` without the kernel's symbols.
+    pub pfn_database_layout: Option<PfnDatabaseLayout>,
     /// `PsLoadedModuleList`: address of the list's head.
     pub loaded_module_list: Gva,
     /// `PsActiveProcessHead`: address of the list's head.
@@ -63,6 +67,8 @@ pub struct MachineSnapshot {
     pub unloaded_modules: Vec<UnloadedKernelModule>,
     /// Processes.
     pub processes: Vec<KernelProcess>,
+    /// What a source that is a small dump holds in place of memory.
+    pub small_dump: Option<Box<super::SmallDump>>,
     /// Comment that a source dump carries.
     pub comment: Option<String>,
     /// Secondary data that a source dump carries: GUID as on the wire, bytes.
@@ -158,6 +164,17 @@ pub struct BugCheck {
     pub code: u32,
     /// Its parameters.
     pub parameters: [u64; 4],
+}
+
+/// What of `MMPFN` tells whether a page is in use; from a kernel's symbols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PfnDatabaseLayout {
+    /// Address of the entry of frame 0: what the variable `MmPfnDatabase` holds.
+    pub base: Gva,
+    /// Bytes of an entry.
+    pub entry_size: u32,
+    /// Offset of the byte whose low three bits are `u3.e1.PageLocation`.
+    pub page_location_offset: u32,
 }
 
 /// A module of the kernel.

@@ -5,7 +5,7 @@ use crate::target::Protection;
 
 /// A line of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mapping {
+pub(in crate::target) struct Mapping {
     pub range: AddressRange,
     pub protection: Protection,
     pub shared: bool,

@@ -6,14 +6,18 @@ use crate::soft_error::{Hole, HoleReason};
 use crate::target::MemorySource;
 use std::sync::Arc;
 
-/// The memory lists of a dump, and the stacks that threads alone describe.
-pub(super) struct DumpMemory {
-    dump: Arc<Minidump>,
+/// Reads the bytes of a file from an offset on.
+type ReadFile = dyn Fn(u64, &mut [u8]) -> ReadResult<()> + Send + Sync;
+
+/// Memory that stands in a file.
+pub(in crate::target) struct DumpMemory {
+    read: Box<ReadFile>,
     map: MemoryMap,
     held: RangeSet,
 }
 
 impl DumpMemory {
+    /// The memory lists of a dump, and the stacks that threads alone describe.
     pub(super) fn new(dump: Arc<Minidump>, threads: &[Thread]) -> ReadResult<DumpMemory> {
         let mut ranges = dump.memory_ranges()?;
         ranges.extend(threads.iter().map(|thread| MemoryRange {
@@ -21,13 +25,24 @@ impl DumpMemory {
             size: if thread.stack.rva == 0 { 0 } else { thread.stack.size },
             file_offset: thread.stack.rva,
         }));
-        let map = MemoryMap::new(ranges, dump.len());
+        let length = dump.len();
+        let read = move |offset, buf: &mut [u8]| dump.read_file(offset, buf);
+        Ok(Self::of(ranges, length, Box::new(read)))
+    }
+
+    /// Ranges of a file of `length` bytes.
+    pub(in crate::target) fn of(
+        ranges: Vec<MemoryRange>,
+        length: u64,
+        read: Box<ReadFile>,
+    ) -> DumpMemory {
+        let map = MemoryMap::new(ranges, length);
         let held = map.ranges().iter().map(|r| AddressRange::new(r.start, r.end())).collect();
-        Ok(DumpMemory { dump, map, held })
+        DumpMemory { read, map, held }
     }
 
     /// The addresses whose contents the dump has.
-    pub(super) fn held(&self) -> &RangeSet {
+    pub(in crate::target) fn held(&self) -> &RangeSet {
         &self.held
     }
 
@@ -43,7 +58,7 @@ impl DumpMemory {
             return Err((gap, HoleReason::NotInSource));
         };
         let take = (range.size - skip).min(buf.len() as u64) as usize;
-        match self.dump.read_file(range.file_offset + skip, &mut buf[..take]) {
+        match (self.read)(range.file_offset + skip, &mut buf[..take]) {
             Ok(()) => Ok(take),
             Err(error) => Err((take, reason(&error))),
         }

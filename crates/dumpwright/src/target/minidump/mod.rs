@@ -16,9 +16,9 @@ mod handles;
 mod linux;
 mod macos;
 mod maps;
-mod memory;
-mod modules;
-mod regions;
+pub(super) mod memory;
+pub(super) mod modules;
+pub(super) mod regions;
 mod soft_errors;
 mod streams;
 mod system;
@@ -64,7 +64,7 @@ impl MinidumpProcess {
     pub fn open(dump: Minidump, wants: &Wants) -> Result<MinidumpProcess> {
         let dump = Arc::new(dump);
         let file = dump.file().to_owned();
-        open(dump, wants).map_err(|fault| match fault {
+        open(&dump, wants).map_err(|fault| match fault {
             Fault::Read(ReadError::Io { source, .. }) => Error::Io { action: "read", file, source },
             Fault::Read(error) => Error::NotATarget { file, reason: error.to_string() },
             Fault::Refused(reason) => Error::NotATarget { file, reason },
@@ -84,7 +84,7 @@ impl From<ReadError> for Fault {
     }
 }
 
-fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
+fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let mut notes = Vec::new();
     let info = dump.system_info()?.ok_or_else(|| {
         Fault::Refused("it has no SystemInfo stream, which says of what system it is".into())
@@ -100,7 +100,7 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let stored_threads = dump.threads()?.unwrap_or_default();
     let memory = DumpMemory::new(dump.clone(), &stored_threads)?;
     let contexts = threads::Contexts {
-        dump: &dump,
+        dump,
         processor_architecture: info.processor_architecture,
         extended: wants.extended_state,
     };
@@ -109,9 +109,9 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let (has_names, has_infos) = (names.is_some(), infos.is_some());
     let mut threads = threads::threads(&contexts, &stored_threads, names, infos, &mut notes);
     let exception = threads::exception(&contexts, dump.exception(), wants, &mut notes);
-    let (mut modules, module_records) = modules::modules(&dump, &mut notes)?;
+    let (mut modules, module_records) = modules::modules(dump, &mut notes)?;
 
-    let carried = streams::read(&dump, &mut notes);
+    let carried = streams::read(dump, &mut notes);
     let platform_stream = |stream_type| {
         carried.platform.iter().find(|s| s.stream_type == stream_type).map(|s| s.bytes.as_slice())
     };
@@ -128,9 +128,9 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let offsets = if words.size == 4 { NtOffsets::NARROW } else { NtOffsets::WIDE };
     let mut process_peb = 0;
     if platform == Platform::Windows {
-        process_peb = peb(&words, &offsets, &threads);
-        for thread in &mut threads.threads {
-            thread.stack = whole_stack(&words, &offsets, thread).or(thread.stack);
+        process_peb = peb(&memory, &offsets, &threads.list);
+        for thread in &mut threads.list {
+            thread.stack = whole_stack(&memory, &offsets, thread).or(thread.stack);
         }
     }
     let status = platform_stream(StreamType::LINUX_PROC_STATUS);
@@ -143,7 +143,7 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let initial_stack = platform_stream(StreamType::LINUX_AUXV)
         .and_then(|auxv| words.initial_stack(auxv, &regions));
     if platform == Platform::Linux {
-        for thread in &mut threads.threads {
+        for thread in &mut threads.list {
             thread.local_storage = linux::local_storage(thread.thread_pointer);
         }
     }
@@ -164,7 +164,7 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     };
     let (handles, handle_records) =
         handle_data.map(|data| handles::handles(data, &mut notes)).unwrap_or_default();
-    soft_errors::read(&dump, &mut notes);
+    soft_errors::read(dump, &mut notes);
     let (exception, chained_exception) = match exception {
         Some((exception, chained)) => (Some(exception), chained),
         None => (None, 0),
@@ -189,12 +189,12 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let snapshot = ProcessSnapshot {
         system,
         process,
-        threads: threads.threads,
+        threads: threads.list,
         modules,
         unloaded_modules: unloaded.map(modules::unloaded).unwrap_or_default(),
         regions,
         address_space_end,
-        page_size: page_size(&dump),
+        page_size: page_size(dump),
         handles,
         exception,
         platform_streams: carried.platform,
@@ -211,8 +211,13 @@ fn open(dump: Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
 }
 
 /// The address of the PEB, by the first TEB that the dump holds.
-fn peb(words: &Words<'_>, offsets: &NtOffsets, threads: &threads::Threads) -> u64 {
-    let tebs = threads.threads.iter().map(|thread| thread.thread_pointer).filter(|teb| *teb != 0);
+pub(super) fn peb(
+    memory: &dyn MemorySource,
+    offsets: &NtOffsets,
+    threads: &[ThreadSnapshot],
+) -> u64 {
+    let words = Words { memory, size: offsets.pointer };
+    let tebs = threads.iter().map(|thread| thread.thread_pointer).filter(|teb| *teb != 0);
     tebs.filter_map(|teb| words.at(teb.checked_add(offsets.teb_peb)?))
         .find(|peb| *peb != 0)
         .unwrap_or(0)
@@ -220,11 +225,12 @@ fn peb(words: &Words<'_>, offsets: &NtOffsets, threads: &threads::Threads) -> u6
 
 /// All that a thread's stack may ever use, where the dump holds the TEB that
 /// says it.
-fn whole_stack(
-    words: &Words<'_>,
+pub(super) fn whole_stack(
+    memory: &dyn MemorySource,
     offsets: &NtOffsets,
     thread: &ThreadSnapshot,
 ) -> Option<AddressRange> {
+    let words = Words { memory, size: offsets.pointer };
     let field = |offset: u64| words.at(thread.thread_pointer.checked_add(offset)?);
     let start = field(offsets.teb_deallocation_stack)?;
     let stack = AddressRange::new(start, field(offsets.teb_stack_base)?);

@@ -74,7 +74,7 @@ fn snapshot(module: Module) -> ModuleSnapshot {
 
 /// Adds what the address space says of modules: their segments, and where their
 /// headers are.
-pub(super) fn add_places(
+pub(in crate::target) fn add_places(
     modules: &mut [ModuleSnapshot],
     regions: &[Region],
     memory: &dyn MemorySource,

@@ -14,7 +14,7 @@ use dumpwright_format::minidump::{
 /// The entries of a MemoryInfoList in order and without overlaps, those of one
 /// kind that touch made one: writers cut regions where memory in the dump does.
 /// Where `maps` says that a mapping begins, one does.
-pub(super) fn merge(mut stored: Vec<MemoryRegion>, maps: &[Mapping]) -> Vec<MemoryInfo> {
+pub(in crate::target) fn merge(mut stored: Vec<MemoryRegion>, maps: &[Mapping]) -> Vec<MemoryInfo> {
     let begins = |at: u64| maps.binary_search_by_key(&at, |mapping| mapping.range.start).is_ok();
     stored.sort_by_key(|entry| entry.base);
     let mut merged: Vec<MemoryRegion> = Vec::with_capacity(stored.len());
@@ -55,7 +55,7 @@ fn wire(entry: MemoryRegion) -> MemoryInfo {
 
 /// The regions of the process, in order. All memory that the dump holds lies in
 /// a readable one, whatever its lists say.
-pub(super) fn regions(
+pub(in crate::target) fn regions(
     info: &[MemoryInfo],
     maps: &[Mapping],
     held: &RangeSet,

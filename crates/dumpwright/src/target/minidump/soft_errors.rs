@@ -43,15 +43,13 @@ fn entry(entry: &Value) -> Option<SoftError> {
         return None;
     }
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
-    Some(match (text("subject"), text("message")) {
-        (Some(subject), Some(message)) => SoftError::new(subject, message),
-        _ => {
-            let mut text = entry.to_string();
-            if text.len() > MAX_ENTRY {
-                let cut = (0..=MAX_ENTRY).rev().find(|at| text.is_char_boundary(*at));
-                text.truncate(cut.unwrap_or(0));
-            }
-            SoftError::new("source", text)
-        }
-    })
+    if let (Some(subject), Some(message)) = (text("subject"), text("message")) {
+        return Some(SoftError::new(subject, message));
+    }
+    let mut text = entry.to_string();
+    if text.len() > MAX_ENTRY {
+        let cut = (0..=MAX_ENTRY).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(cut.unwrap_or(0));
+    }
+    Some(SoftError::new("source", text))
 }

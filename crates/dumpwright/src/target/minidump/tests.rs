@@ -2,10 +2,15 @@
 
 use super::*;
 use crate::observer::Observer;
-use crate::read::samples;
+use crate::read::synth::Synth;
+use crate::read::{Source, samples};
 use crate::verify::verify;
 use crate::{DumpRequest, FormatFlags, Output, Qualifier, write_dump};
+use dumpwright_format::context::amd64::{CONTEXT_ALL, ContextAmd64};
+use dumpwright_format::minidump as wire;
 use proptest::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
+use zerocopy::{FromZeros, IntoBytes};
 
 fn source(bytes: &[u8]) -> Minidump {
     Minidump::from_source(bytes.to_vec()).unwrap()
@@ -248,6 +253,63 @@ fn an_architecture_that_dumps_are_not_made_of_is_refused_by_name() {
             assert!(error.to_string().contains(named), "{error}");
         }
     }
+}
+
+/// A source of which only the start is stored; all else is zero. Counts what is
+/// read of it.
+struct Counting {
+    start: Vec<u8>,
+    len: u64,
+    read: Arc<AtomicU64>,
+}
+
+impl Source for Counting {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.read.fetch_add(buf.len() as u64, Ordering::Relaxed);
+        buf.fill(0);
+        let stored = self.start.get(offset as usize..).unwrap_or_default();
+        let len = stored.len().min(buf.len());
+        buf[..len].copy_from_slice(&stored[..len]);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_small_dump_of_a_full_one_reads_what_the_small_one_holds() {
+    const STACK: u64 = 0x7000_0000;
+    const TERABYTE: u64 = 1 << 40;
+    let mut synth = Synth::new();
+    let mut info = wire::SystemInfo::new_zeroed();
+    info.processor_architecture = wire::PROCESSOR_ARCHITECTURE_AMD64.into();
+    info.platform_id = wire::PLATFORM_WIN32_NT.into();
+    synth.stream(StreamType::SYSTEM_INFO, info.as_bytes());
+    let mut context = ContextAmd64::new_zeroed();
+    context.context_flags = CONTEXT_ALL.into();
+    context.rsp = (STACK + 0x1000).into();
+    let mut thread = wire::Thread::new_zeroed();
+    thread.thread_id = 1.into();
+    thread.thread_context.rva = synth.put(context.as_bytes()).into();
+    thread.thread_context.data_size = (size_of::<ContextAmd64>() as u32).into();
+    synth.list(StreamType::THREAD_LIST, &[thread]);
+    let words = [2, 0x1_0000, STACK, 0x4000, 0x10_0000_0000, TERABYTE];
+    let list: Vec<u8> = words.iter().flat_map(|word: &u64| word.to_le_bytes()).collect();
+    synth.stream(StreamType::MEMORY64_LIST, &list);
+    synth.flags(MinidumpType::WITH_FULL_MEMORY.bits());
+    let read = Arc::new(AtomicU64::new(0));
+    let source = Counting { start: synth.bytes(), len: 2 * TERABYTE, read: read.clone() };
+
+    let folder = tempfile::tempdir().unwrap();
+    let request = DumpRequest::new(folder.path().join("x.dmp"), Qualifier::Small);
+    let dump = Minidump::from_source(source).unwrap();
+    let target = MinidumpProcess::open(dump, &request.wants()).unwrap();
+    let output = Output::open(&request).unwrap();
+    let summary = write_dump(Box::new(target), &request, output, &()).unwrap();
+    assert!(summary.memory_bytes >= 0x3000);
+    assert!(read.load(Ordering::Relaxed) < 100_000, "{read:?}");
 }
 
 proptest! {

@@ -75,7 +75,7 @@ fn registers(context: Vec<u8>, decoded: &ReadRegisters) -> Registers {
 /// The threads, what further the dump says of them, and whether any context has
 /// extended state.
 pub(super) struct Threads {
-    pub threads: Vec<ThreadSnapshot>,
+    pub list: Vec<ThreadSnapshot>,
     pub records: Vec<ThreadRecords>,
     pub extended: bool,
 }
@@ -91,13 +91,13 @@ pub(super) fn threads(
         names.into_iter().flatten().filter_map(|name| Some((name.thread_id, name.name?))).collect();
     let infos: HashMap<u32, ThreadInfo> =
         infos.into_iter().flatten().map(|info| (info.thread_id, info)).collect();
-    let mut out = Threads { threads: Vec::new(), records: Vec::new(), extended: false };
+    let mut out = Threads { list: Vec::new(), records: Vec::new(), extended: false };
     for thread in stored {
         let subject = || format!("thread {}", thread.thread_id);
         let (registers, extended) = contexts.read(thread.context, &subject, notes);
         let info = infos.get(&thread.thread_id);
         out.extended |= extended;
-        out.threads.push(ThreadSnapshot {
+        out.list.push(ThreadSnapshot {
             tid: Tid(thread.thread_id),
             name: names.remove(&thread.thread_id).unwrap_or_default(),
             registers,

@@ -127,30 +127,32 @@ impl<'a> Reader<'a> {
     /// `nul` bytes of NUL behind them, unless it is zero.
     pub(super) fn counted(&mut self, tree: &mut Tree, at: usize, nul: u64) -> Option<()> {
         let rva = tree.word(at)?.into();
-        if let Some(child) = self.counted_bytes(rva, nul)? {
-            tree.point(at, PointerKind::Rva, child);
-        }
-        Some(())
+        self.counted_at(tree, at, rva, nul, PointerKind::Rva)
     }
 
     /// As [`counted`](Self::counted), for a 64-bit RVA.
     pub(super) fn counted64(&mut self, tree: &mut Tree, at: usize, nul: u64) -> Option<()> {
         let rva = u64::from(tree.word(at)?) | u64::from(tree.word(at + 4)?) << 32;
-        if let Some(child) = self.counted_bytes(rva, nul)? {
-            tree.point(at, PointerKind::Rva64, child);
-        }
-        Some(())
+        self.counted_at(tree, at, rva, nul, PointerKind::Rva64)
     }
 
-    fn counted_bytes(&mut self, rva: u64, nul: u64) -> Option<Option<Tree>> {
+    fn counted_at(
+        &mut self,
+        tree: &mut Tree,
+        at: usize,
+        rva: u64,
+        nul: u64,
+        kind: PointerKind,
+    ) -> Option<()> {
         if rva == 0 {
-            return Some(None);
+            return Some(());
         }
         let count = self.bytes(rva, 4)?;
         let length = u32::from_le_bytes(count.try_into().ok()?);
         let bytes = self.bytes(rva, 4 + u64::from(length) + nul)?;
         let mut section = CarriedSection { bytes, ..Default::default() };
         section.text = (4, 4 + length as usize);
-        Some(Some(Tree { section, children: Vec::new() }))
+        tree.point(at, kind, Tree { section, children: Vec::new() });
+        Some(())
     }
 }

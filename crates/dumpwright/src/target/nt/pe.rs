@@ -232,14 +232,14 @@ pub(super) fn table<T: Pod + Copy>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::fake::FakeMemory;
     use super::*;
 
-    const BASE: u64 = 0x1_4000_0000;
+    pub(in super::super) const BASE: u64 = 0x1_4000_0000;
 
     /// A PE32+ image with `.text`, `.data`, a CodeView record and TLS.
-    fn image() -> FakeMemory {
+    pub(in super::super) fn image() -> FakeMemory {
         let mut memory = FakeMemory::default();
         memory.put(BASE, vec![0; 0x4000]);
         memory.put(BASE, *b"MZ");

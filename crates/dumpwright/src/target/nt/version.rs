@@ -68,3 +68,58 @@ fn entries(
         (entry.name_or_id.get(LE), entry.offset_to_data_or_directory.get(LE))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::FakeMemory;
+    use super::super::pe::tests::{BASE, image};
+    use super::*;
+
+    /// Where the resources are.
+    const ROOT: u64 = BASE + 0x1800;
+
+    /// The image with a version resource: three directories of one entry each,
+    /// then the data entry.
+    fn with_version() -> FakeMemory {
+        let mut memory = image();
+        memory.put_u32(BASE + 0x80 + 24 + 112 + 8 * 2, 0x1800);
+        memory.put_u32(BASE + 0x80 + 24 + 112 + 8 * 2 + 4, 0x200);
+        for (level, (id, to)) in
+            [(RT_VERSION, SUBDIRECTORY | 0x18), (1, SUBDIRECTORY | 0x30), (0x409, 72)]
+                .iter()
+                .enumerate()
+        {
+            let at = ROOT + 24 * level as u64;
+            memory.put(at + 14, 1u16.to_le_bytes());
+            memory.put_u32(at + 16, *id);
+            memory.put_u32(at + 20, *to);
+        }
+        memory.put_u32(ROOT + 72, 0x1900);
+        memory.put_u32(ROOT + 76, 0x5C);
+        memory.put_u32(BASE + 0x1900 + 40, VS_FFI_SIGNATURE);
+        memory.put_u32(BASE + 0x1900 + 48, 0x0006_0001);
+        memory.put_u32(BASE + 0x1900 + 52, 0x1db1_0002);
+        memory
+    }
+
+    fn version(memory: &FakeMemory) -> Option<[u16; 4]> {
+        file_version(memory, &PeImage::read(memory, BASE).unwrap())
+    }
+
+    #[test]
+    fn the_first_version_resource_tells_the_file_s_version() {
+        assert_eq!(version(&with_version()), Some([6, 1, 0x1db1, 2]));
+        assert_eq!(version(&image()), None, "an image without resources");
+    }
+
+    #[test]
+    fn resources_that_lead_nowhere_have_no_version() {
+        let mut memory = with_version();
+        memory.put_u32(ROOT + 76, 0x5B);
+        assert_eq!(version(&memory), None, "too short");
+        memory.put_u32(ROOT + 48 + 20, SUBDIRECTORY | 0x30);
+        assert_eq!(version(&memory), None, "a directory instead of data");
+        memory.put_u32(ROOT + 20, SUBDIRECTORY | 0x7FFF_FFFF);
+        assert_eq!(version(&memory), None, "outside of the image");
+    }
+}

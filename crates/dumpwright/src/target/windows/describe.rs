@@ -101,6 +101,7 @@ pub(super) fn describe(
         dso_debug: None,
         initial_stack: None,
         process_data,
+        original: None,
         token: None,
         vm_counters: None,
         system_memory: None,

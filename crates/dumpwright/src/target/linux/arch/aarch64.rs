@@ -31,6 +31,26 @@ pub(in crate::target) fn registers_of(
     registers(&context)
 }
 
+/// The registers of a `crash_context::CrashContext`.
+#[cfg(all(feature = "crash-context", target_arch = "aarch64"))]
+pub(in crate::target::linux) fn crash_registers(crash: &crash_context::CrashContext) -> Registers {
+    let from = &crash.context.uc_mcontext;
+    let mut general = UserRegsArm64::new_zeroed();
+    for (x, value) in general.x.iter_mut().zip(from.regs) {
+        *x = value.into();
+    }
+    general.sp = from.sp.into();
+    general.pc = from.pc.into();
+    general.pstate = from.pstate.into();
+    let mut float = FpsimdState::new_zeroed();
+    for (v, value) in float.v.iter_mut().zip(crash.float_state.vregs) {
+        *v = value.to_le_bytes();
+    }
+    float.fpsr = crash.float_state.fpsr.into();
+    float.fpcr = crash.float_state.fpcr.into();
+    registers_of(&general, Some(&float))
+}
+
 /// Threads of this machine.
 #[cfg(target_arch = "aarch64")]
 mod native {

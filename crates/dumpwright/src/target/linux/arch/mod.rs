@@ -7,13 +7,18 @@
 //!   out, `None` where there is none or it is not wanted;
 //! - `thread_registers(tid, layout)`: registers and thread pointer of a stopped
 //!   thread;
-//! - `sparse_registers(ip, sp)`: a context of which only these two are known.
+//! - `sparse_registers(ip, sp)`: a context of which only these two are known;
+//! - `crash_registers(context)`: registers of a `crash_context::CrashContext`.
 
 pub(in crate::target) mod aarch64;
 pub(in crate::target) mod x86_64;
 
+#[cfg(all(feature = "crash-context", target_arch = "aarch64"))]
+pub(super) use aarch64::crash_registers;
 #[cfg(target_arch = "aarch64")]
 pub(in crate::target) use aarch64::{sparse_registers, thread_registers, xstate_layout};
+#[cfg(all(feature = "crash-context", target_arch = "x86_64"))]
+pub(super) use x86_64::crash_registers;
 #[cfg(target_arch = "x86_64")]
 pub(in crate::target) use x86_64::{sparse_registers, thread_registers, xstate_layout};
 

@@ -1,5 +1,6 @@
 //! Tests against real processes.
 
+mod crashed;
 mod exceptions;
 mod hard_memory;
 mod holding;

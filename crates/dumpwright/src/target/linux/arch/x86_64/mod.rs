@@ -1,8 +1,12 @@
 //! Registers of x86-64 threads as `CONTEXT`.
 
+#[cfg(all(feature = "crash-context", target_arch = "x86_64"))]
+mod crash_context;
 mod ucontext;
 mod xstate;
 
+#[cfg(all(feature = "crash-context", target_arch = "x86_64"))]
+pub(in crate::target::linux) use crash_context::crash_registers;
 #[cfg(target_arch = "x86_64")]
 pub(in crate::target) use native::{sparse_registers, thread_registers};
 pub(in crate::target) use ucontext::context_registers;

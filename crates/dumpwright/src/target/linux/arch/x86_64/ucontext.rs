@@ -17,6 +17,8 @@ use zerocopy::FromZeros;
 const SIZE: usize = 232;
 /// `uc_mcontext`
 const MCONTEXT: usize = 40;
+/// Words of `gregs` in an `mcontext_t`.
+const GREGS: usize = 23;
 /// `sw_reserved` in the FXSAVE area of a signal frame (`struct _fpx_sw_bytes`).
 const SW_RESERVED: usize = 464;
 /// `FP_XSTATE_MAGIC1`: an XSAVE area follows the FXSAVE area.
@@ -50,31 +52,34 @@ pub(in crate::target) fn context_registers(
 /// What a signal frame holds of `CONTEXT`: no debug registers, and of the
 /// segments only CS and SS.
 fn general_context(raw: &[u8; SIZE]) -> ContextAmd64 {
-    let register = |index: usize| word(raw, MCONTEXT + 8 * index).into();
+    general_registers_context(&std::array::from_fn(|index| word(raw, MCONTEXT + 8 * index)))
+}
+
+/// The same from `gregs` of an `mcontext_t`.
+pub(super) fn general_registers_context(gregs: &[u64; GREGS]) -> ContextAmd64 {
     let mut c = ContextAmd64::new_zeroed();
     c.context_flags = (CONTEXT_CONTROL | CONTEXT_INTEGER).into();
-    c.r8 = register(0);
-    c.r9 = register(1);
-    c.r10 = register(2);
-    c.r11 = register(3);
-    c.r12 = register(4);
-    c.r13 = register(5);
-    c.r14 = register(6);
-    c.r15 = register(7);
-    c.rdi = register(8);
-    c.rsi = register(9);
-    c.rbp = register(10);
-    c.rbx = register(11);
-    c.rdx = register(12);
-    c.rax = register(13);
-    c.rcx = register(14);
-    c.rsp = register(15);
-    c.rip = register(16);
-    c.e_flags = (word(raw, MCONTEXT + 8 * 17) as u32).into();
+    c.r8 = gregs[0].into();
+    c.r9 = gregs[1].into();
+    c.r10 = gregs[2].into();
+    c.r11 = gregs[3].into();
+    c.r12 = gregs[4].into();
+    c.r13 = gregs[5].into();
+    c.r14 = gregs[6].into();
+    c.r15 = gregs[7].into();
+    c.rdi = gregs[8].into();
+    c.rsi = gregs[9].into();
+    c.rbp = gregs[10].into();
+    c.rbx = gregs[11].into();
+    c.rdx = gregs[12].into();
+    c.rax = gregs[13].into();
+    c.rcx = gregs[14].into();
+    c.rsp = gregs[15].into();
+    c.rip = gregs[16].into();
+    c.e_flags = (gregs[17] as u32).into();
     // CS, GS, FS, SS as four 16-bit values; GS and FS are 0 in 64-bit frames.
-    let segments = word(raw, MCONTEXT + 8 * 18);
-    c.seg_cs = (segments as u16).into();
-    c.seg_ss = ((segments >> 48) as u16).into();
+    c.seg_cs = (gregs[18] as u16).into();
+    c.seg_ss = ((gregs[18] >> 48) as u16).into();
     c
 }
 

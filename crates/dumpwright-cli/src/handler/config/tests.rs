@@ -1,0 +1,91 @@
+use super::*;
+use std::ffi::OsString;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("h.toml"))
+}
+
+fn crash(path: &str) -> Crash {
+    Crash { executable: Some(path.into()), name: OsString::from("thread"), ..Crash::default() }
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(parse("").unwrap(), Config::default());
+    assert!(Config::read(Path::new("/nowhere/x.toml")).unwrap_err().contains("/nowhere/x.toml"));
+}
+
+#[test]
+fn a_section_has_what_stands_above_and_its_own() {
+    let config = parse(
+        r#"
+        [program."nginx"]
+        type = "full"
+        count = 3
+        [program."/opt/a b/server"]
+        type = "custom"
+        flags = "Fhut"
+        sanitize = ["paths", "triage"]
+        max-size = 1_000
+        [program.quiet]
+        ignore = true
+        "#,
+    )
+    .unwrap();
+    let nginx = config.rules_for(&crash("/usr/sbin/nginx")).unwrap();
+    assert_eq!((nginx.kind, nginx.count, nginx.counted), (DumpType::Full, 3, Counted::Program));
+    let server = config.rules_for(&crash("/opt/a b/server")).unwrap();
+    assert_eq!(server.flags, mini_flags("Fhut").unwrap());
+    assert_eq!((server.max_size, server.counted), (Some(1000), Counted::Folder));
+    assert!(!server.sanitize.contains(FormatFlags::USER_SMALL_FILTER_MEMORY));
+    assert_eq!(config.rules_for(&crash("/usr/bin/quiet")), None);
+    assert_eq!(config.rules_for(&crash("/usr/bin/other")), Some(&config.rules));
+    assert_eq!(config.counted_apart(), BTreeSet::from(["nginx"]));
+}
+
+#[test]
+fn what_stands_above_counts_for_sections_and_unlisted_programs_can_be_ignored() {
+    let text = "budget = \"1G\"\nunlisted = \"ignore\"\nparallel = 4\nwait = 0\nforward = true\n\
+                comment = \"from here\"\nsanitize = true\ncompress = \"cab\"\n[program.x]\n";
+    let config = parse(text).unwrap();
+    assert_eq!((config.parallel, config.wait, config.forward), (4, Duration::ZERO, true));
+    assert_eq!(config.rules_for(&crash("/bin/y")), None);
+    let x = config.rules_for(&crash("/bin/x")).unwrap();
+    assert_eq!((x.budget, x.sanitize, x.extension()), (1 << 30, SANITIZE, "cab"));
+    assert_eq!(x.comment.as_deref(), Some("from here"));
+}
+
+#[test]
+fn flags_are_letters_or_names() {
+    let flags = |text: &str| {
+        parse(&format!("type = \"custom\"\nflags = \"{text}\"")).map(|config| config.rules.flags)
+    };
+    assert_eq!(flags("h"), Ok(FormatFlags::USER_SMALL_HANDLE_DATA));
+    assert_eq!(flags("HANDLE_DATA, 0x800"), parse_flags("0x802").or(flags("0x802")));
+    assert!(flags("zz").unwrap_err().contains("line 2, 'flags'"));
+}
+
+#[test]
+fn every_error_names_file_line_and_key() {
+    for (text, named, what) in [
+        ("\ncounts = 3", "'h.toml' line 2, 'counts'", "no such key"),
+        ("count = 0", "line 1, 'count'", "0 is not a number from 1 to 100000"),
+        ("count = \"3\"", "line 1, 'count'", "\"3\" is not"),
+        ("x = 1\ny", "line 2, 'y'", ""),
+        ("type = \"huge\"", "line 1, 'type'", "\"mini\" or \"full\" or \"custom\""),
+        ("folder = \"here\"", "line 1, 'folder'", "absolute"),
+        ("budget = \"lots\"", "line 1, 'budget'", "\"64M\""),
+        ("budget = -1", "line 1, 'budget'", "-1"),
+        ("sanitize = [\"all\"]", "line 1, 'sanitize'", "\"memory\""),
+        ("forward = 1", "line 1, 'forward'", "true or false"),
+        ("program = 1", "line 1, 'program'", "a table"),
+        ("[program.a]\nparallel = 1", "line 2, 'parallel'", "no such key"),
+        ("[program.a]\ntype = \"custom\"", "line 1, 'program.\"a\"'", "needs flags"),
+        ("[program.a]\nflags = \"h\"", "line 1, 'program.\"a\"'", "for type = \"custom\""),
+        ("comment = \"a\\u0000b\"", "line 1", "NUL"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.contains(named) && error.contains(what), "{text}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}

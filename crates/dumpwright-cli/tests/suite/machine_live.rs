@@ -1,0 +1,295 @@
+//! Live guests in QEMU: what is dumped by QMP is what QEMU's own dump of the
+//! same stop holds, and the guest goes on.
+
+use super::support::cli::{command, run};
+use super::support::tools;
+use dumpwright::target::machine::{MachineOptions, PageRun, Pfn, PhysicalMemory, open_machine};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const PAGE: usize = 4096;
+
+/// A guest, and a second monitor for the test.
+struct Guest {
+    process: Child,
+    folder: TempDir,
+    backend: Option<PathBuf>,
+    monitor: Monitor,
+}
+
+struct Monitor(BufReader<UnixStream>);
+
+impl Monitor {
+    fn connect(path: &Path) -> Monitor {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let stream = loop {
+            match UnixStream::connect(path) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(Instant::now() < deadline, "no monitor: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut monitor = Monitor(BufReader::new(stream));
+        let mut hello = String::new();
+        monitor.0.read_line(&mut hello).unwrap();
+        monitor.say("qmp_capabilities", json!({}));
+        monitor
+    }
+
+    fn say(&mut self, command: &str, arguments: Value) -> Value {
+        let line = json!({ "execute": command, "arguments": arguments });
+        writeln!(self.0.get_mut(), "{line}").unwrap();
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).unwrap();
+            let answer: Value = serde_json::from_str(&line).unwrap();
+            if answer.get("event").is_none() {
+                assert!(answer.get("error").is_none(), "{command}: {answer}");
+                return answer["return"].clone();
+            }
+        }
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.say("query-status", json!({}))["running"] == true
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if let Some(backend) = &self.backend {
+            let _ = std::fs::remove_file(backend);
+        }
+    }
+}
+
+impl Guest {
+    /// Starts a guest with 256 MiB; `shared`: in a file, as memory of guests
+    /// that other programs look at is.
+    fn start(shared: bool, more: &[&str]) -> Option<Guest> {
+        let qemu = tools::command("qemu-system-x86_64")?;
+        let folder = tempfile::tempdir().unwrap();
+        let socket =
+            |name: &str| format!("unix:{},server=on,wait=off", folder.path().join(name).display());
+        let mut command = Command::new(qemu);
+        command.args(["-display", "none", "-nodefaults", "-net", "none", "-smp", "2", "-m", "256"]);
+        command.args(["-vga", "std", "-accel", "tcg"]);
+        command.args(["-qmp", &socket("qmp"), "-qmp", &socket("test")]);
+        let backend = shared.then(|| {
+            let id = folder.path().file_name().unwrap().to_string_lossy().into_owned();
+            Path::new("/dev/shm").join(format!("dumpwright-{id}"))
+        });
+        if let Some(backend) = &backend {
+            let object = format!(
+                "memory-backend-file,id=ram0,size=256M,share=on,mem-path={}",
+                backend.display()
+            );
+            command.args(["-object", &object, "-machine", "pc,memory-backend=ram0"]);
+        }
+        let process = command
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let monitor = Monitor::connect(&folder.path().join("test"));
+        Some(Guest { process, folder, backend, monitor })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Dumps it; the summary.
+    fn dump(&self, name: &str) -> Value {
+        let mut command = command();
+        command.args(["dump", "-f", "--json", "--qemu"]).arg(self.path("qmp"));
+        run(command.arg(self.path(name))).ok().json()
+    }
+
+    /// Compares a full dump with QEMU's own dump of the same stop.
+    fn compare(&mut self, name: &str) {
+        let elf = self.path("qemu.elf");
+        let protocol = format!("file:{}", elf.display());
+        let start = Instant::now();
+        self.monitor.say("dump-guest-memory", json!({ "paging": false, "protocol": protocol }));
+        eprintln!("dump-guest-memory of QEMU took {:?}", start.elapsed());
+        let theirs = elf_segments(&elf);
+        let target = open_machine(&self.path(name), &MachineOptions::default()).unwrap().unwrap();
+        let ours: &dyn PhysicalMemory = target.memory();
+        let (mut compared, mut nonzero) = (0u64, 0u64);
+        let file = File::open(&elf).unwrap();
+        for (start, len, offset) in &theirs {
+            for at in (0..*len).step_by(PAGE) {
+                let (mut a, mut b) = ([0; PAGE], [0; PAGE]);
+                file.read_exact_at(&mut a, offset + at).unwrap();
+                let mut holes = Vec::new();
+                let run = PageRun { base: Pfn((start + at) / PAGE as u64), count: 1 };
+                ours.read_pages(run, &mut b, &mut holes);
+                assert!(holes.is_empty() && a == b, "page at {:#x} differs", start + at);
+                compared += 1;
+                nonzero += u64::from(a.iter().any(|byte| *byte != 0));
+            }
+        }
+        let pages: u64 = ours.runs().iter().map(|run| run.count).sum();
+        assert_eq!(pages, compared, "no page more and none less");
+        assert!(nonzero > 50, "a guest that ran");
+        std::fs::remove_file(elf).unwrap();
+    }
+}
+
+/// Physical address, length and offset of each segment, read here once more.
+fn elf_segments(path: &Path) -> Vec<(u64, u64, u64)> {
+    let file = File::open(path).unwrap();
+    let mut head = vec![0; 4096];
+    let len = file.read_at(&mut head, 0).unwrap();
+    let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().unwrap());
+    let count = u16::from_le_bytes([head[56], head[57]]) as usize;
+    let entries = (0..count).map(|index| word(32) as usize + 56 * index);
+    entries
+        .filter(|at| at + 56 <= len && head[*at] == 1)
+        .map(|at| (word(at + 24), word(at + 32), word(at + 8)))
+        .collect()
+}
+
+/// Debian's kernel, if the test tools are installed.
+fn linux() -> Option<PathBuf> {
+    let kernel = tools::root().join("target/test-guest/vmlinuz");
+    if !kernel.is_file() {
+        tools::skip(
+            "a Linux guest",
+            "no target/test-guest/vmlinuz; run scripts/install-test-tools",
+        );
+        return None;
+    }
+    Some(kernel)
+}
+
+fn linux_guest(shared: bool) -> Option<Guest> {
+    let kernel = linux()?.display().to_string();
+    let more = ["-kernel", &kernel, "-append", "console=ttyS0 panic=0 nokaslr", "-serial"];
+    let folder = tempfile::tempdir().unwrap();
+    let serial = folder.path().join("serial");
+    let log = format!("file:{}", serial.display());
+    let guest = Guest::start(shared, &[&more[..], &[&log]].concat())?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // Far enough that the kernel has its own page tables and runs on both
+    // processors.
+    while !std::fs::read_to_string(&serial).is_ok_and(|text| text.contains("smpboot: Total")) {
+        assert!(Instant::now() < deadline, "the guest does not start");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Some(guest)
+}
+
+#[test]
+fn a_running_guest_is_dumped_and_goes_on() {
+    for shared in [true, false] {
+        let Some(mut guest) = linux_guest(shared) else { return };
+        let summary = guest.dump("guest.dmp");
+        assert!(guest.monitor.is_running(), "it goes on");
+        assert!(summary["held_ms"].as_f64().is_none_or(|held| held > 0.0));
+        // Held by the test, so that both dumps are of the same stop.
+        guest.monitor.say("stop", json!({}));
+        let start = Instant::now();
+        let summary = guest.dump("same.dmp");
+        eprintln!("dumped in {:?}, shared: {shared}", start.elapsed());
+        assert!(!guest.monitor.is_running(), "one that was paused stays paused");
+        guest.compare("same.dmp");
+        let errors = summary["soft_error_list"].to_string();
+        assert!(!errors.contains("stood still while QEMU wrote"), "{errors}");
+        guest.monitor.say("cont", json!({}));
+        assert!(guest.monitor.is_running());
+    }
+}
+
+#[test]
+fn a_cancelled_dump_lets_the_guest_go_on() {
+    let Some(mut guest) = Guest::start(true, &[]) else { return };
+    // Nobody reads the pipe, so the guest stands still until the signal.
+    let mut dump = command()
+        .args(["dump", "-f", "--qemu"])
+        .arg(guest.path("qmp"))
+        .arg("-")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while guest.monitor.is_running() {
+        assert!(Instant::now() < deadline, "the guest was not stopped");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    tools::run(Command::new("kill").args(["-INT", &dump.id().to_string()]));
+    let status = dump.wait().unwrap();
+    assert_eq!(status.code(), Some(130));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !guest.monitor.is_running() {
+        assert!(Instant::now() < deadline, "the guest was left paused");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_firmware_alone_is_dumped_with_its_registers() {
+    let Some(mut guest) = Guest::start(true, &[]) else { return };
+    std::thread::sleep(Duration::from_secs(1));
+    guest.monitor.say("stop", json!({}));
+    guest.dump("firmware.dmp");
+    guest.compare("firmware.dmp");
+    let registers =
+        guest.monitor.say("human-monitor-command", json!({ "command-line": "info registers" }));
+    let target = open_machine(&guest.path("firmware.dmp"), &MachineOptions::default());
+    let target = target.unwrap().unwrap();
+    let ip = target.snapshot().processors[0].instruction_pointer;
+    let text = registers.as_str().unwrap().to_lowercase();
+    assert!(text.contains(&format!("ip={ip:08x}")), "{ip:#x} is not in:\n{text}");
+}
+
+#[test]
+fn a_monitor_that_stops_answering_leaves_no_file_and_does_not_hang() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("qmp");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut out = stream.try_clone().unwrap();
+        out.write_all(b"{\"QMP\": {}}\n").unwrap();
+        let mut said = Vec::new();
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let command: Value = serde_json::from_str(&line).unwrap();
+            let name = command["execute"].as_str().unwrap().to_owned();
+            let answer = match name.as_str() {
+                "query-status" => json!({ "running": true }),
+                "qmp_capabilities" | "qom-list" | "stop" => json!({}),
+                _ => Value::Null,
+            };
+            said.push(name);
+            if !answer.is_null() {
+                writeln!(out, "{}", json!({ "return": answer, "id": command["id"] })).unwrap();
+            }
+        }
+        said
+    });
+    let dump = folder.path().join("guest.dmp");
+    let start = Instant::now();
+    let refused = run(command().args(["dump", "-f", "--qemu"]).arg(&socket).arg(&dump)).refused();
+    assert!(start.elapsed() < Duration::from_secs(45), "{:?}", start.elapsed());
+    assert!(
+        refused.contains("did not answer") && refused.contains("may still be paused"),
+        "{refused}"
+    );
+    assert_eq!(server.join().unwrap().last().unwrap(), "cont", "the guest is told to go on");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no file is left");
+}

@@ -1,0 +1,209 @@
+//! Wine: Windows programs as targets, and dumpwright.exe under test.
+//!
+//! Everything runs in a prefix of its own (`target/wine`), without a display,
+//! and under `timeout`. The exe is the one that `scripts/windows build` left.
+
+use super::cli::Run;
+use super::compile::windows_fixture;
+use super::dump::Loaded;
+use super::tools::{root, skip};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+/// Seconds that any Windows program may take.
+const TIMEOUT: &str = "120";
+
+/// A usable Wine.
+pub struct Wine {
+    loader: PathBuf,
+    prefix: PathBuf,
+    program: PathBuf,
+}
+
+/// Wine with a prefix that is set up; `None` after a note of what is missing.
+pub fn wine() -> Option<&'static Wine> {
+    static WINE: OnceLock<Option<Wine>> = OnceLock::new();
+    let wine = WINE.get_or_init(Wine::set_up).as_ref();
+    if wine.is_none() {
+        skip(
+            "a Windows test",
+            "Wine, mingw-w64 or dumpwright.exe is missing; run scripts/windows build",
+        );
+    }
+    wine
+}
+
+impl Wine {
+    fn set_up() -> Option<Wine> {
+        // The wrapper script in PATH complains of missing 32-bit parts on
+        // standard error, where messages are expected.
+        let loaders = ["/usr/lib/wine/wine64", "/usr/bin/wine64", "/usr/bin/wine"];
+        let loader = loaders.iter().map(PathBuf::from).find(|path| path.is_file())?;
+        let program = root().join("target/windows/dumpwright.exe");
+        let compiler = Path::new("/usr/bin/x86_64-w64-mingw32-gcc");
+        if !program.is_file() || !compiler.is_file() {
+            return None;
+        }
+        let wine = Wine { loader, prefix: root().join("target/wine"), program };
+        let ready = wine.prefix.join("dumpwright-is-ready");
+        if !ready.exists() {
+            for arguments in [
+                &["wineboot", "-i"][..],
+                // Windows without a display to show them on.
+                &[
+                    "reg",
+                    "add",
+                    r"HKCU\Software\Wine\Drivers",
+                    "/v",
+                    "Graphics",
+                    "/d",
+                    "null",
+                    "/f",
+                ],
+            ] {
+                let status = wine.command(arguments[0]).args(&arguments[1..]).status().ok()?;
+                if !status.success() {
+                    eprintln!("{arguments:?} under Wine: {status}");
+                    return None;
+                }
+            }
+            fs::write(ready, "").ok()?;
+        }
+        Some(wine)
+    }
+
+    /// A Windows program, which `timeout` ends if it hangs.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("timeout");
+        command.args(["-s", "KILL", TIMEOUT]).arg(&self.loader).arg(program);
+        command
+            .env("WINEPREFIX", &self.prefix)
+            .env("WINEARCH", "win64")
+            .env("WINEDEBUG", "-all")
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=")
+            .env_remove("DISPLAY")
+            // Wine's services inherit what the first program has, and would
+            // keep a pipe open long after it.
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// Runs dumpwright.exe.
+    pub fn dumpwright<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
+        let mut command = self.command(&self.program);
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        // A console that Wine's own is draws with escapes and CR LF.
+        let stderr = String::from_utf8_lossy(&output.stderr).replace('\r', "");
+        Run { status: output.status, stdout: output.stdout, stderr }
+    }
+
+    /// Dumps a process, and reads the dump; `verify` must find no fault in it.
+    #[track_caller]
+    pub fn dump(&self, pid: u32, options: &[&str]) -> WindowsDump {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("target.dmp");
+        let pid = pid.to_string();
+        let mut arguments = vec!["dump", "-p", &pid, "--json"];
+        arguments.extend(options);
+        let name = windows_path(&file);
+        arguments.push(&name);
+        let run = self.dumpwright(arguments).ok();
+        super::cli::assert_verifies(&file);
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
+        assert_eq!(left, std::slice::from_ref(&file), "nothing but the dump is left behind");
+        let loaded = Loaded::read(&file);
+        assert_eq!(run.json()["size"].as_u64(), Some(loaded.bytes.len() as u64), "its size");
+        WindowsDump { loaded, file, _folder: folder }
+    }
+}
+
+/// A dump that dumpwright.exe wrote.
+pub struct WindowsDump {
+    /// What it holds.
+    pub loaded: Loaded,
+    /// The file.
+    pub file: PathBuf,
+    _folder: TempDir,
+}
+
+/// A path as Windows programs under Wine have it.
+pub fn windows_path(path: &Path) -> String {
+    format!("Z:{}", path.to_str().unwrap().replace('/', "\\"))
+}
+
+/// The running target of `tests/fixtures/windows`; ended when dropped.
+pub struct WindowsTarget {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    ready: Value,
+    /// Where its files are.
+    pub folder: TempDir,
+}
+
+impl WindowsTarget {
+    /// Starts it and waits until it is ready.
+    #[track_caller]
+    pub fn start(wine: &Wine) -> WindowsTarget {
+        let folder = tempfile::tempdir().unwrap();
+        let program = windows_fixture("target");
+        let plugin = windows_fixture("plugin");
+        let (kept, gone) = (folder.path().join("kept.dll"), folder.path().join("gone.dll"));
+        fs::copy(&plugin, &kept).unwrap();
+        fs::copy(&plugin, &gone).unwrap();
+        let mut child = wine
+            .command(&program)
+            .args([windows_path(&kept), windows_path(&gone)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let json =
+            line.trim().strip_prefix("READY ").unwrap_or_else(|| panic!("not ready: {line}"));
+        let ready = serde_json::from_str(json).unwrap();
+        WindowsTarget { input: child.stdin.take(), child, output, ready, folder }
+    }
+
+    /// A number that it said, by JSON pointer.
+    #[track_caller]
+    pub fn number(&self, pointer: &str) -> u64 {
+        self.ready
+            .pointer(pointer)
+            .and_then(Value::as_u64)
+            .unwrap_or_else(|| panic!("no {pointer}"))
+    }
+
+    /// Its Windows process id.
+    pub fn pid(&self) -> u32 {
+        self.number("/pid") as u32
+    }
+
+    /// Asserts that it runs: it answers a line.
+    #[track_caller]
+    pub fn assert_alive(&mut self) {
+        self.input.as_mut().unwrap().write_all(b"\n").unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), "ALIVE");
+    }
+}
+
+impl Drop for WindowsTarget {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,6 @@
+//! What the memory of a machine is kept in besides kernel dumps, and what
+//! stands in the memory of a Windows guest.
+
+pub mod lime;
+pub mod qemu;
+pub mod windows;

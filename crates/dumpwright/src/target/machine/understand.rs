@@ -1,0 +1,121 @@
+//! What is known of a machine: of its source, by hand, and from the guest's own
+//! structures.
+
+use super::image::Image;
+use super::open::MachineOptions;
+use super::{Gva, MachineArchitecture, MachineSnapshot, PhysicalMemory, windows};
+
+/// What is said of a guest by hand, and overrides what would be found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByHand {
+    /// Architecture.
+    pub architecture: Option<MachineArchitecture>,
+    /// Page table of the kernel.
+    pub directory_table_base: Option<u64>,
+    /// Address of `KDDEBUGGER_DATA64`.
+    pub debugger_data: Option<Gva>,
+    /// Base of the kernel image.
+    pub kernel_base: Option<Gva>,
+    /// `PsLoadedModuleList`.
+    pub loaded_module_list: Option<Gva>,
+    /// `PsActiveProcessHead`.
+    pub active_process_head: Option<Gva>,
+    /// `PfnDataBase` of the header.
+    pub pfn_database: Option<Gva>,
+    /// Operating system build.
+    pub build: Option<u32>,
+}
+
+/// How far to look for a kernel that the registers do not lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// Through all of memory.
+    Search,
+    /// No further: a guest stands still meanwhile.
+    Quick,
+}
+
+/// Makes a snapshot of a machine.
+pub(super) fn understand(
+    memory: &dyn PhysicalMemory,
+    image: Image,
+    options: &MachineOptions,
+    effort: Effort,
+) -> MachineSnapshot {
+    let by_hand = &options.by_hand;
+    let mut snapshot = MachineSnapshot {
+        architecture: by_hand.architecture.or(image.architecture).unwrap_or_default(),
+        runs: memory.runs().to_vec(),
+        processors: image.processors,
+        major_version: 0xf,
+        soft_errors: image.soft_errors,
+        ..MachineSnapshot::default()
+    };
+    let first = snapshot.processors.first().and_then(|processor| processor.control);
+    snapshot.directory_table_base = first.map_or(0, |control| control.cr3 & !0xfff);
+    apply(by_hand, &mut snapshot);
+    windows::discover(memory, &mut snapshot, image.prepared_header.as_deref(), options, effort);
+    apply(by_hand, &mut snapshot);
+    snapshot
+}
+
+/// Finds out what a kernel dump's header does not tell.
+pub(super) fn complete(
+    memory: &dyn PhysicalMemory,
+    snapshot: &mut MachineSnapshot,
+    options: &MachineOptions,
+) {
+    let stated = snapshot.clone();
+    apply(&options.by_hand, snapshot);
+    if memory.runs().is_empty() {
+        return;
+    }
+    windows::discover(memory, snapshot, None, options, Effort::Search);
+    // The header is of the moment of the dump, and of the machine that it was.
+    snapshot.runs = stated.runs;
+    snapshot.bug_check = stated.bug_check;
+    snapshot.exception = stated.exception;
+    snapshot.major_version = stated.major_version;
+    if stated.directory_table_base != 0 {
+        snapshot.directory_table_base = stated.directory_table_base;
+    }
+    for (stated, found) in [
+        (stated.debugger_data, &mut snapshot.debugger_data),
+        (stated.loaded_module_list, &mut snapshot.loaded_module_list),
+        (stated.active_process_head, &mut snapshot.active_process_head),
+        (stated.pfn_database, &mut snapshot.pfn_database),
+    ] {
+        if stated.0 != 0 {
+            *found = stated;
+        }
+    }
+    for (stated, found) in [
+        (stated.build, &mut snapshot.build),
+        (stated.product_type, &mut snapshot.product_type),
+        (stated.suite_mask, &mut snapshot.suite_mask),
+    ] {
+        if stated != 0 {
+            *found = stated;
+        }
+    }
+    if stated.system_time.0 != 0 {
+        snapshot.system_time = stated.system_time;
+        snapshot.system_up_time = stated.system_up_time;
+    }
+    apply(&options.by_hand, snapshot);
+}
+
+fn apply(by_hand: &ByHand, snapshot: &mut MachineSnapshot) {
+    fn set<T: Copy>(value: Option<T>, field: &mut T) {
+        if let Some(value) = value {
+            *field = value;
+        }
+    }
+    set(by_hand.directory_table_base, &mut snapshot.directory_table_base);
+    set(by_hand.debugger_data, &mut snapshot.debugger_data);
+    set(by_hand.kernel_base, &mut snapshot.kernel_base);
+    set(by_hand.loaded_module_list, &mut snapshot.loaded_module_list);
+    set(by_hand.active_process_head, &mut snapshot.active_process_head);
+    set(by_hand.pfn_database, &mut snapshot.pfn_database);
+    set(by_hand.build, &mut snapshot.build);
+}

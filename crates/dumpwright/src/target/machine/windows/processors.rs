@@ -1,0 +1,120 @@
+//! Processors as the kernel knows them.
+
+use crate::soft_error::SoftError;
+use crate::target::machine::{
+    AddressSpace, ControlRegisters, Gva, MachineSnapshot, ProcessorSnapshot,
+};
+use dumpwright_format::context::amd64::ContextAmd64;
+use dumpwright_format::kernel::DebuggerData;
+use dumpwright_format::machine::windows::{
+    KPCR_CURRENT_PRCB, KPCR_PRCB, KPCR_SELF, KPRCB_CURRENT_THREAD,
+};
+use zerocopy::IntoBytes;
+use zerocopy::little_endian::U64;
+
+/// Processors that a Windows can have.
+const MAX_PROCESSORS: usize = 2048;
+
+/// Fills in what the kernel has of each processor.
+pub(super) fn fill(space: &AddressSpace<'_>, data: &DebuggerData, snapshot: &mut MachineSnapshot) {
+    let blocks = processor_block(space, data);
+    if snapshot.processors.is_empty() && !blocks.is_empty() {
+        snapshot.processors = blocks.iter().map(|prcb| saved(space, data, *prcb)).collect();
+        snapshot.soft_errors.push(SoftError::new(
+            "processors",
+            "the image has no registers; those in the dump are what the kernel stored when each processor was last stopped",
+        ));
+    }
+    let contained = match u64::from(data.offset_pcr_contained_prcb.get()) {
+        0 => KPCR_PRCB,
+        offset => offset,
+    };
+    for (index, processor) in snapshot.processors.iter_mut().enumerate() {
+        let by_registers = processor.control.and_then(|control| region(space, &control));
+        let prcb = by_registers.map(|pcr| pcr.saturating_add(contained));
+        // Sources list processors in the order of their numbers.
+        let Some(prcb) = prcb.or_else(|| blocks.get(index).copied()) else { continue };
+        processor.prcb = Gva(prcb);
+        processor.pcr = Gva(prcb.saturating_sub(contained));
+        let read = |at: u64, offset: u64| {
+            at.checked_add(offset).and_then(|at| space.read_u64(Gva(at))).map(Gva)
+        };
+        let thread = read(prcb, KPRCB_CURRENT_THREAD).unwrap_or_default();
+        processor.current_thread = thread;
+        let offset = u64::from(data.offset_kthread_apc_process.get());
+        if offset != 0 && thread.0 != 0 {
+            processor.current_process = read(thread.0, offset).unwrap_or_default();
+        }
+    }
+    order_by_block(&blocks, snapshot);
+    let missing = blocks.len().saturating_sub(snapshot.processors.len());
+    if missing != 0 {
+        snapshot.soft_errors.push(SoftError::new(
+            "processors",
+            format!("the kernel has {missing} processors more than the source has registers of"),
+        ));
+    }
+}
+
+/// Addresses of all `KPRCB`s.
+fn processor_block(space: &AddressSpace<'_>, data: &DebuggerData) -> Vec<u64> {
+    let base = data.ki_processor_block.get();
+    if base == 0 {
+        return Vec::new();
+    }
+    let prcbs = (0..MAX_PROCESSORS as u64).map_while(|index| {
+        let at = base.checked_add(8 * index)?;
+        space.read_u64(Gva(at)).filter(|prcb| prcb >> 47 == 0x1_ffff)
+    });
+    let mut seen: Vec<u64> = Vec::new();
+    for prcb in prcbs {
+        if seen.contains(&prcb) {
+            break;
+        }
+        seen.push(prcb);
+    }
+    seen
+}
+
+/// The `KPCR` that a processor's registers lead to: GS base in the kernel, the
+/// other one in a program.
+fn region(space: &AddressSpace<'_>, control: &ControlRegisters) -> Option<u64> {
+    [control.gs_base, control.kernel_gs_base].into_iter().find(|base| {
+        let read = |offset: u64| base.checked_add(offset).and_then(|at| space.read_u64(Gva(at)));
+        base >> 47 == 0x1_ffff
+            && read(KPCR_SELF) == Some(*base)
+            && read(KPCR_CURRENT_PRCB).is_some_and(|prcb| prcb >> 47 == 0x1_ffff)
+    })
+}
+
+/// Puts processors into the kernel's order, where all of them are in it.
+fn order_by_block(blocks: &[u64], snapshot: &mut MachineSnapshot) {
+    let place = |processor: &ProcessorSnapshot| blocks.iter().position(|p| *p == processor.prcb.0);
+    if snapshot.processors.iter().all(|processor| place(processor).is_some()) {
+        snapshot.processors.sort_by_key(place);
+    }
+}
+
+/// A processor as the kernel saved it (`KPRCB.ProcessorState`).
+fn saved(space: &AddressSpace<'_>, data: &DebuggerData, prcb: u64) -> ProcessorSnapshot {
+    let at = |offset: u16| {
+        let offset = u64::from(offset);
+        (offset != 0).then(|| prcb.checked_add(offset).map(Gva)).flatten()
+    };
+    let context = at(data.offset_prcb_proc_state_context.get());
+    let context = context.and_then(|at| space.read_as::<ContextAmd64>(at));
+    // `KSPECIAL_REGISTERS` begins with CR0, CR2, CR3, CR4.
+    let special = at(data.offset_prcb_proc_state_special_reg.get());
+    let special = special.and_then(|at| space.read_as::<[U64; 4]>(at));
+    let control = special.map(|registers| {
+        let [cr0, cr2, cr3, cr4] = registers.map(U64::get);
+        ControlRegisters { cr0, cr2, cr3, cr4, ..ControlRegisters::default() }
+    });
+    ProcessorSnapshot {
+        context: context.map(|context| context.as_bytes().to_vec()).unwrap_or_default(),
+        instruction_pointer: context.map_or(0, |context| context.rip.get()),
+        stack_pointer: context.map_or(0, |context| context.rsp.get()),
+        control,
+        ..ProcessorSnapshot::default()
+    }
+}
