@@ -6,11 +6,31 @@ use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
-create_exception!(_dumpwright, DumpwrightError, PyException, "Any failure; `hresult` has its code.");
-create_exception!(_dumpwright, InvalidRequest, DumpwrightError, "The request cannot be carried out.");
+create_exception!(
+    _dumpwright,
+    DumpwrightError,
+    PyException,
+    "Any failure; `hresult` has its code."
+);
+create_exception!(
+    _dumpwright,
+    InvalidRequest,
+    DumpwrightError,
+    "The request cannot be carried out."
+);
 create_exception!(_dumpwright, DumpExists, DumpwrightError, "The file exists and was left alone.");
-create_exception!(_dumpwright, NoSuchProcess, DumpwrightError, "There is no such process (any more).");
-create_exception!(_dumpwright, AccessDenied, DumpwrightError, "The process may not be attached to.");
+create_exception!(
+    _dumpwright,
+    NoSuchProcess,
+    DumpwrightError,
+    "There is no such process (any more)."
+);
+create_exception!(
+    _dumpwright,
+    AccessDenied,
+    DumpwrightError,
+    "The process may not be attached to."
+);
 create_exception!(_dumpwright, Cancelled, DumpwrightError, "The progress function answered False.");
 create_exception!(_dumpwright, NotADump, DumpwrightError, "The file is no dump that can be read.");
 

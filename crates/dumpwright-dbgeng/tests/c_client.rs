@@ -1,5 +1,6 @@
 //! A C program uses the library as programs use dbgeng.dll, on a process of
 //! its own; what it writes is judged by readers that are not ours as well.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![cfg(target_os = "linux")]
 
 mod support;

@@ -2,6 +2,8 @@
 //! `DUMPWRIGHT_UPDATE=1 cargo test -p dumpwright-dbgeng --test generated` makes
 //! them anew.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use dumpwright::FormatFlags;
 use dumpwright_dbgeng::interfaces::FAMILIES;
 use dumpwright_dbgeng::vtable::{Interface, Method};

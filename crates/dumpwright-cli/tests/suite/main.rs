@@ -31,6 +31,7 @@ mod machine_live;
 mod machine_sources;
 mod memory_truth;
 mod privacy;
+mod python_bindings;
 mod readers;
 mod real_programs;
 mod samples;

@@ -1,7 +1,7 @@
 //! The Python package: built, installed into the readers' environment, and
 //! tested there by its own tests.
 
-use super::support::tools::{reader_python, root, run};
+use crate::support::tools::{reader_python, root, run};
 use std::process::Command;
 
 #[test]
