@@ -184,7 +184,7 @@ impl Watcher {
             }
             due
         });
-        if due && let Err(raised) = Python::attach(|py| py.check_signals()) {
+        if due && let Err(raised) = Python::attach(Python::check_signals) {
             self.give_up(Some(raised));
         }
     }
@@ -200,7 +200,7 @@ impl Observer for Watcher {
         };
         let answer = Python::attach(|py| {
             let answer = progress.call1(py, (phase, done, total))?;
-            Ok(!answer.is(&pyo3::types::PyBool::new(py, false)))
+            Ok(!answer.is(pyo3::types::PyBool::new(py, false)))
         });
         match answer {
             Ok(true) => {}

@@ -2,7 +2,6 @@
 //! gets what the documentation promises.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
