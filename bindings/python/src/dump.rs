@@ -184,7 +184,8 @@ impl Watcher {
             }
             due
         });
-        if due && let Err(raised) = Python::attach(Python::check_signals) {
+        let signals = |py: Python<'_>| py.check_signals();
+        if due && let Err(raised) = Python::attach(signals) {
             self.give_up(Some(raised));
         }
     }

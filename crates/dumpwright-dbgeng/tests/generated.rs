@@ -54,15 +54,12 @@ fn c_type(rust: &str) -> &'static str {
 }
 
 fn declaration(method: &Method) -> String {
-    let arguments: String = method
-        .arguments
-        .iter()
-        .map(|(name, ty)| {
-            let ty = c_type(ty);
-            let space = if ty.ends_with('*') { "" } else { " " };
-            format!(", {ty}{space}{name}")
-        })
-        .collect();
+    let mut arguments = String::new();
+    for (name, ty) in method.arguments {
+        let ty = c_type(ty);
+        let space = if ty.ends_with('*') { "" } else { " " };
+        write!(arguments, ", {ty}{space}{name}").unwrap();
+    }
     format!("HRESULT (DUMPWRIGHT_CALL *{})(T *This{arguments});", method.name)
 }
 

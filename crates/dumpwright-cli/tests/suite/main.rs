@@ -39,5 +39,6 @@ mod sanitize;
 mod target_goes_on;
 mod thousand_threads;
 mod windows;
+mod windows_dbgeng;
 
 mod support;

@@ -182,7 +182,8 @@ static int target(void) {
         pthread_create(&thread, NULL, sleeper, NULL);
 #endif
     }
-    printf("READY {\"marker\":%llu}\n", (unsigned long long)(uintptr_t)marker);
+    printf("READY {\"pid\":%d,\"marker\":%llu}\n", (int)getpid(),
+           (unsigned long long)(uintptr_t)marker);
     fflush(stdout);
     while (getchar() != EOF) {
     }
