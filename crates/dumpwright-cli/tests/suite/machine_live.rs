@@ -40,11 +40,11 @@ impl Monitor {
         let mut monitor = Monitor(BufReader::new(stream));
         let mut hello = String::new();
         monitor.0.read_line(&mut hello).unwrap();
-        monitor.say("qmp_capabilities", json!({}));
+        monitor.say("qmp_capabilities", &json!({}));
         monitor
     }
 
-    fn say(&mut self, command: &str, arguments: Value) -> Value {
+    fn say(&mut self, command: &str, arguments: &Value) -> Value {
         let line = json!({ "execute": command, "arguments": arguments });
         writeln!(self.0.get_mut(), "{line}").unwrap();
         loop {
@@ -59,7 +59,7 @@ impl Monitor {
     }
 
     fn is_running(&mut self) -> bool {
-        self.say("query-status", json!({}))["running"] == true
+        self.say("query-status", &json!({}))["running"] == true
     }
 }
 
@@ -123,7 +123,7 @@ impl Guest {
         let elf = self.path("qemu.elf");
         let protocol = format!("file:{}", elf.display());
         let start = Instant::now();
-        self.monitor.say("dump-guest-memory", json!({ "paging": false, "protocol": protocol }));
+        self.monitor.say("dump-guest-memory", &json!({ "paging": false, "protocol": protocol }));
         eprintln!("dump-guest-memory of QEMU took {:?}", start.elapsed());
         let theirs = elf_segments(&elf);
         let target = open_machine(&self.path(name), &MachineOptions::default()).unwrap().unwrap();
@@ -201,7 +201,7 @@ fn a_running_guest_is_dumped_and_goes_on() {
         assert!(guest.monitor.is_running(), "it goes on");
         assert!(summary["held_ms"].as_f64().is_none_or(|held| held > 0.0));
         // Held by the test, so that both dumps are of the same stop.
-        guest.monitor.say("stop", json!({}));
+        guest.monitor.say("stop", &json!({}));
         let start = Instant::now();
         let summary = guest.dump("same.dmp");
         eprintln!("dumped in {:?}, shared: {shared}", start.elapsed());
@@ -209,7 +209,7 @@ fn a_running_guest_is_dumped_and_goes_on() {
         guest.compare("same.dmp");
         let errors = summary["soft_error_list"].to_string();
         assert!(!errors.contains("stood still while QEMU wrote"), "{errors}");
-        guest.monitor.say("cont", json!({}));
+        guest.monitor.say("cont", &json!({}));
         assert!(guest.monitor.is_running());
     }
 }
@@ -245,11 +245,11 @@ fn a_cancelled_dump_lets_the_guest_go_on() {
 fn a_firmware_alone_is_dumped_with_its_registers() {
     let Some(mut guest) = Guest::start(true, &[]) else { return };
     std::thread::sleep(Duration::from_secs(1));
-    guest.monitor.say("stop", json!({}));
+    guest.monitor.say("stop", &json!({}));
     guest.dump("firmware.dmp");
     guest.compare("firmware.dmp");
     let registers =
-        guest.monitor.say("human-monitor-command", json!({ "command-line": "info registers" }));
+        guest.monitor.say("human-monitor-command", &json!({ "command-line": "info registers" }));
     let target = open_machine(&guest.path("firmware.dmp"), &MachineOptions::default());
     let target = target.unwrap().unwrap();
     let ip = target.snapshot().processors[0].instruction_pointer;

@@ -144,8 +144,9 @@ impl Loaded {
     }
 
     /// Both memory lists, read byte by byte: the layout is simple enough, and
-    /// the crate copies or hides what this has to see.
-    fn raw_memory(&self) -> Vec<Memory<'_>> {
+    /// the crate copies or hides what this has to see. Ranges of other writers
+    /// overlap.
+    pub fn raw_memory(&self) -> Vec<Memory<'_>> {
         let u32_at = |at: usize| u32::from_le_bytes(self.bytes[at..at + 4].try_into().unwrap());
         let mut ranges = Vec::new();
         for entry in self.dump.all_streams() {

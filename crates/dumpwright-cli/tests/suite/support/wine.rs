@@ -84,6 +84,8 @@ impl Wine {
         command.args(["-s", "KILL", TIMEOUT]).arg(&self.loader).arg(program);
         command
             .env("WINEPREFIX", &self.prefix)
+            // Wine's own MiniDumpWriteDump crashes in some folders.
+            .current_dir(root())
             .env("WINEARCH", "win64")
             .env("WINEDEBUG", "-all")
             .env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=")

@@ -1,19 +1,21 @@
 //! PE images as they stand in memory.
 
 use super::read;
-use crate::address::AddressRange;
+use crate::address::{AddressRange, RangeSet};
 use crate::target::{DebugId, MemorySource, Protection, Segment};
 use dumpwright_format::minidump::CV_SIGNATURE_RSDS;
 use dumpwright_format::nt::{TlsDirectory32, TlsDirectory64};
 use object::LittleEndian as LE;
 use object::pe::{
     IMAGE_DEBUG_TYPE_CODEVIEW, IMAGE_DIRECTORY_ENTRY_DEBUG, IMAGE_DIRECTORY_ENTRY_EXCEPTION,
-    IMAGE_DIRECTORY_ENTRY_TLS, IMAGE_DOS_SIGNATURE, IMAGE_NT_OPTIONAL_HDR32_MAGIC,
-    IMAGE_NT_OPTIONAL_HDR64_MAGIC, IMAGE_NT_SIGNATURE, IMAGE_SCN_MEM_EXECUTE, IMAGE_SCN_MEM_READ,
-    IMAGE_SCN_MEM_WRITE, ImageDataDirectory, ImageDebugDirectory, ImageDosHeader, ImageFileHeader,
-    ImageOptionalHeader32, ImageOptionalHeader64, ImageSectionHeader, SectionFlags,
+    IMAGE_DIRECTORY_ENTRY_TLS, IMAGE_DOS_SIGNATURE, IMAGE_FILE_MACHINE_AMD64,
+    IMAGE_NT_OPTIONAL_HDR32_MAGIC, IMAGE_NT_OPTIONAL_HDR64_MAGIC, IMAGE_NT_SIGNATURE,
+    IMAGE_SCN_MEM_EXECUTE, IMAGE_SCN_MEM_READ, IMAGE_SCN_MEM_WRITE, ImageDataDirectory,
+    ImageDebugDirectory, ImageDosHeader, ImageFileHeader, ImageOptionalHeader32,
+    ImageOptionalHeader64, ImageSectionHeader, SectionFlags,
 };
 use object::pod::{Pod, from_bytes};
+use std::collections::BTreeSet;
 
 /// More sections than any image has (the loader takes 96).
 const MOST_SECTIONS: u16 = 1024;
@@ -21,6 +23,10 @@ const MOST_SECTIONS: u16 = 1024;
 const MOST_DIRECTORIES: u32 = 16;
 /// More debug entries than any image has.
 const MOST_DEBUG_ENTRIES: u32 = 64;
+/// More bytes of unwind tables than any image has.
+const MOST_UNWIND_BYTES: u64 = 16 << 20;
+/// `UNWIND_INFO` with 255 codes and a chained entry.
+const LONGEST_UNWIND_INFO: u32 = 4 + 2 * 256 + 12;
 /// The longest CodeView record: a path.
 const LONGEST_RECORD: u32 = 4096;
 
@@ -149,14 +155,51 @@ impl PeImage {
         self.sections.iter().filter_map(segment).collect()
     }
 
-    /// What MODULE_HEADERS takes: the headers, the unwind table, and the debug
-    /// directory with its record.
+    /// What MODULE_HEADERS takes: the headers, the unwind table with what it
+    /// points to, and the debug directory with its record.
     pub(crate) fn header_ranges(&self, memory: &dyn MemorySource) -> Vec<AddressRange> {
         let headers = self.at(0, self.headers.min(self.size) as u32);
         let unwind = self.directory(IMAGE_DIRECTORY_ENTRY_EXCEPTION);
         let debug = self.directory(IMAGE_DIRECTORY_ENTRY_DEBUG);
         let record = self.code_view(memory);
-        headers.into_iter().chain(unwind).chain(debug).chain(record).collect()
+        let unwind_info = self.unwind_info(memory);
+        headers.into_iter().chain(unwind).chain(debug).chain(record).chain(unwind_info).collect()
+    }
+
+    /// The `UNWIND_INFO` structures that the table of an x86-64 image points to.
+    fn unwind_info(&self, memory: &dyn MemorySource) -> Vec<AddressRange> {
+        /// Begin, end and unwind RVA: `IMAGE_RUNTIME_FUNCTION_ENTRY`.
+        const ENTRY: usize = 12;
+        let table = self.directory(IMAGE_DIRECTORY_ENTRY_EXCEPTION);
+        let Some(table) = table.filter(|_| self.machine == IMAGE_FILE_MACHINE_AMD64.0) else {
+            return Vec::new();
+        };
+        let mut entries = vec![0; table.len().min(MOST_UNWIND_BYTES) as usize];
+        if !memory.read_exact(table.start, &mut entries) {
+            return Vec::new();
+        }
+        let rvas: BTreeSet<u32> = entries
+            .chunks_exact(ENTRY)
+            .map(|entry| u32::from_le_bytes([entry[8], entry[9], entry[10], entry[11]]))
+            // The lowest bit points to another entry of the table.
+            .filter(|rva| rva % 2 == 0 && *rva != 0)
+            .collect();
+        let (Some(first), Some(last)) = (rvas.first(), rvas.last()) else { return Vec::new() };
+        // They stand together, so one read gets them all.
+        let span =
+            (u64::from(last - first) + u64::from(LONGEST_UNWIND_INFO)).min(MOST_UNWIND_BYTES);
+        let Some(span) = self.at(*first, span as u32) else { return Vec::new() };
+        let mut bytes = vec![0; span.len() as usize];
+        memory.read(&[span], &mut bytes, &mut Vec::new());
+        let info = |rva: &u32| {
+            // Version and flags, size of prolog, count of codes, frame register;
+            // the codes; then at most a chained entry or a handler and its data.
+            let codes = *bytes.get((rva - first) as usize + 2)?;
+            let size = 4 + 2 * u32::from(codes).next_multiple_of(2) + ENTRY as u32;
+            self.at(*rva, size)
+        };
+        let ranges: RangeSet = rvas.iter().filter_map(info).collect();
+        ranges.ranges().to_vec()
     }
 
     /// Where the CodeView record is.
@@ -297,6 +340,21 @@ pub(super) mod tests {
         assert_eq!(segments[1].range, AddressRange::new(BASE + 0x2000, BASE + 0x4000));
         assert_eq!(segments[1].protection, Protection::READ | Protection::WRITE);
         assert_eq!(pe.header_ranges(&memory)[0], AddressRange::new(BASE, BASE + 0x400));
+    }
+
+    #[test]
+    fn unwind_tables_come_with_what_they_point_to() {
+        let mut memory = image();
+        let directory = BASE + 0x80 + 24 + 112 + 8 * 3;
+        memory.put_u32(directory, 0x3400);
+        memory.put_u32(directory + 4, 24);
+        memory.put_u32(BASE + 0x3408, 0x3500);
+        memory.put_u32(BASE + 0x3414, 0xFFFF_FFFE);
+        memory.put(BASE + 0x3502, [3]);
+        let pe = PeImage::read(&memory, BASE).unwrap();
+        let ranges = pe.header_ranges(&memory);
+        assert!(ranges.contains(&AddressRange::with_len(BASE + 0x3400, 24)), "the table");
+        assert!(ranges.contains(&AddressRange::with_len(BASE + 0x3500, 4 + 8 + 12)), "its records");
     }
 
     #[test]
