@@ -202,11 +202,12 @@ impl Summary {
         layout: &KernelLayout,
     ) -> Summary {
         let pages = count_pages(layout.pages());
-        let (data_blocks, pieces) = match &plan.body {
+        let (data_blocks, pieces, modules) = match &plan.body {
             Body::Triage(triage) => {
-                (triage.blocks.len(), triage.blocks.iter().map(|(_, b)| b.len() as u64).sum())
+                let pieces = triage.blocks.iter().map(|(_, b)| b.len() as u64).sum();
+                (triage.blocks.len(), pieces, triage.drivers.len())
             }
-            Body::Pages(_) => (0, 0),
+            Body::Pages(_) => (0, 0, snapshot.modules.len()),
         };
         Summary {
             file: match &request.destination {
@@ -240,7 +241,7 @@ impl Summary {
             dump_size: layout.file_size(),
             cab_files: Vec::new(),
             threads: 0,
-            modules: snapshot.modules.len(),
+            modules,
             handles: 0,
             memory_bytes: pages * PAGE_SIZE + pieces,
             memory_ranges: layout.pages().len() + data_blocks,

@@ -308,7 +308,7 @@ impl KernelInfo {
         for registers in self.registers.chunks(4) {
             let mut line = String::new();
             for (name, value) in registers {
-                let _ = write!(line, "{name:>6} {value:<18}");
+                let _ = write!(line, " {name:>6} {value:<18}");
             }
             page.field("", line.trim_end());
         }

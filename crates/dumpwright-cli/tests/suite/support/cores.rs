@@ -37,6 +37,8 @@ pub fn may_dump_core(program: PathBuf, arguments: &[&str]) -> Option<Target> {
     let folder = tempfile::tempdir().unwrap();
     let mut shell = Command::new("sh");
     shell.current_dir(folder.path());
+    // A thread that the kernel wakes to end it has its rseq area written to.
+    shell.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
     shell.args(["-c", "ulimit -c unlimited && exec \"$@\"", "sh"]).arg(program).args(arguments);
     Some(Target::start(shell, folder))
 }
