@@ -37,9 +37,12 @@ pub fn may_dump_core(program: PathBuf, arguments: &[&str]) -> Option<Target> {
     let folder = tempfile::tempdir().unwrap();
     let mut shell = Command::new("sh");
     shell.current_dir(folder.path());
-    // A thread that the kernel wakes to end it has its rseq area written to.
-    shell.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
-    shell.args(["-c", "ulimit -c unlimited && exec \"$@\"", "sh"]).arg(program).args(arguments);
+    // On one processor: a thread that the kernel wakes to end it has the number
+    // of its processor written into its memory (rseq).
+    const SCRIPT: &str = r#"ulimit -c unlimited
+cpu=$(taskset -pc $$ | sed 's/.*: *//; s/[,-].*//')
+exec taskset -c "$cpu" "$@""#;
+    shell.args(["-c", SCRIPT, "sh"]).arg(program).args(arguments);
     Some(Target::start(shell, folder))
 }
 
