@@ -16,7 +16,7 @@ pub struct Canary {
     pub pfn: u64,
     /// Where the process sees it.
     pub va: u64,
-    /// The bytes, at [`CANARY_AT`] of the page.
+    /// The bytes, at `CANARY_AT` of the page.
     pub bytes: [u8; 32],
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What the plan makes anew (threads, modules, memory lists, …) is read into the
 //! snapshot; everything else is carried as it stands
-//! ([`OriginalDump`](super::OriginalDump)). The memory stays in the file and is
+//! ([`OriginalDump`]). The memory stays in the file and is
 //! read when the new dump is written, so a small dump of a large one costs what
 //! the small one does.
 //!

@@ -1,6 +1,6 @@
 //! Files that hold physical memory, each kind told by its first bytes.
 //!
-//! Every kind ends as an [`Image`]: which bytes of the file are which page
+//! Every kind ends as an `Image`: which bytes of the file are which page
 //! frames, and what is known of the processors. Files are read with `pread` and
 //! not mapped: a file that shrinks meanwhile, or lies on a failing disk, gives
 //! holes then, where a mapping would end the program with SIGBUS.
