@@ -25,6 +25,13 @@ pub fn gcore(target: &Target) -> Option<Core> {
     Some(Core { _folder: Some(folder), file })
 }
 
+/// Starts a program whose core may be any size, on one processor: a thread that
+/// the kernel wakes to end it has the number of its processor written into its
+/// memory (rseq).
+const SCRIPT: &str = r#"ulimit -c unlimited
+cpu=$(taskset -pc $$ | sed 's/.*: *//; s/[,-].*//')
+exec taskset -c "$cpu" "$@""#;
+
 /// Starts a fixture whose core the kernel would write, in the folder of the
 /// target; `None` where the machine gives cores to a program or writes none.
 pub fn may_dump_core(program: PathBuf, arguments: &[&str]) -> Option<Target> {
@@ -37,11 +44,6 @@ pub fn may_dump_core(program: PathBuf, arguments: &[&str]) -> Option<Target> {
     let folder = tempfile::tempdir().unwrap();
     let mut shell = Command::new("sh");
     shell.current_dir(folder.path());
-    // On one processor: a thread that the kernel wakes to end it has the number
-    // of its processor written into its memory (rseq).
-    const SCRIPT: &str = r#"ulimit -c unlimited
-cpu=$(taskset -pc $$ | sed 's/.*: *//; s/[,-].*//')
-exec taskset -c "$cpu" "$@""#;
     shell.args(["-c", SCRIPT, "sh"]).arg(program).args(arguments);
     Some(Target::start(shell, folder))
 }
