@@ -14,7 +14,8 @@ use super::install::previous;
 use super::record::{self, Entry, Outcome};
 use super::room::room;
 use super::rules::Rules;
-use super::{forward, safe, slots, spool};
+use super::spool::Core;
+use super::{forward, safe, slots};
 use dumpwright::target::Pid;
 use dumpwright::target::linux::{CoreHead, CrashedProcess};
 use dumpwright::{DumpRequest, Error, Output, Summary, write_dump};
@@ -45,7 +46,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
     };
     let mut entry = Entry::new(&crash);
     let core = match take_standard_input() {
-        Ok(pipe) => Core { taken: Vec::new(), pipe: Some(pipe) },
+        Ok(pipe) => Core::new(pipe),
         Err(error) => return give_up(&crash, &format!("cannot take standard input: {error}")),
     };
     handle(&config, &state, &crash, core, &mut entry);
@@ -69,13 +70,6 @@ fn give_up(crash: &Crash, message: &str) -> ExitCode {
 fn described(crash: &Crash, message: &str) -> String {
     let program = crash.program().to_string_lossy();
     format!("crash of {program} ({}), signal {}: {message}", crash.pid, crash.signal)
-}
-
-/// The core: what was read of it, and where the rest comes from.
-struct Core {
-    taken: Vec<u8>,
-    /// `None` once a target has it, or it is closed.
-    pipe: Option<File>,
 }
 
 /// Takes the pipe from standard input, so that dropping it closes it.
@@ -110,8 +104,7 @@ fn forward_core(state: &Path, crash: &Crash, core: &mut Core) -> Result<(), Stri
     if !previous.is_pipe() || previous.ours().is_some() {
         return Ok(());
     }
-    let mut pipe = core.pipe.take().ok_or("the core is gone and cannot be forwarded")?;
-    forward::forward(&previous.core_pattern, crash, &core.taken, &mut pipe)
+    forward::forward(&previous.core_pattern, crash, &mut core.whole()?)
 }
 
 /// One dump to be made.
@@ -179,8 +172,9 @@ impl Dump<'_> {
             Err(why) => {
                 entry.messages.push(format!("its core was taken instead, since {why}"));
                 entry.source = Some("core".into());
-                let pipe = core.pipe.take();
-                return spool::dump(&core.taken, pipe, request, folder, room, &deadline)
+                let keep = self.config.forward;
+                return core
+                    .dump(request.clone(), folder, room, keep, &deadline)
                     .map_err(|error| self.said(error));
             }
         };
