@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// With less it is not worth beginning.
-const LEAST: u64 = 256 << 10;
+pub const LEAST: u64 = 256 << 10;
 
 /// The bytes that a dump may have, and the old dumps that went for it.
 ///

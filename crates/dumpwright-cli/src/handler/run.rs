@@ -36,7 +36,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         Err(message) => return give_up(&Crash::default(), &message),
     };
     // Without it nobody knows what may be written: perhaps only sanitized dumps.
-    let config = match Config::read(&args.config) {
+    let config = match Config::of_root(&args.config) {
         Ok(config) => config,
         Err(message) => return give_up(&crash, &message),
     };

@@ -27,9 +27,18 @@ pub fn folder(path: &Path) -> Result<PathBuf, String> {
     let resolved = resolve(path, MAX_LINKS)?;
     DirBuilder::new().recursive(true).mode(PRIVATE).create(&resolved).map_err(failed)?;
     // What was just made is looked at like what was there.
-    let resolved = resolve(&resolved, 0)?;
-    let metadata = fs::symlink_metadata(&resolved).map_err(failed)?;
-    if metadata.mode() & OTHERS_WRITE != 0 {
+    look(&resolved)
+}
+
+/// Checks a folder like [`folder`], and makes none; answers it with all links
+/// resolved.
+///
+/// # Errors
+/// As [`folder`], but that it is not there is none.
+pub fn look(path: &Path) -> Result<PathBuf, String> {
+    let resolved = resolve(path, MAX_LINKS)?;
+    let mode = fs::symlink_metadata(&resolved).map_or(0, |metadata| metadata.mode());
+    if mode & OTHERS_WRITE != 0 {
         return Err(format!(
             "others may write into the folder '{}'; chmod 0700 it, or name another",
             path.display()

@@ -5,7 +5,7 @@
 use super::folder::Folder;
 use dumpwright::{DumpRequest, Error, Observer, OpenOptions, Summary, dump_file};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
@@ -81,6 +81,7 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::SeekFrom;
 
     #[test]
     fn what_was_stored_is_part_of_what_is_forwarded() {
