@@ -196,16 +196,6 @@ fn an_active_dump_without_symbols_says_so_and_loses_nothing() {
 }
 
 #[test]
-fn a_guest_without_debugger_data_still_gives_its_memory() {
-    let guest =
-        Guest::of(Nt::build(&NtOptions { kdbg: KdbgForm::Missing, ..NtOptions::default() }));
-    for name in ["full", "bitmap-full"] {
-        let dump = guest.dump_type(name).open();
-        assert_whole(&dump, &guest.nt.image);
-    }
-}
-
-#[test]
 fn an_active_dump_leaves_out_free_and_standby_pages_and_no_other() {
     let options = NtOptions { pfn_database: true, ..NtOptions::default() };
     let guest = Guest::of(Nt::build(&options));
