@@ -3,7 +3,7 @@
 
 use super::support::frames::{assert_kernel_only, assert_pages, assert_whole, frames, kernel, ram};
 use super::support::guest::{Guest, KERNEL_ONLY, PAGE_TYPES, WHOLE, dump_image, try_dump};
-use dumpwright_testkit::{DumpFile, KdbgForm, Nt, NtOptions, PAGE, PagingMode, Run, output};
+use dumpwright_testkit::{DumpFile, Nt, NtOptions, PAGE, PagingMode, Run, output};
 use std::time::{Duration, Instant};
 
 #[test]

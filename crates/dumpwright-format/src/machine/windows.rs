@@ -145,6 +145,16 @@ wire! {
         /// `DebuggerDataList`: head of the list that `KDDEBUGGER_DATA64` is in.
         pub debugger_data_list: U64,
     }
+    /// `PHYSICAL_MEMORY_DESCRIPTOR` of a 64-bit kernel, without its runs
+    /// ([`PhysicalMemoryRun64`](crate::kernel::PhysicalMemoryRun64)).
+    pub struct PhysicalMemoryDescriptor64 [16] {
+        /// `NumberOfRuns`.
+        pub number_of_runs: U32,
+        /// Padding.
+        pub pad: U32,
+        /// `NumberOfPages`.
+        pub number_of_pages: U64,
+    }
     /// `UNLOADED_DRIVERS` of a 64-bit kernel: an entry of `MmUnloadedDrivers`.
     pub struct UnloadedDriver64 [40] {
         /// `Name`.

@@ -18,6 +18,7 @@ mod debugger_data;
 mod kernel;
 mod lists;
 mod made;
+mod memory_block;
 mod pe;
 mod processors;
 mod shared_data;
@@ -25,6 +26,7 @@ mod space;
 
 pub(in crate::target::machine) use made::{wants_symbol, wants_type};
 pub(in crate::target::machine) use pe::PdbIdentity;
+pub(in crate::target::machine) use space::has_top_table;
 
 use super::open::MachineOptions;
 use super::understand::{self, Effort};
@@ -79,6 +81,7 @@ pub(super) fn discover(
     snapshot.decoded_debugger_data = found.must_be_stored.then(|| found.bytes.clone());
     snapshot.debugger_data_block = (!found.bytes.is_empty()).then_some(found.bytes);
     from_debugger_data(&space, &data, snapshot);
+    snapshot.memory_block = memory_block::read(&space, &data);
     processors::fill(&space, &data, snapshot);
     understand::choose_processor(&options.by_hand, snapshot);
     space::choose_directory_table_base(&space, &data, snapshot);
