@@ -21,6 +21,7 @@ mod extended_state;
 mod files_and_cab;
 mod handles;
 mod kernel_bad_input;
+mod kernel_debugger_data;
 mod kernel_engine;
 mod kernel_files;
 mod kernel_header;

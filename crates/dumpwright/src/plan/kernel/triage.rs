@@ -28,10 +28,13 @@ const FIRST_WINDOWS_10: u32 = 10240;
 /// Processors whose structures are taken.
 const MAX_PROCESSORS: usize = 64;
 
-/// Kernel memory, without the pages of programs.
+/// Kernel memory, without the pages of programs, and with the debugger's data as
+/// a debugger needs it.
 struct KernelMemory<'a> {
     space: AddressSpace<'a>,
     user: PageSet,
+    /// What stands where in place of what memory has.
+    decoded: Option<(Gva, &'a [u8])>,
 }
 
 impl KernelMemory<'_> {
@@ -44,7 +47,17 @@ impl KernelMemory<'_> {
         let end = address.0.checked_add(len as u64)?;
         let first = address.0 / PAGE_SIZE * PAGE_SIZE;
         let held = (first..end).step_by(PAGE_SIZE as usize).all(|page| self.holds(Gva(page)));
-        held.then(|| self.space.read_vec(address, len)).flatten()
+        let mut bytes = held.then(|| self.space.read_vec(address, len)).flatten()?;
+        if let Some((start, decoded)) = self.decoded {
+            let from = address.0.max(start.0);
+            let past = end.min(start.0.saturating_add(decoded.len() as u64));
+            if from < past {
+                let place = (from - address.0) as usize..(past - address.0) as usize;
+                let part = (from - start.0) as usize..(past - start.0) as usize;
+                bytes[place].copy_from_slice(&decoded[part]);
+            }
+        }
+        Some(bytes)
     }
 
     fn read_u64(&self, address: Gva) -> Option<u64> {
@@ -58,6 +71,11 @@ pub fn plan(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> TriagePl
     let memory = KernelMemory {
         space: machine.kernel_space(),
         user: machine.user_memory(soft_errors).pages,
+        decoded: machine
+            .snapshot
+            .decoded_debugger_data
+            .as_deref()
+            .map(|bytes| (machine.snapshot.debugger_data, bytes)),
     };
     let snapshot = machine.snapshot;
     let data = machine.debugger_data();

@@ -10,6 +10,7 @@ mod open;
 mod processor;
 #[cfg(target_os = "linux")]
 pub mod qemu;
+mod raw;
 mod small;
 mod snapshot;
 mod symbols;
@@ -19,6 +20,7 @@ mod translate;
 mod understand;
 mod windows;
 
+pub(crate) use address::MAX_PFN;
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
 pub use open::{MachineOptions, open_machine, open_machine_source};
 pub use small::{Driver, SmallDump};

@@ -3,7 +3,7 @@
 use super::image::{self, ExtentMemory, ImageKind, PEEK, RawLayout, recognise};
 use super::symbols::SymbolSources;
 use super::understand::{self, ByHand, Effort};
-use super::{MachineSnapshot, MachineTarget, PhysicalMemory};
+use super::{MachineSnapshot, MachineTarget, PhysicalMemory, raw};
 use crate::error::{Error, Result};
 use crate::read::Source;
 use crate::read::kernel::KernelDump;
@@ -66,6 +66,10 @@ pub fn open_machine_source(
         return Ok(None);
     };
     let source: Arc<dyn Source> = Arc::from(source);
+    if kind == ImageKind::Raw && options.layout == RawLayout::Guess {
+        let (memory, snapshot) = raw::open(&source, options).map_err(refused)?;
+        return Ok(Some(Box::new(ImageMachine { snapshot, memory })));
+    }
     let mut image = match image::parse(kind, &source, &options.layout) {
         Ok(image) => image,
         Err(image::Refusal::NotOfAMachine) => return Ok(None),

@@ -49,6 +49,9 @@ pub struct MachineSnapshot {
     pub debugger_data_block: Option<Vec<u8>>,
     /// Base of the kernel image.
     pub kernel_base: Gva,
+    /// RAM by the kernel's own list (`MmPhysicalMemoryBlock`), in order and
+    /// apart; `None` where it was not found.
+    pub memory_block: Option<Vec<PageRun>>,
     /// Bug check of a crashed guest; `None` while it runs.
     pub bug_check: Option<BugCheck>,
     /// `EXCEPTION_RECORD64` as bytes, where one is known.

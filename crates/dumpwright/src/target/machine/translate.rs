@@ -50,6 +50,13 @@ struct Shape {
     root_align: u64,
 }
 
+impl Shape {
+    /// A root without its flags.
+    fn root(&self, root: u64) -> u64 {
+        root & FRAME_48 | root & (PAGE_SIZE - self.root_align)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     X86,
@@ -100,11 +107,12 @@ impl<'a> AddressSpace<'a> {
             MachineArchitecture::X86Pae => &PAE,
             MachineArchitecture::Arm64 => &ARM64,
         };
-        AddressSpace {
-            memory,
-            shape,
-            root: root & FRAME_48 | root & (PAGE_SIZE - shape.root_align),
-        }
+        AddressSpace { memory, shape, root: shape.root(root) }
+    }
+
+    /// The space behind another root in the same memory.
+    pub fn other(&self, root: u64) -> AddressSpace<'a> {
+        AddressSpace { root: self.shape.root(root), ..*self }
     }
 
     /// The physical memory.
