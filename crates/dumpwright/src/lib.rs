@@ -102,7 +102,9 @@ pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
 pub use engine::dump_crash;
 #[cfg(any(target_os = "linux", windows))]
 pub use engine::dump_process;
-pub use engine::{Output, dump_file, write_dump, write_machine_dump};
+#[cfg(target_os = "linux")]
+pub use engine::dump_guest;
+pub use engine::{Output, dump_file, dump_target, write_dump, write_machine_dump};
 pub use error::{Error, Result};
 pub use hresult::HResult;
 pub use kernel_type::KernelDumpType;

@@ -78,8 +78,8 @@ pub use memory::LinuxMemory;
 
 use crate::error::{Error, Result};
 use crate::target::{
-    MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, Registers, ThreadSnapshot,
-    Tid, Wants, XstateLayout,
+    ExceptionSnapshot, ExceptionSource, MemorySource, ModuleSnapshot, Pid, ProcessSnapshot,
+    ProcessTarget, Registers, ThreadSnapshot, Tid, Wants, XstateLayout,
 };
 use attach::Identity;
 use exception::{Dispositions, Evidence, SignalInfo, ThreadSignals};
@@ -115,6 +115,7 @@ pub struct LinuxProcess {
     snapshot: ProcessSnapshot,
     memory: LinuxMemory,
     modules: ModuleFiles,
+    crash: Option<(Tid, SignalInfo)>,
 }
 
 impl LinuxProcess {
@@ -154,19 +155,10 @@ impl LinuxProcess {
         let crash = find_crash(&proc, &threads);
         let threads = threads.into_iter().map(thread_snapshot).collect();
         let mut snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);
-        snapshot.exception = Evidence {
-            pid,
-            architecture: snapshot.system.architecture,
-            threads: &snapshot.threads,
-            regions: &snapshot.regions,
-            memory: &memory,
-            layout: snapshot.system.xstate.as_ref(),
-            crash,
-        }
-        .exception(&wants.exception)?;
+        snapshot.exception = evidence(&snapshot, &memory, crash).exception(&wants.exception)?;
         let modules = ModuleFiles::of(proc);
         tracing::debug!(%pid, threads = snapshot.threads.len(), held = ?tracer.held(), "described");
-        Ok(LinuxProcess { tracer, snapshot, memory, modules })
+        Ok(LinuxProcess { tracer, snapshot, memory, modules, crash })
     }
 }
 
@@ -190,6 +182,27 @@ impl ProcessTarget for LinuxProcess {
 
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File> {
         self.modules.open(module)
+    }
+
+    fn exception(&self, source: &ExceptionSource) -> Result<Option<ExceptionSnapshot>> {
+        evidence(&self.snapshot, &self.memory, self.crash).exception(source)
+    }
+}
+
+/// What a request for an exception is answered from.
+fn evidence<'a>(
+    snapshot: &'a ProcessSnapshot,
+    memory: &'a LinuxMemory,
+    crash: Option<(Tid, SignalInfo)>,
+) -> Evidence<'a> {
+    Evidence {
+        pid: snapshot.process.pid,
+        architecture: snapshot.system.architecture,
+        threads: &snapshot.threads,
+        regions: &snapshot.regions,
+        memory,
+        layout: snapshot.system.xstate.as_ref(),
+        crash,
     }
 }
 
