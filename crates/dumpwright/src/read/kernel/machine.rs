@@ -65,6 +65,7 @@ impl KernelDump {
             product_type: stored(header.product_type),
             suite_mask: stored(header.suite_mask),
             small_dump: self.small_dump(&mut soft_errors).map(Box::new),
+            source_type: Some(header.dump_type),
             comment: self.comment(),
             secondary_data,
             soft_errors,

@@ -80,8 +80,8 @@ pub use memory::LinuxMemory;
 
 use crate::error::{Error, Result};
 use crate::target::{
-    MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, Registers, ThreadSnapshot,
-    Tid, Wants, XstateLayout,
+    ExceptionSnapshot, ExceptionSource, MemorySource, ModuleSnapshot, Pid, ProcessSnapshot,
+    ProcessTarget, Registers, ThreadSnapshot, Tid, Wants, XstateLayout,
 };
 use attach::Identity;
 use described::Described;
@@ -173,6 +173,10 @@ impl ProcessTarget for LinuxProcess {
 
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File> {
         self.process.modules.open(module)
+    }
+
+    fn exception(&self, source: &ExceptionSource) -> Result<Option<ExceptionSnapshot>> {
+        self.process.exception(source)
     }
 }
 
