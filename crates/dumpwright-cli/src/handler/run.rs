@@ -144,6 +144,13 @@ impl Dump<'_> {
             folder.new_name(crash.program(), crash.pid, SystemTime::now(), rules.extension());
         let request = rules.request(&name, room);
         let summary = self.write(core, &request, &folder, room, entry)?;
+        let left_out: u64 = summary.left_out.iter().map(|left| left.bytes).sum();
+        // That max-size cuts is what it is there for.
+        if left_out > 0 && rules.max_size.is_none_or(|size| room < size) {
+            entry.messages.push(format!(
+                "{left_out} bytes of memory did not fit into the {room} bytes that were left for it (budget, min-free)"
+            ));
+        }
         entry.size = Some(summary.size);
         entry.held_ms = Some(summary.held.as_millis() as u64);
         entry.file = Some(name.clone());

@@ -2,6 +2,7 @@
 //! as root and writes what processes knew: a folder that another user could
 //! replace by a link would send a dump, or a removal, anywhere.
 
+use rustix::fs::Access;
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -37,8 +38,11 @@ pub fn folder(path: &Path) -> Result<PathBuf, String> {
 /// As [`folder`], but that it is not there is none.
 pub fn look(path: &Path) -> Result<PathBuf, String> {
     let resolved = resolve(path, MAX_LINKS)?;
-    let mode = fs::symlink_metadata(&resolved).map_or(0, |metadata| metadata.mode());
-    if mode & OTHERS_WRITE != 0 {
+    let Ok(metadata) = fs::symlink_metadata(&resolved) else { return Ok(resolved) };
+    if let Err(error) = rustix::fs::access(&resolved, Access::WRITE_OK) {
+        return Err(format!("'{}' cannot be written to: {error}", path.display()));
+    }
+    if metadata.mode() & OTHERS_WRITE != 0 {
         return Err(format!(
             "others may write into the folder '{}'; chmod 0700 it, or name another",
             path.display()

@@ -9,6 +9,9 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
+/// Magic number and class of an ELF file of 32 bits.
+const HEAD_OF_32_BITS: [u8; 5] = [0x7F, b'E', b'L', b'F', 1];
+
 /// The core that the kernel hands over.
 pub struct Core {
     /// What was read of it first.
@@ -65,6 +68,10 @@ impl Core {
         keep: bool,
         observer: &dyn Observer,
     ) -> Result<Summary, Error> {
+        if self.taken.starts_with(&HEAD_OF_32_BITS) {
+            let reason = "it is one of a 32-bit program, and only 64-bit ones are dumped";
+            return Err(Error::NotATarget { file: "the core".into(), reason: reason.into() });
+        }
         let failed = |source| Error::Io {
             action: "store the core in",
             file: folder.path().to_owned(),
