@@ -150,33 +150,3 @@ fn a_small_dump_has_the_block_that_memory_lacks() {
         }
     }
 }
-
-#[test]
-fn the_processor_that_raised_the_bug_check_is_the_one_that_a_dump_is_seen_from() {
-    let options = NtOptions {
-        bug_check: Some((0xd1, [0x10, 2, 0, 0xffff_f804_1234_5678])),
-        crashed: 2,
-        processors: 3,
-        ..NtOptions::default()
-    };
-    let guest = Guest::of(Nt::build(&options));
-    let crashed = &guest.nt.processors[2];
-    let process = &guest.nt.processes[crashed.process];
-    let full = guest.dump(&["-f"]);
-    let file = full.open();
-    assert_eq!(file.header_u64(0x10), process.space.root, "DirectoryTableBase");
-    assert_eq!(file.header_u64(0x348 + 0xf8), crashed.registers.rip, "the context's RIP");
-    let small = guest.dump(&["-m"]).small();
-    assert_eq!(small.prcb(), guest.nt.read(crashed.prcb, 0xaf00).unwrap());
-    assert_eq!(small.thread(), guest.nt.read(crashed.thread, 0x898).unwrap());
-    assert_eq!(small.stack().va, crashed.registers.rsp());
-    // A dump of that dump is seen from it too.
-    let again = super::support::guest::dump_image(&full.file, &["-m"]).small();
-    assert_eq!(again.prcb(), small.prcb());
-    assert_eq!(again.context()[0x78..0x100], small.context()[0x78..0x100]);
-    // And from another, if that is asked for.
-    let other = guest.dump(&["-m", "--raw-header", "cpu=0"]).small();
-    assert_eq!(other.prcb(), guest.nt.read(guest.nt.processors[0].prcb, 0xaf00).unwrap());
-    let none = guest.dump(&["-m", "--raw-header", "cpu=7"]);
-    assert!(told(&none).contains("no processor 7 of 3"), "{}", told(&none));
-}

@@ -26,6 +26,7 @@ mod kernel_engine;
 mod kernel_files;
 mod kernel_header;
 mod kernel_memory;
+mod kernel_processors;
 mod kernel_readers;
 mod kernel_small;
 mod machine_live;

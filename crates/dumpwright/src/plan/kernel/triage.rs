@@ -2,6 +2,7 @@
 //! lists of drivers, and the memory around what registers, bug check and stack
 //! point to.
 
+use super::edits::Edits;
 use super::page_set::PageSet;
 use super::paging::{AddressSpace, Half};
 use super::select::{Machine, padded};
@@ -28,13 +29,12 @@ const FIRST_WINDOWS_10: u32 = 10240;
 /// Processors whose structures are taken.
 const MAX_PROCESSORS: usize = 64;
 
-/// Kernel memory, without the pages of programs, and with the debugger's data as
-/// a debugger needs it.
+/// Kernel memory, without the pages of programs, and edited as a debugger needs
+/// it.
 struct KernelMemory<'a> {
     space: AddressSpace<'a>,
     user: PageSet,
-    /// What stands where in place of what memory has.
-    decoded: Option<(Gva, &'a [u8])>,
+    edits: &'a Edits,
 }
 
 impl KernelMemory<'_> {
@@ -48,14 +48,12 @@ impl KernelMemory<'_> {
         let first = address.0 / PAGE_SIZE * PAGE_SIZE;
         let held = (first..end).step_by(PAGE_SIZE as usize).all(|page| self.holds(Gva(page)));
         let mut bytes = held.then(|| self.space.read_vec(address, len)).flatten()?;
-        if let Some((start, decoded)) = self.decoded {
-            let from = address.0.max(start.0);
-            let past = end.min(start.0.saturating_add(decoded.len() as u64));
-            if from < past {
-                let place = (from - address.0) as usize..(past - address.0) as usize;
-                let part = (from - start.0) as usize..(past - start.0) as usize;
-                bytes[place].copy_from_slice(&decoded[part]);
-            }
+        let mut done = 0;
+        while done < len {
+            let at = self.space.translate(Gva(address.0 + done as u64))?;
+            let here = (len - done).min((PAGE_SIZE - at.offset()) as usize);
+            self.edits.apply_within(at, &mut bytes[done..done + here]);
+            done += here;
         }
         Some(bytes)
     }
@@ -67,15 +65,11 @@ impl KernelMemory<'_> {
 }
 
 /// Plans a small dump.
-pub fn plan(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> TriagePlan {
+pub fn plan(machine: &Machine<'_>, edits: &Edits, soft_errors: &mut Vec<SoftError>) -> TriagePlan {
     let memory = KernelMemory {
         space: machine.kernel_space(),
         user: machine.user_memory(soft_errors).pages,
-        decoded: machine
-            .snapshot
-            .decoded_debugger_data
-            .as_deref()
-            .map(|bytes| (machine.snapshot.debugger_data, bytes)),
+        edits,
     };
     let snapshot = machine.snapshot;
     let data = machine.debugger_data();

@@ -5,18 +5,20 @@ use crate::soft_error::SoftError;
 use crate::target::FileTime;
 use crate::target::machine::{
     BugCheck, Driver, GuestKind, Gva, MachineArchitecture, MachineSnapshot, ProcessorSnapshot,
-    SmallDump, UnloadedKernelModule,
+    SmallDump, UnloadedKernelModule, registers,
 };
 use dumpwright_format::context::amd64::ContextAmd64;
 use dumpwright_format::context::arm64::ContextArm64;
 use dumpwright_format::context::x86::ContextX86;
-use dumpwright_format::kernel::{DebuggerData, FULL_TEXT_TAG, MACHINE_ARM64};
+use dumpwright_format::kernel::{DebuggerData, FULL_TEXT_TAG, MACHINE_ARM64, PROCESSORS_TAG};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 /// Processors that are made up from a count.
 const MAX_PROCESSORS: u32 = 4096;
 /// The largest `KDDEBUGGER_DATA64` that is believed.
 const MAX_DEBUGGER_DATA: u32 = 0x1_0000;
+/// Bytes of the registers of all processors: some three kilobytes for each.
+const MAX_REGISTERS: usize = 16 << 20;
 /// Secondary data that is carried along.
 const MAX_SECONDARY: u64 = 64 << 20;
 
@@ -37,6 +39,10 @@ impl KernelDump {
         if let Some(first) = processors.first_mut() {
             *first = self.context(architecture);
         }
+        let mut current_processor = 0;
+        if let Some((current, all)) = self.registers() {
+            (current_processor, processors) = (current, all);
+        }
         let mut soft_errors = Vec::new();
         let secondary_data = self.secondary_data(&mut soft_errors);
         let stored = |value: Option<u32>| value.unwrap_or_default();
@@ -49,6 +55,7 @@ impl KernelDump {
             ),
             directory_table_base: header.directory_table_base,
             processors,
+            current_processor,
             build: header.minor_version,
             major_version: header.major_version,
             pfn_database: Gva(header.pfn_data_base),
@@ -145,6 +152,14 @@ impl KernelDump {
                 .collect(),
             debugger_data,
         })
+    }
+
+    /// The registers of all processors, and which is the current one, where the
+    /// dump has them beside its header.
+    pub fn registers(&self) -> Option<(usize, Vec<ProcessorSnapshot>)> {
+        let block = self.secondary().iter().find(|block| block.tag == PROCESSORS_TAG)?;
+        let bytes = self.read_part(block.offset, block.size.into(), MAX_REGISTERS).ok()?;
+        registers::decode(&bytes)
     }
 
     /// The comment: the whole one, where the header could not hold it.

@@ -11,6 +11,7 @@ mod processor;
 #[cfg(target_os = "linux")]
 pub mod qemu;
 mod raw;
+pub(crate) mod registers;
 mod small;
 mod snapshot;
 mod symbols;

@@ -100,7 +100,11 @@ pub(super) fn complete(
     if memory.runs().is_empty() {
         return;
     }
-    let registers = snapshot.processors.get_mut(0).map(std::mem::take);
+    // Without a block of all registers there are those of the header, and nothing
+    // says of which processor.
+    let is_header = snapshot.processors.iter().all(|processor| processor.control.is_none())
+        && snapshot.processors.iter().skip(1).all(|processor| processor.context.is_empty());
+    let registers = snapshot.processors.get_mut(0).filter(|_| is_header).map(std::mem::take);
     windows::discover(memory, snapshot, None, options, Effort::Search);
     if let Some(registers) = registers {
         give_back(registers, &options.by_hand, snapshot);
