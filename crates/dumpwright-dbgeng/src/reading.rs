@@ -149,15 +149,19 @@ pub fn present(held: Held<'_>, range: AddressRange) -> Vec<AddressRange> {
         .map(|(start, bytes)| AddressRange::with_len(start, bytes.len() as u64).intersection(range))
         .filter(|r| !r.is_empty())
         .collect();
-    address_space(snapshot, memory).for_each_page(range.start..range.end, TABLES, &mut |at, page| {
-        let part = AddressRange::new(at.0, at.0.saturating_add(page.page_size));
-        let part = part.intersection(range);
-        match parts.last_mut() {
-            Some(last) if last.end == part.start => last.end = part.end,
-            _ => parts.push(part),
-        }
-        ControlFlow::Continue(())
-    });
+    address_space(snapshot, memory).for_each_page(
+        range.start..range.end,
+        TABLES,
+        &mut |at, page| {
+            let part = AddressRange::new(at.0, at.0.saturating_add(page.page_size));
+            let part = part.intersection(range);
+            match parts.last_mut() {
+                Some(last) if last.end == part.start => last.end = part.end,
+                _ => parts.push(part),
+            }
+            ControlFlow::Continue(())
+        },
+    );
     parts.sort_by_key(|part| part.start);
     parts
 }

@@ -24,9 +24,8 @@ const FREE: u32 = 0x1_0000;
 pub fn read(client: &Client, offset: u64, buffer: Buffer, size: u32, count: Out<u32>) -> Answer {
     count.put_if_wanted(0);
     let session = &client.state.session;
-    let done = session.with_held(|_, held| {
-        buffer.with(size, |bytes| read_prefix(held, offset, bytes))
-    })?;
+    let done =
+        session.with_held(|_, held| buffer.with(size, |bytes| read_prefix(held, offset, bytes)))?;
     count.put_if_wanted(done as u32);
     if done == 0 && size > 0 { Err(UNREADABLE) } else { OK }
 }

@@ -83,9 +83,7 @@ pub fn dump_target(
             let output = Output::open_for_machine(request)?;
             write_machine_dump(target, request, output, observer)
         }
-        Opened::Process(target, _) => {
-            write_dump(target, request, Output::open(request)?, observer)
-        }
+        Opened::Process(target, _) => write_dump(target, request, Output::open(request)?, observer),
     }
 }
 
