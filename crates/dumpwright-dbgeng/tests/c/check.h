@@ -22,6 +22,8 @@ typedef void *Object;
 #include "dumpwright-dbgeng.h"
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <ucontext.h>
 #include <unistd.h>
 #define CALL
 #define PROGRAM_MAGIC "\177ELF"

@@ -5,7 +5,10 @@
  *
  *   client target             sleeps, with threads, until its input closes
  *   client sleeper            sleeps until it is ended
- *   client run FOLDER PID     checks everything on process PID; dumps to FOLDER
+ *   client run FOLDER PID RECORD CONTEXT POINTERS
+ *                             checks everything on process PID, which keeps an
+ *                             exception at these addresses (hexadecimal); dumps
+ *                             to FOLDER
  *
  * A failed check makes the exit code 1.
  */
@@ -29,7 +32,32 @@ static void *sleeper(void *unused) {
 
 static volatile char marker[] = "the target's own marker";
 
+/* An exception as a handler would have kept it. */
+#ifdef _WIN32
+static CONTEXT context;
+static EXCEPTION_RECORD record;
+static EXCEPTION_POINTERS pointers = {&record, &context};
+#else
+static ucontext_t context;
+static siginfo_t record;
+static void *pointers[] = {&record, &context};
+#endif
+
+static void keep_an_exception(void) {
+#ifdef _WIN32
+    RtlCaptureContext(&context);
+    record.ExceptionCode = EXCEPTION_ACCESS_VIOLATION;
+    record.ExceptionAddress = (void *)0x1234;
+#else
+    getcontext(&context);
+    record.si_signo = SIGSEGV;
+    record.si_code = SEGV_MAPERR;
+    record.si_addr = (void *)0x1234;
+#endif
+}
+
 static int target(void) {
+    keep_an_exception();
     for (int i = 0; i < 3; i++) {
 #ifdef _WIN32
         CreateThread(NULL, 0, sleeper, NULL, 0, NULL);
@@ -38,8 +66,10 @@ static int target(void) {
         pthread_create(&thread, NULL, sleeper, NULL);
 #endif
     }
-    printf("READY {\"pid\":%d,\"marker\":%llu}\n", (int)getpid(),
-           (unsigned long long)(uintptr_t)marker);
+    printf("READY {\"pid\":%d,\"marker\":%llu,\"record\":%llu,\"context\":%llu,\"pointers\":%llu}\n",
+           (int)getpid(), (unsigned long long)(uintptr_t)marker,
+           (unsigned long long)(uintptr_t)&record, (unsigned long long)(uintptr_t)&context,
+           (unsigned long long)(uintptr_t)&pointers);
     fflush(stdout);
     while (getchar() != EOF) {
     }
@@ -259,16 +289,16 @@ static void check_answers_of_writing(void) {
     CHECK(holds(file("wide.dmp"), "MDMP"));
 }
 
-static void check_handle(void) {
+static void check_handle(const char *name, ULONG flags, const char *magic) {
 #ifdef _WIN32
-    HANDLE handle = CreateFileA(file("handle.dmp"), GENERIC_READ | GENERIC_WRITE, 0, NULL,
+    HANDLE handle = CreateFileA(file(name), GENERIC_READ | GENERIC_WRITE, 0, NULL,
                                 CREATE_ALWAYS, 0, NULL);
     ULONG64 number = (ULONG64)(uintptr_t)handle;
 #else
-    int handle = open(file("handle.dmp"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    int handle = open(file(name), O_RDWR | O_CREAT | O_TRUNC, 0600);
     ULONG64 number = (ULONG64)handle;
 #endif
-    EXPECT(client->lpVtbl->WriteDumpFileWide(client, NULL, number, DEBUG_DUMP_SMALL, MA, NULL),
+    EXPECT(client->lpVtbl->WriteDumpFileWide(client, NULL, number, DEBUG_DUMP_SMALL, flags, NULL),
            S_OK);
 #ifdef _WIN32
     CloseHandle(handle);
@@ -276,7 +306,7 @@ static void check_handle(void) {
     EXPECT(write(handle, "", 0) < 0, 0); /* still the program's, and open */
     close(handle);
 #endif
-    CHECK(holds(file("handle.dmp"), "MDMP"));
+    CHECK(holds(file(name), magic));
     EXPECT(client->lpVtbl->WriteDumpFileWide(client, NULL, 0xFFFFFF, DEBUG_DUMP_SMALL, 0, NULL),
            E_HANDLE);
 }
@@ -287,6 +317,28 @@ static HRESULT execute(const char *format, const char *path) {
     return control->lpVtbl->Execute(control, DEBUG_OUTCTL_THIS_CLIENT, command, 0);
 }
 
+/* The exception that the target keeps, from wherever the process is read. */
+static void check_exception(const char *prefix, char **places) {
+    static const char *const options[] = {"/xp %s", "/xr %s /xc %s", "/xt %x"};
+    ULONG id = 0;
+    char name[64], command[2048], words[256];
+    EXPECT(objects->lpVtbl->GetCurrentThreadSystemId(objects, &id), S_OK);
+    for (int i = 0; i < 3; i++) {
+        if (i == 0)
+            snprintf(words, sizeof words, options[i], places[2]);
+        else if (i == 1)
+            snprintf(words, sizeof words, options[i], places[0], places[1]);
+        else
+            snprintf(words, sizeof words, options[i], (unsigned)id);
+        snprintf(name, sizeof name, "%s-exception-%d.dmp", prefix, i);
+        snprintf(command, sizeof command, ".dump %s \"%s\"", words, file(name));
+        EXPECT(control->lpVtbl->Execute(control, 0, command, 0), S_OK);
+    }
+    EXPECT(execute(".dump /xr 10 %s", file("x.dmp")), E_INVALIDARG);
+    EXPECT(execute(".dump /xt 7ffffff0 %s", file("x.dmp")), E_INVALIDARG);
+    CHECK(size_of(file("x.dmp")) == -1);
+}
+
 static void check_commands(void) {
     EXPECT(execute(".dump /ma /c \"quoted; comment\" \"%s\"", file("dot dump.dmp")), S_OK);
     CHECK(holds(file("dot dump.dmp"), "MDMP"));
@@ -295,6 +347,8 @@ static void check_commands(void) {
     EXPECT(execute(".dump /o /mh %s", file("dotdump.dmp")), S_OK);
     EXPECT(execute(".dump /mz %s", file("dotdump2.dmp")), E_INVALIDARG);
     EXPECT(execute(".dump /ma", ""), E_INVALIDARG);
+    EXPECT(execute(".dump /k %s", file("dotdump2.dmp")), E_INVALIDARG);
+    EXPECT(execute(".dump /f %s", file("dotdump-f.dmp")), S_OK);
     EXPECT(execute("!analyze -v %s", ""), E_NOTIMPL);
     EXPECT(control->lpVtbl->Execute(control, 0, NULL, 0), E_POINTER);
     CHECK(strstr(said, "analyze") != NULL);
@@ -310,7 +364,10 @@ static void check_dump_files(void) {
     EXPECT(client->lpVtbl->OpenDumpFile(client, file("broken.dmp")), FILE_CORRUPT);
     EXPECT(client->lpVtbl->AddDumpInformationFile(client, file("absent.dmp"), 0), NOT_FOUND);
     EXPECT(client->lpVtbl->AddDumpInformationFile(client, file("broken.dmp"), 7), E_INVALIDARG);
+    EXPECT(client->lpVtbl->AddDumpInformationFileWide(client, NULL, 0xFFFFFF, 0), E_HANDLE);
+    said[0] = 0;
     EXPECT(client->lpVtbl->AddDumpInformationFile(client, file("broken.dmp"), 0), S_OK);
+    CHECK(strstr(said, "not read") != NULL);
 
     said[0] = 0;
     EXPECT(client->lpVtbl->OpenDumpFile(client, file("live-ma.dmp")), S_OK);
@@ -325,6 +382,13 @@ static void check_dump_files(void) {
     EXPECT(client->lpVtbl->GetDumpFile(client, 0, name, sizeof name, &needed, &handle, &kind),
            S_OK);
     CHECK(strcmp(name, file("live-ma.dmp")) == 0 && needed == strlen(name) + 1 && handle == 0);
+    EXPECT(client->lpVtbl->GetDumpFile(client, 1, name, sizeof name, &needed, &handle, &kind),
+           S_OK);
+    CHECK(strcmp(name, file("broken.dmp")) == 0 && kind == DEBUG_DUMP_FILE_PAGE_FILE_DUMP);
+    EXPECT(client->lpVtbl->GetDumpFile(client, 1, name, 4, &needed, &handle, &kind), S_FALSE);
+    CHECK(strlen(name) == 3 && needed == strlen(file("broken.dmp")) + 1);
+    EXPECT(client->lpVtbl->GetDumpFile(client, 1, name, 0, &needed, NULL, NULL), E_INVALIDARG);
+    EXPECT(client->lpVtbl->GetDumpFile(client, 1, NULL, 0, NULL, NULL, NULL), S_OK);
     EXPECT(client->lpVtbl->GetDumpFile(client, 2, name, sizeof name, &needed, &handle, &kind),
            E_INVALIDARG);
     check_memory_and_modules();
@@ -361,7 +425,7 @@ static void check_created_process(const char *program) {
     CHECK(exit != S_OK || code != 259);
 }
 
-static int run(const char *program, ULONG pid) {
+static int run(const char *program, ULONG pid, char **places) {
     IDebugClient *other = NULL;
     IDebugOutputCallbacks *set = NULL;
     check_identity();
@@ -377,8 +441,10 @@ static int run(const char *program, ULONG pid) {
     check_threads();
     check_every_flag("live");
     check_answers_of_writing();
-    check_handle();
+    check_handle("handle.dmp", MA, "MDMP");
+    check_handle("handle.cab", MA | WRITE_CAB, "MSCF");
     check_commands();
+    check_exception("held", places);
     EXPECT(client->lpVtbl->CreateClient(client, (void *)&other), S_OK);
     CHECK(other && other->lpVtbl->Release(other) == 0);
     EXPECT(client->lpVtbl->DetachProcesses(client), S_OK);
@@ -387,6 +453,7 @@ static int run(const char *program, ULONG pid) {
                client, 0, pid, DEBUG_ATTACH_NONINVASIVE | DEBUG_ATTACH_NONINVASIVE_NO_SUSPEND),
            S_OK);
     EXPECT(write_dump("running.dmp", DEBUG_DUMP_SMALL, MA, NULL), S_OK);
+    check_exception("running", places);
     check_memory_and_modules();
     EXPECT(client->lpVtbl->DetachCurrentProcess(client), S_OK);
 
@@ -411,10 +478,11 @@ int main(int count, char **words) {
         return target();
     if (count == 2 && strcmp(words[1], "sleeper") == 0)
         sleeper(NULL);
-    if (count == 4 && strcmp(words[1], "run") == 0) {
+    if (count == 7 && strcmp(words[1], "run") == 0) {
         folder = words[2];
-        return run(words[0], (ULONG)strtoul(words[3], NULL, 10));
+        return run(words[0], (ULONG)strtoul(words[3], NULL, 10), words + 4);
     }
-    fprintf(stderr, "usage: client target | client sleeper | client run FOLDER PID\n");
+    fprintf(stderr, "usage: client target | client sleeper | "
+                    "client run FOLDER PID RECORD CONTEXT POINTERS\n");
     return 2;
 }
