@@ -7,7 +7,6 @@ use crate::com::Callback;
 use crate::target::{Held, Slot, Target};
 use dumpwright::hresult::win32;
 use dumpwright::{Error, HResult};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
@@ -55,10 +54,20 @@ pub struct State {
     pub event: bool,
     /// `DEBUG_PROCESS_*` options.
     pub process_options: u32,
-    /// Files that `AddDumpInformationFile` named, with their type.
-    pub information_files: Vec<(PathBuf, u32)>,
+    /// Files that `AddDumpInformationFile` named.
+    pub information_files: Vec<InformationFile>,
     /// How the process ended that was the last target.
     pub exit_code: Option<u32>,
+}
+
+/// A file that belongs to a dump.
+pub struct InformationFile {
+    /// What the program called it.
+    pub name: String,
+    /// The program's handle, or 0.
+    pub handle: u64,
+    /// `DEBUG_DUMP_FILE_*`.
+    pub kind: u32,
 }
 
 impl State {

@@ -4,7 +4,7 @@ use super::OK;
 use crate::abi::{Answer, Out, Text, TextBuf, Wide};
 use crate::object::Client;
 use crate::platform;
-use crate::session::mask;
+use crate::session::{InformationFile, mask};
 use crate::target::{
     DumpFile, MachineLoan, Origin, ProcessLoan, Subject, Target, wants_of_a_held_process,
 };
@@ -139,28 +139,43 @@ fn format_flags(mut kind: MinidumpType) -> FormatFlags {
 }
 
 /// `AddDumpInformationFile`: a further file of the dump that will be opened
-/// next. It is listed with that dump; nothing is read from it, since no dump
-/// that can be opened leaves pages in one.
+/// next.
 pub fn add_information(client: &Client, file: impl Text, kind: u32) -> Answer {
-    let path = PathBuf::from(file.os()?.filter(|f| !f.is_empty()).ok_or(HResult::E_INVALIDARG)?);
+    add_file(client, file, 0, kind)
+}
+
+/// `AddDumpInformationFileWide`: with a handle the name only serves for
+/// messages.
+pub fn add_information_handle(client: &Client, file: Wide, handle: u64, kind: u32) -> Answer {
+    add_file(client, file, handle, kind)
+}
+
+/// Lists a file with the dump. Nothing is read from it, since no layout of page
+/// files is public; memory that was paged out stays missing, which is said.
+fn add_file(client: &Client, file: impl Text, handle: u64, kind: u32) -> Answer {
+    let name = file.os()?.unwrap_or_default();
     if kind != PAGE_FILE_DUMP {
         return Err(HResult::E_INVALIDARG);
     }
-    File::open(&path).map_err(|error| of_io(&error))?;
-    let mut state = client.state.session.state();
-    if !state.targets.is_empty() {
-        return Err(HResult::E_UNEXPECTED);
-    }
-    state.information_files.push((path, kind));
-    OK
-}
-
-/// `AddDumpInformationFileWide`. Files come by name; a handle is `E_NOTIMPL`.
-pub fn add_information_handle(client: &Client, file: Wide, handle: u64, kind: u32) -> Answer {
     if handle != 0 {
-        return Err(HResult::E_NOTIMPL);
+        drop(platform::borrow_file(handle)?);
+    } else if name.is_empty() {
+        return Err(HResult::E_INVALIDARG);
+    } else {
+        File::open(&name).map_err(|error| of_io(&error))?;
     }
-    add_information(client, file, kind)
+    let name = name.to_string_lossy().into_owned();
+    let message =
+        format!("page file '{name}' is listed and not read: what was paged out is missing");
+    {
+        let mut state = client.state.session.state();
+        if !state.targets.is_empty() {
+            return Err(HResult::E_UNEXPECTED);
+        }
+        state.information_files.push(InformationFile { name, handle, kind });
+    }
+    client.state.say(mask::WARNING, &message);
+    OK
 }
 
 /// `GetNumberDumpFiles`: of the current target.
@@ -192,8 +207,8 @@ pub fn file(
         0 => (dump.name.clone(), dump.handle, DUMP_FILE_BASE),
         _ => {
             let further = state.information_files.get(index as usize - 1);
-            let (path, kind) = further.ok_or(HResult::E_INVALIDARG)?;
-            (path.to_string_lossy().into_owned(), 0, *kind)
+            let file = further.ok_or(HResult::E_INVALIDARG)?;
+            (file.name.clone(), file.handle, file.kind)
         }
     };
     drop(state);

@@ -98,7 +98,10 @@ fn process_of(
             Ok(Box::new(crate::target::core::CoreProcess::open(path, file, wants, sysroot)?))
         }
         #[cfg(not(target_os = "linux"))]
-        Content::ElfCore => Err(not_a_target(path, "ELF cores are read on Linux only")),
+        Content::ElfCore => {
+            let _ = (options, "which cores alone need");
+            Err(not_a_target(path, "ELF cores are read on Linux only"))
+        }
         Content::Packed(packing) => Err(not_a_target(
             path,
             &format!("it is packed more than {MAX_LAYERS} times, at last with {}", packing.name()),
