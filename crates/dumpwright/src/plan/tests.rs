@@ -81,6 +81,7 @@ fn an_exception_on_another_stack_is_the_described_one() {
     });
     let memory = SyntheticMemory::default();
     let context = Context {
+        hides_unix_memory: false,
         snapshot: &snapshot,
         memory: &memory,
         flags: FormatFlags::empty(),

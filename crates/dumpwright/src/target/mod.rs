@@ -8,23 +8,27 @@
 pub mod dump_file;
 pub mod machine;
 pub mod minidump;
-#[cfg(any(windows, test))]
+#[cfg(any(windows, target_os = "linux", test))]
 mod nt;
 mod original;
 #[cfg(any(target_os = "linux", windows))]
 mod processor;
 mod snapshot;
+mod unix_side;
 pub mod userdump;
 
 #[cfg(target_os = "linux")]
 pub mod core;
 #[cfg(target_os = "linux")]
 pub mod linux;
+#[cfg(target_os = "linux")]
+pub mod wine;
 #[cfg(windows)]
 pub mod windows;
 
 pub use original::*;
 pub use snapshot::*;
+pub use unix_side::*;
 
 use crate::address::AddressRange;
 use crate::soft_error::Hole;

@@ -77,6 +77,7 @@ pub use crashed::CrashedProcess;
 pub use memory::LinuxMemory;
 
 use crate::error::{Error, Result};
+use crate::soft_error::SoftError;
 use crate::target::{
     MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, Registers, ThreadSnapshot,
     Tid, Wants, XstateLayout,
@@ -115,6 +116,7 @@ pub struct LinuxProcess {
     snapshot: ProcessSnapshot,
     memory: LinuxMemory,
     modules: ModuleFiles,
+    second_pointers: Vec<(Tid, u64)>,
 }
 
 impl LinuxProcess {
@@ -152,6 +154,7 @@ impl LinuxProcess {
             notes.extend(memory.unasked_shared_memory());
         }
         let crash = find_crash(&proc, &threads);
+        let second_pointers = threads.iter().map(|t| (t.tid, t.second_pointer)).collect();
         let threads = threads.into_iter().map(thread_snapshot).collect();
         let mut snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);
         snapshot.exception = Evidence {
@@ -166,7 +169,17 @@ impl LinuxProcess {
         .exception(&wants.exception)?;
         let modules = ModuleFiles::of(proc);
         tracing::debug!(%pid, threads = snapshot.threads.len(), held = ?tracer.held(), "described");
-        Ok(LinuxProcess { tracer, snapshot, memory, modules })
+        Ok(LinuxProcess { tracer, snapshot, memory, modules, second_pointers })
+    }
+
+    /// GS base of each thread where FS base is the thread pointer.
+    pub(in crate::target) fn second_pointers(&self) -> &[(Tid, u64)] {
+        &self.second_pointers
+    }
+
+    /// Adds a soft error.
+    pub(crate) fn note(&mut self, note: SoftError) {
+        self.snapshot.soft_errors.push(note);
     }
 }
 
