@@ -5,7 +5,7 @@
 
 use super::frame::FrameFinder;
 use super::tables::Known;
-use super::teb::{self, Teb};
+use super::teb;
 use super::threads::ThreadDescriber;
 use super::{exception, modules, regions, system};
 use crate::address::{AddressRange, RangeSet};
@@ -20,7 +20,7 @@ use crate::target::{
     Architecture, DebugId, MemorySource, ModuleSnapshot, Pid, ProcessInfo, ProcessSnapshot,
     ProcessTarget, Protection, ThreadSnapshot, UnixModule, UnixSide, Wants,
 };
-use dumpwright_format::nt::{NtOffsets, WOW64_TEB_OFFSET};
+use dumpwright_format::nt::NtOffsets;
 use std::fmt::Write;
 
 /// Wine's Unix library, whose variables the address space's tables are.
@@ -42,6 +42,9 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
     let Some(first) = tebs.iter().find_map(|(_, teb)| *teb) else {
         return Err(Error::InvalidRequest(no_windows_process(linux_pid, &of_linux.modules)));
     };
+    if is_narrow(memory, first.peb) {
+        return Err(Error::InvalidRequest(only_wide(linux_pid)));
+    }
     let mut notes = of_linux.soft_errors.clone();
 
     let loaded = loader::modules(memory, offsets, first.peb).unwrap_or_else(|| {
@@ -51,9 +54,6 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
     });
     let images: Vec<_> = loaded.iter().map(|module| PeImage::read(memory, module.base)).collect();
     let executable = images.first().and_then(Option::as_ref);
-    if has_narrow_side(memory, &first) || executable.is_some_and(|i| i.machine != MACHINE_AMD64) {
-        return Err(Error::InvalidRequest(only_wide(linux_pid)));
-    }
     let page_size = of_linux.page_size;
     let modules: Vec<_> = loaded
         .iter()
@@ -166,12 +166,14 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
     })
 }
 
-/// Whether the process has a 32-bit side: a 32-bit TEB behind the 64-bit one.
-fn has_narrow_side(memory: &dyn MemorySource, teb: &Teb) -> bool {
-    let narrow = &NtOffsets::NARROW;
-    let at = teb.address.saturating_add(WOW64_TEB_OFFSET);
-    let itself = at.checked_add(narrow.teb_self).and_then(|at| read_pointer(memory, narrow, at));
-    itself == Some(at)
+/// Whether the executable, as the PEB leads to it, is one of 32 bits. Wine gives
+/// 64-bit processes a 32-bit TEB too.
+fn is_narrow(memory: &dyn MemorySource, peb: u64) -> bool {
+    let offsets = &NtOffsets::WIDE;
+    let base = peb.checked_add(offsets.peb_image_base);
+    let base = base.and_then(|at| read_pointer(memory, offsets, at));
+    let image = base.and_then(|base| PeImage::read(memory, base));
+    image.is_some_and(|image| image.machine != MACHINE_AMD64)
 }
 
 fn no_windows_process(pid: Pid, modules: &[ModuleSnapshot]) -> String {

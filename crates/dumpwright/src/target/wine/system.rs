@@ -29,14 +29,18 @@ pub(super) fn describe(
     if let Some(wine) = ntdll.and_then(|ntdll| wine_version(memory, ntdll)) {
         text = format!("{text} (Wine {wine})");
     }
-    let service_pack =
-        read_string(memory, &NtOffsets::WIDE, peb.saturating_add(PEB_CSD_VERSION));
+    let named = read_string(memory, &NtOffsets::WIDE, peb.saturating_add(PEB_CSD_VERSION));
+    // Wine names the service pack by its number alone, in the upper byte.
+    let numbered = || match short(at + 10) >> 8 {
+        0 => String::new(),
+        number => format!("Service Pack {number}"),
+    };
     SystemSnapshot {
         platform_id: PLATFORM_WIN32_NT,
         product_type: number(SHARED_DATA_PRODUCT_TYPE) as u8,
         suite_mask: number(SHARED_DATA_SUITE_MASK) as u16,
         version,
-        description: service_pack.unwrap_or_default(),
+        description: named.filter(|name| !name.is_empty()).unwrap_or_else(numbered),
         build: text,
         ..linux.clone()
     }
