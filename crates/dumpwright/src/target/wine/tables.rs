@@ -24,9 +24,10 @@ const MOST_PAGES: u64 = 1 << 26;
 const MOST_VARIABLES: u64 = 16 << 20;
 /// Bytes of a page.
 const PAGE: u64 = 4096;
-/// Of so many pages, one may differ: the process may have been stopped between
-/// the kernel's change and Wine's.
-const TOLERANCE: u64 = 200;
+/// Of so many views, one may differ from the kernel's mappings: the process may
+/// have been stopped between the kernel's change and Wine's. So may two of any
+/// number.
+const TOLERANCE: usize = 16;
 
 /// An allocation or mapping, with the state of each page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,9 +157,10 @@ impl Known<'_> {
     /// The views with the pages of the table of tables at `table`, if it is that.
     fn with_pages(&self, views: &[(AddressRange, u32)], table: u64) -> Option<Vec<Allocation>> {
         let (mut pages, mut different) = (0, 0);
+        let tolerated = 2 + views.len() / TOLERANCE;
         let mut allocations = Vec::with_capacity(views.len());
         for (range, protect) in views {
-            let allocation = Allocation {
+            let mut allocation = Allocation {
                 range: *range,
                 protect: *protect,
                 pages: self.pages(table, *range)?,
@@ -167,13 +169,15 @@ impl Known<'_> {
             if pages > MOST_PAGES {
                 return None;
             }
-            different += self.differences(&allocation);
-            if different > 16 + range.len() / PAGE {
+            if self.correct(&mut allocation) {
+                different += 1;
+            }
+            if different > tolerated {
                 return None;
             }
             allocations.push(allocation);
         }
-        (different <= pages / TOLERANCE).then_some(allocations)
+        (views.len() > 2 * different).then_some(allocations)
     }
 
     /// The state of each page of `range`.
@@ -201,22 +205,37 @@ impl Known<'_> {
         Some(pages)
     }
 
-    /// How many pages the kernel lets the process read although the table says
-    /// otherwise, and the reverse.
-    fn differences(&self, allocation: &Allocation) -> u64 {
+    /// Whether the kernel lets the process read a page although the table says
+    /// otherwise, or the reverse. What the kernel says counts then.
+    fn correct(&self, allocation: &mut Allocation) -> bool {
         let first = self.regions.partition_point(|r| r.range.end <= allocation.range.start);
         let mut regions = self.regions[first..].iter().peekable();
-        let mut different = 0;
-        for (index, bits) in allocation.pages.iter().enumerate() {
-            let at = allocation.range.start + index as u64 * PAGE;
+        let mut differs = false;
+        let mut at = allocation.range.start;
+        for bits in &mut allocation.pages {
             while regions.peek().is_some_and(|r| r.range.end <= at) {
                 regions.next();
             }
             let mapped = regions.peek().filter(|r| r.range.contains(at));
-            let readable = mapped.is_some_and(|r| r.protection.contains(Protection::READ));
-            let stated = bits & page::COMMITTED != 0 && bits & page::GUARD == 0 && bits & 0xF != 0;
-            different += u64::from(readable != stated);
+            let allowed = mapped.map_or(Protection::empty(), |r| r.protection);
+            let readable = allowed.contains(Protection::READ);
+            let stated =
+                *bits & page::COMMITTED != 0 && *bits & page::GUARD == 0 && *bits & 0xF != 0;
+            if readable != stated {
+                differs = true;
+                *bits = if readable { as_mapped(allowed) } else { *bits & !page::COMMITTED };
+            }
+            at += PAGE;
         }
-        different
+        differs
     }
+}
+
+/// The state of a page that the kernel allows so much.
+fn as_mapped(allowed: Protection) -> u8 {
+    let bit = |of, bit| if allowed.contains(of) { bit } else { 0 };
+    page::COMMITTED
+        | bit(Protection::READ, page::READ)
+        | bit(Protection::WRITE, page::WRITE)
+        | bit(Protection::EXECUTE, page::EXECUTE)
 }
