@@ -3,6 +3,7 @@
 //!
 //! Whatever cannot be had becomes a soft error.
 
+use super::exception::UnhandledFinder;
 use super::frame::FrameFinder;
 use super::tables::Known;
 use super::teb;
@@ -63,8 +64,11 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
             module::describe(memory, loaded, image.as_ref(), page_size, headers, &mut notes)
         })
         .collect();
-    let ntdll = modules.iter().position(|m| modules::is_ntdll(&m.path));
-    let ntdll = ntdll.and_then(|index| images[index].as_ref());
+    let image_named = |name: &str| {
+        let index = modules.iter().position(|module| modules::is_named(&module.path, name))?;
+        images[index].as_ref()
+    };
+    let ntdll = image_named("ntdll.dll");
     let unloaded_modules = modules::unloaded(memory, ntdll, &mut notes);
 
     let ranges: Vec<_> = modules.iter().map(ModuleSnapshot::range).collect();
@@ -121,12 +125,22 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
 
     let evidence = Evidence { architecture: Architecture::Amd64, offsets, memory, threads: &threads };
     let named = evidence.exception(&wants.exception)?;
-    let exception = named.or_else(|| {
+    let of_signal = || {
         let signal = of_linux.exception.as_ref()?;
         let unix = unix_side.threads.iter().find(|thread| thread.tid == signal.tid)?;
         let thread = threads.iter().find(|thread| Some(thread.tid) == unix.windows_tid)?;
         Some(exception::of_signal(signal, thread.tid, &thread.registers))
-    });
+    };
+    let unhandled = || {
+        let kernelbase = image_named("kernelbase.dll")?;
+        let finder = UnhandledFinder::new(memory, kernelbase, &is_windows_code)?;
+        let source = threads.iter().find_map(|thread| {
+            let teb = tebs.iter().find_map(|(_, teb)| teb.filter(|teb| teb.tid == thread.tid))?;
+            finder.find(thread, &teb)
+        })?;
+        evidence.exception(&source).ok().flatten()
+    };
+    let exception = named.or_else(of_signal).or_else(unhandled);
     let process_data = if wants.process_data {
         environment::process_data(memory, offsets, first.peb, &loaded)
     } else {

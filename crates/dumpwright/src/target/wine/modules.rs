@@ -15,9 +15,9 @@ const RCX: u8 = 1;
 const RDX: u8 = 2;
 const R8: u8 = 8;
 
-/// Whether a path is that of ntdll.
-pub(super) fn is_ntdll(path: &str) -> bool {
-    path.rsplit('\\').next().is_some_and(|name| name.eq_ignore_ascii_case("ntdll.dll"))
+/// Whether the file of a path has that name.
+pub(super) fn is_named(path: &str, name: &str) -> bool {
+    path.rsplit('\\').next().is_some_and(|file| file.eq_ignore_ascii_case(name))
 }
 
 /// Where an image's code begins: `AddressOfEntryPoint`.
