@@ -12,10 +12,10 @@ use crate::target::ProcessTarget;
 use crate::target::dump_file::{OpenOptions, open_process};
 #[cfg(target_os = "linux")]
 use crate::target::linux::LinuxProcess as LiveProcess;
-#[cfg(target_os = "linux")]
-use crate::target::wine;
 #[cfg(windows)]
 use crate::target::windows::WindowsProcess as LiveProcess;
+#[cfg(target_os = "linux")]
+use crate::target::wine;
 use crate::write::{self, Outcome};
 use dumpwright_format::FormatFlags;
 use std::borrow::Cow;

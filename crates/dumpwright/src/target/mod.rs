@@ -21,10 +21,10 @@ pub mod userdump;
 pub mod core;
 #[cfg(target_os = "linux")]
 pub mod linux;
-#[cfg(target_os = "linux")]
-pub mod wine;
 #[cfg(windows)]
 pub mod windows;
+#[cfg(target_os = "linux")]
+pub mod wine;
 
 pub use original::*;
 pub use snapshot::*;

@@ -45,9 +45,9 @@ pub(super) fn inspect(
     let Some(stop) = stop else {
         return blocked_thread(pid, tid, timeout);
     };
-    let arch::ThreadState { registers, thread_pointer, second_pointer } = arch::thread_registers(
-        tid, layout)
-        .map_err(|error| format!("its registers cannot be read ({error}); it was left out"))?;
+    let arch::ThreadState { registers, thread_pointer, second_pointer } =
+        arch::thread_registers(tid, layout)
+            .map_err(|error| format!("its registers cannot be read ({error}); it was left out"))?;
     // No user thread has a stack pointer of 0, so this costs the others nothing.
     if registers.stack_pointer == 0
         && Stat::of_thread(pid, tid).is_some_and(|stat| stat.is_user_worker())

@@ -94,7 +94,7 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
         .collect();
     let is_windows_code = |address: u64| code.find(address).is_some();
     let templates: Vec<_> = images.iter().flatten().filter_map(|image| image.tls(memory)).collect();
-    let describer = ThreadDescriber {
+    let thread_describer = ThreadDescriber {
         memory,
         regions: &regions,
         finder: FrameFinder {
@@ -117,13 +117,14 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
     for thread in &of_linux.threads {
         let teb = tebs.iter().find(|(tid, _)| *tid == thread.tid).and_then(|(_, teb)| *teb);
         let is_first = threads.is_empty();
-        let described = describer.describe(thread, teb.as_ref(), is_first, &mut notes);
-        threads.extend(described.windows);
-        unix_side.threads.push(described.unix);
-        unix_side.stacks.extend(described.stacks);
+        let seen = thread_describer.describe(thread, teb.as_ref(), is_first, &mut notes);
+        threads.extend(seen.windows);
+        unix_side.threads.push(seen.unix);
+        unix_side.stacks.extend(seen.stacks);
     }
 
-    let evidence = Evidence { architecture: Architecture::Amd64, offsets, memory, threads: &threads };
+    let evidence =
+        Evidence { architecture: Architecture::Amd64, offsets, memory, threads: &threads };
     let named = evidence.exception(&wants.exception)?;
     let of_signal = || {
         let signal = of_linux.exception.as_ref()?;
@@ -147,7 +148,8 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
         Vec::new()
     };
     if wants.handles {
-        let message = "only the wineserver knows them; dumpwright.exe, run in the same Wine, asks it";
+        let message =
+            "only the wineserver knows them; dumpwright.exe, run in the same Wine, asks it";
         notes.push(SoftError::new("handles", message));
     }
     Ok(ProcessSnapshot {

@@ -107,7 +107,8 @@ impl<'a> UnhandledFinder<'a> {
 
     /// Whether pointers at `at` lead to a record and its context.
     fn fits(&self, stack: AddressRange, at: u64, record: u64, context: u64) -> bool {
-        let is_above = |address: u64| address > at && stack.contains(address) && address % 8 == 0;
+        let is_above =
+            |address: u64| address > at && stack.contains(address) && address.is_multiple_of(8);
         if !is_above(record) || !is_above(context) {
             return false;
         }

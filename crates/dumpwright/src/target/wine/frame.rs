@@ -10,9 +10,7 @@ use crate::address::AddressRange;
 use crate::target::linux::arch::x86_64::{context_registers, registers_of};
 use crate::target::nt::read;
 use crate::target::{MemorySource, Registers, XstateLayout};
-use dumpwright_format::context::amd64::{
-    CONTEXT_DEBUG_REGISTERS, CONTEXT_SEGMENTS, ContextAmd64,
-};
+use dumpwright_format::context::amd64::{CONTEXT_DEBUG_REGISTERS, CONTEXT_SEGMENTS, ContextAmd64};
 use dumpwright_format::elf_core::UserRegsAmd64;
 use dumpwright_format::wine::{
     FRAME_FXSAVE, FRAME_SIZE, FRAME_XSAVE_HEADER, SyscallFrame, TEB_BLOCK, TEB_BLOCK_HEAD,

@@ -118,7 +118,8 @@ fn by_mappings(linux: &[Region], modules: &[ModuleSnapshot]) -> Vec<Region> {
 
 fn guessed(region: &Region, range: AddressRange, modules: &[ModuleSnapshot]) -> Option<Region> {
     let high = (UNIX_START..UNIX_END).contains(&region.range.start);
-    let is_unix = high || region.name.starts_with('[') || matches!(region.backing, Backing::Image(_));
+    let is_unix =
+        high || region.name.starts_with('[') || matches!(region.backing, Backing::Image(_));
     if range.is_empty() || is_unix {
         return of_unix(region, range);
     }

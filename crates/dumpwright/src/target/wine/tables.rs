@@ -24,6 +24,9 @@ const MOST_PAGES: u64 = 1 << 26;
 const MOST_VARIABLES: u64 = 16 << 20;
 /// Bytes of a page.
 const PAGE: u64 = 4096;
+/// The bits that count: which pages were written, and whether anyone watches, is
+/// no matter.
+const STATE: u8 = page::COMMITTED | page::GUARD | 0xF;
 /// Of so many views, one may differ from the kernel's mappings: the process may
 /// have been stopped between the kernel's change and Wine's. So may two of any
 /// number.
@@ -136,7 +139,7 @@ impl Known<'_> {
             }
             let view: View = read(self.memory, at)?;
             let range = AddressRange::with_len(view.base.get(), view.size.get());
-            let whole_pages = range.start % PAGE == 0 && range.end % PAGE == 0;
+            let whole_pages = range.start.is_multiple_of(PAGE) && range.end.is_multiple_of(PAGE);
             if view.parent.get() != parent || range.is_empty() || !whole_pages {
                 return None;
             }
@@ -160,11 +163,8 @@ impl Known<'_> {
         let tolerated = 2 + views.len() / TOLERANCE;
         let mut allocations = Vec::with_capacity(views.len());
         for (range, protect) in views {
-            let mut allocation = Allocation {
-                range: *range,
-                protect: *protect,
-                pages: self.pages(table, *range)?,
-            };
+            let mut allocation =
+                Allocation { range: *range, protect: *protect, pages: self.pages(table, *range)? };
             pages += allocation.pages.len() as u64;
             if pages > MOST_PAGES {
                 return None;
@@ -199,9 +199,9 @@ impl Known<'_> {
             pages.extend(part);
             at += count;
         }
-        // Which of them were written, and whether anyone watches, is no matter.
-        const STATE: u8 = page::COMMITTED | page::GUARD | 0xF;
-        pages.iter_mut().for_each(|state| *state &= STATE);
+        for state in &mut pages {
+            *state &= STATE;
+        }
         Some(pages)
     }
 

@@ -138,8 +138,7 @@ mod tests {
     fn a_thread_of_a_unix_library_has_the_teb_of_another_and_is_none_of_windows() {
         let mut memory = FakeMemory::default();
         teb(&mut memory, 0x7000, 36, 0x55_6000);
-        let candidate =
-            |tid, teb, thread_pointer| Candidate { tid: Tid(tid), teb, thread_pointer };
+        let candidate = |tid, teb, thread_pointer| Candidate { tid: Tid(tid), teb, thread_pointer };
         let candidates =
             [candidate(1, 0x7000, 0x99_9000), candidate(2, 0x7000, 0x55_6000), candidate(3, 0, 1)];
         let found = owners(&memory, &candidates);

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 
 /// Names of [`Registers::general`] on x86-64.
 const GENERAL: [&str; 16] = [
-    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
-    "r13", "r14", "r15",
+    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+    "r14", "r15",
 ];
 /// What glibc has above the thread pointer, at the end of a thread's stack.
 const THREAD_DESCRIPTOR: u64 = 0xA00;
@@ -100,23 +100,22 @@ impl ThreadDescriber<'_> {
         let is_used = |extent: &AddressRange| extent.contains(own.stack_pointer);
         let stack = calls.into_iter().chain([signals]).find(is_used).map(used);
         let unix = unix_thread(linux, Some(teb), state, stack);
-        Described { windows: Some(windows), unix, stacks: calls.into_iter().chain([signals]).collect() }
+        Described {
+            windows: Some(windows),
+            unix,
+            stacks: calls.into_iter().chain([signals]).collect(),
+        }
     }
 
     /// The Windows registers of a thread, where they come from, and the frame
     /// of its system call if it is in one.
-    fn windows_registers(
-        &self,
-        teb: &Teb,
-        own: &Registers,
-    ) -> (UnixState, Registers, Option<u64>) {
+    fn windows_registers(&self, teb: &Teb, own: &Registers) -> (UnixState, Registers, Option<u64>) {
         let mut seen = own.clone();
         for signals in 0..MOST_SIGNALS {
             let in_windows = (self.finder.is_windows_code)(seen.instruction_pointer)
                 && teb.has_on_stack(seen.stack_pointer);
             if in_windows {
-                let state =
-                    if signals == 0 { UnixState::WindowsCode } else { UnixState::Signal };
+                let state = if signals == 0 { UnixState::WindowsCode } else { UnixState::Signal };
                 return (state, seen, None);
             }
             if let Some(found) = self.finder.system_call(teb, seen.stack_pointer) {

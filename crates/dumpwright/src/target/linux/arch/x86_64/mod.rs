@@ -54,7 +54,9 @@ fn add_flags(context: &mut ContextAmd64, flags: u32) {
 /// Threads of this machine.
 #[cfg(target_arch = "x86_64")]
 mod native {
-    use super::{USER32_CS, add_flags, general_context, registers, set_float_save, thread_pointer, xstate};
+    use super::{
+        USER32_CS, add_flags, general_context, registers, set_float_save, thread_pointer, xstate,
+    };
     use crate::target::linux::arch::ThreadState;
     use crate::target::linux::sys;
     use crate::target::{Registers, Tid, XstateLayout};
