@@ -55,6 +55,11 @@ impl Privacy {
         }
     }
 
+    /// Whether any text is filtered.
+    pub fn is_on(self) -> bool {
+        self.paths || self.triage || self.no_optional
+    }
+
     /// Whether environment and command line are dropped.
     pub fn drops_arguments(self) -> bool {
         self.triage || self.no_optional

@@ -37,7 +37,9 @@ use crate::error::Result;
 use crate::redact::{Audit, Redactor};
 use crate::request::{DumpRequest, OutputFormat};
 use crate::soft_error::{Hole, HoleReason, SoftError};
-use crate::target::{Absent, Access, Architecture, Backing, MemorySource, ProcessSnapshot, Region};
+use crate::target::{
+    Absent, Access, Architecture, Backing, MemorySource, ProcessSnapshot, Protection, Region,
+};
 pub(crate) use core::note_head;
 
 use assembly::Assembly;
@@ -134,6 +136,10 @@ pub(crate) struct Context<'a> {
     /// Content flags, with what NO_OPTIONAL_DATA takes out taken out.
     pub flags: FormatFlags,
     pub include_dontdump: bool,
+    /// Whether filters keep the Unix side's data of a process under Wine out:
+    /// what that has copied of paths, arguments and environment is in no place
+    /// that is known.
+    pub hides_unix_memory: bool,
     /// Whether readers find the modules by the dynamic linker's list in memory,
     /// and not by a stream.
     pub lists_modules_in_memory: bool,
@@ -146,6 +152,9 @@ impl Context<'_> {
 
     /// Whether memory of a region may go into the dump.
     pub fn may_dump(&self, region: &Region) -> bool {
+        if self.hides_unix_memory && is_unix_data(region) {
+            return false;
+        }
         match region.access {
             Access::Normal => true,
             Access::DontDump => self.include_dontdump,
@@ -155,7 +164,7 @@ impl Context<'_> {
 
     /// Whether a region may go in and the process itself can read it.
     pub fn may_read(&self, region: &Region) -> bool {
-        self.may_dump(region) && region.protection.contains(crate::target::Protection::READ)
+        self.may_dump(region) && region.protection.contains(Protection::READ)
     }
 
     /// The region that holds `address`.
@@ -218,6 +227,7 @@ pub fn plan(
         memory,
         flags: without_optional_data(asked),
         include_dontdump: request.extensions.include_dontdump,
+        hides_unix_memory: snapshot.unix_side.is_some() && privacy.is_on(),
         lists_modules_in_memory: format == OutputFormat::ElfCore
             && !asked.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA),
     };
@@ -225,6 +235,10 @@ pub fn plan(
     let mut minidump_type = done_type(&context, request, &mut soft_errors);
     missing::streams(&context, request, &mut minidump_type, &mut soft_errors);
 
+    if context.hides_unix_memory {
+        let message = "filters leave its data out: where it has copies of paths, arguments and environment is not known";
+        soft_errors.push(SoftError::new("Unix side", message));
+    }
     let stacks = stacks::find(&context, &mut soft_errors);
     let mut selection = Selection::default();
     stacks::select(&context, &stacks, &mut selection);
@@ -330,6 +344,13 @@ fn plan_core(
     }
 }
 
+/// Whether a region is data of the Unix side of a process under Wine, of which
+/// Windows knows nothing.
+fn is_unix_data(region: &Region) -> bool {
+    region.page_state.is_none()
+        && (region.protection.contains(Protection::WRITE) || region.backing == Backing::Anonymous)
+}
+
 /// Why pages that are not there cannot be read either; `None` where they can.
 fn reason_of_absence(absent: Absent) -> Option<HoleReason> {
     match absent {
@@ -366,6 +387,10 @@ fn done_type(
             soft_errors.push(SoftError::new(subject, message));
         }
     };
+    if context.snapshot.unix_side.is_some() {
+        let message = "it is not in the dump: see the note on handles";
+        lacks(MinidumpType::WITH_HANDLE_DATA, "HANDLE_DATA", message);
+    }
     lacks(MinidumpType::WITH_IPT_TRACE, "IPT_TRACE", "no Intel Processor Trace runs in the target");
     lacks(
         MinidumpType::WITH_FULL_AUXILIARY_STATE,

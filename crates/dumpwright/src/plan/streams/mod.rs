@@ -48,7 +48,8 @@ pub(crate) fn assemble(
     if context.has(FormatFlags::USER_SMALL_UNLOADED_MODULES) && has.unloaded_modules {
         modules::unloaded_module_list(snapshot, privacy, out);
     }
-    if context.has(FormatFlags::USER_SMALL_HANDLE_DATA) && has.handles {
+    let has_handles = has.handles && snapshot.unix_side.is_none();
+    if context.has(FormatFlags::USER_SMALL_HANDLE_DATA) && has_handles {
         handles::handle_data(snapshot, privacy, out);
     }
     if context.has(FormatFlags::USER_SMALL_FULL_MEMORY_INFO) && has.memory_info {
@@ -59,6 +60,7 @@ pub(crate) fn assemble(
     system::system_memory_info(snapshot, out);
     linux::platform_streams(snapshot, privacy, out);
     linux::dso_debug(snapshot, privacy, out);
+    linux::unix_side(snapshot, privacy, out);
     carried::streams(context, request, privacy, out);
     match &request.comment {
         Some(comment) => comment_streams(comment, out),

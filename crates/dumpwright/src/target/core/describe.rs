@@ -150,6 +150,7 @@ pub(super) fn describe(
         vm_counters: None,
         system_memory: None,
         original: None,
+        unix_side: None,
         soft_errors: troubles,
     };
     own::complete(&notes.ours, &mut snapshot);

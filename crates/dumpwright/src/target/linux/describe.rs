@@ -101,6 +101,7 @@ pub(super) fn describe(
         vm_counters: None,
         system_memory: None,
         original: None,
+        unix_side: None,
         soft_errors: notes,
     };
     add_wanted(proc, wants, stat.as_ref(), &mut snapshot);
