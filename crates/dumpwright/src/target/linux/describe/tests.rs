@@ -158,7 +158,7 @@ fn the_initial_stack_holds_arguments_environment_and_executable_name() {
     for inner in [stack.arguments, stack.environment, stack.exec_fn] {
         assert_eq!(stack.range.intersection(inner), inner);
     }
-    assert_eq!(region(&snapshot, stack.range.start).name, "[stack]");
+    assert_eq!(&*region(&snapshot, stack.range.start).name, "[stack]");
 }
 
 #[test]

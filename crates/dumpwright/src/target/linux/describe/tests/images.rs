@@ -101,11 +101,11 @@ fn every_kind_of_mapping_is_told_apart() {
     assert!(snapshot.modules[0].segments.iter().any(|s| s.range.contains(child.address(9))));
 
     for name in ["[vvar]", "[vsyscall]"] {
-        for region in snapshot.regions.iter().filter(|r| r.name == name) {
+        for region in snapshot.regions.iter().filter(|r| &*r.name == name) {
             assert_eq!(region.access, Access::Forbidden);
         }
     }
-    let vdso = snapshot.regions.iter().find(|r| r.name == "[vdso]").unwrap();
+    let vdso = snapshot.regions.iter().find(|r| &*r.name == "[vdso]").unwrap();
     assert_eq!(vdso.access, Access::Normal);
     for pair in snapshot.regions.windows(2) {
         assert!(pair[0].range.end <= pair[1].range.start);
