@@ -58,7 +58,7 @@ impl CrashedProcess {
         let threads = threads(pid, &core, layout.as_ref(), &ids, &mut notes);
         let crashed = threads.first().ok_or_else(|| not_its_core(pid))?.tid;
         let proc = ProcDir::new(pid, crashed);
-        let maps = Maps::read(&proc, &mut notes)?;
+        let mut maps = Maps::read(&proc, &mut notes)?;
         // The files of a process that is gone are there and empty.
         if maps.mappings.is_empty() {
             return Err(Error::ProcessEnded(pid));
@@ -70,7 +70,8 @@ impl CrashedProcess {
         }
         let crash = crash(&core).and_then(|(tid, signal)| Some((ids.outer(tid.0)?, signal)));
         let threads = main_thread_first(pid, threads);
-        let mut snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);
+        let mut snapshot =
+            describe::describe(&proc, &mut maps, threads, &memory, wants, layout, notes);
         snapshot.exception = Evidence {
             pid,
             architecture: snapshot.system.architecture,
@@ -81,7 +82,7 @@ impl CrashedProcess {
             crash,
         }
         .exception(&wants.exception)?;
-        let modules = ModuleFiles::of(proc);
+        let modules = ModuleFiles::of(proc, maps);
         Ok(CrashedProcess { snapshot, memory, modules, hold: None, since, held: None })
     }
 

@@ -145,7 +145,7 @@ impl LinuxProcess {
         notes.extend(stop_notes);
         let live = threads.iter().find(|t| t.stopped).ok_or(Error::ProcessEnded(pid))?.tid;
         let proc = ProcDir::new(pid, live);
-        let maps = Maps::read(&proc, &mut notes)?;
+        let mut maps = Maps::read(&proc, &mut notes)?;
         let mut memory = LinuxMemory::open(&proc);
         memory.is_mapped_as(&maps);
         if wants.full_memory {
@@ -153,7 +153,8 @@ impl LinuxProcess {
         }
         let crash = find_crash(&proc, &threads);
         let threads = threads.into_iter().map(thread_snapshot).collect();
-        let mut snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);
+        let mut snapshot =
+            describe::describe(&proc, &mut maps, threads, &memory, wants, layout, notes);
         snapshot.exception = Evidence {
             pid,
             architecture: snapshot.system.architecture,
@@ -164,7 +165,7 @@ impl LinuxProcess {
             crash,
         }
         .exception(&wants.exception)?;
-        let modules = ModuleFiles::of(proc);
+        let modules = ModuleFiles::of(proc, maps);
         tracing::debug!(%pid, threads = snapshot.threads.len(), held = ?tracer.held(), "described");
         Ok(LinuxProcess { tracer, snapshot, memory, modules })
     }
