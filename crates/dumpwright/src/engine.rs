@@ -262,7 +262,7 @@ impl Job<'_> {
         let target = &*self.target;
         let outcome = write::write_memory(
             self.layout,
-            &self.plan.memory,
+            self.plan,
             target.snapshot(),
             target.memory(),
             out,

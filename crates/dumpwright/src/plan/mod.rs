@@ -48,14 +48,18 @@ use filter_memory::Edits;
 use filter_text::Privacy;
 use selection::{LeftOut, Selection};
 use std::borrow::Cow;
+use streams::MemoryInfoPlan;
 
 /// Everything that goes into a dump.
 #[derive(Clone, Debug)]
 pub struct DumpPlan {
     /// What the header's `Flags` will say: the types that were really done.
     pub minidump_type: MinidumpType,
-    /// Streams and blobs other than memory lists and soft errors.
+    /// Streams and blobs other than memory lists, memory information and soft
+    /// errors.
     pub assembly: Assembly,
+    /// The memory information, if it goes in.
+    pub memory_info: Option<MemoryInfoPlan>,
     /// What stands in an ELF core instead of the assembly, if that is what is
     /// written.
     pub core: Option<core::CorePlan>,
@@ -262,7 +266,8 @@ pub fn plan(
             // Redaction changes no length.
             let text = core::Text { privacy, redactor: None };
             let core = plan_core(&context, &bare, text, format)?;
-            Some(crate::layout::memory_budget(&bare, core.as_ref(), &soft_errors, max)?)
+            let info = memory_info(&context, format, &[]);
+            Some(crate::layout::memory_budget(&bare, info, core.as_ref(), &soft_errors, max)?)
         }
     };
     let (set, left_out) = selection.resolve(budget);
@@ -301,7 +306,7 @@ pub fn plan(
             error.subject = subject;
         }
     }
-    let mut audit = streams::audit(&context, request, privacy);
+    let mut audit = streams::audit(&context, request, privacy, &assembly);
     let edits = Edits::new(&context, privacy, &stacks);
     edits.audit(&set, &mut audit);
     let patterns = &request.extensions.redact;
@@ -311,15 +316,17 @@ pub fn plan(
         redactor.redact_soft_errors(&mut soft_errors);
     }
     let text = core::Text { privacy, redactor: redactor.as_ref() };
+    let ranges = cut_at_regions(&context, &set);
     Ok(DumpPlan {
         minidump_type,
         core: plan_core(&context, &assembly, text, format)?,
         assembly,
+        memory_info: memory_info(&context, format, &ranges),
         memory: MemoryPlan {
             zero: zero_parts(&context, &set),
             edits,
             redactor,
-            ranges: cut_at_regions(&context, &set),
+            ranges,
             form,
             hole_policy,
             scan_partial_pages: request.format_flags.scans_partial_pages(),
@@ -329,6 +336,18 @@ pub fn plan(
         soft_errors,
         audit,
     })
+}
+
+/// FULL_MEMORY_INFO. A core tells of mappings in its program headers.
+fn memory_info(
+    context: &Context<'_>,
+    format: OutputFormat,
+    memory: &[AddressRange],
+) -> Option<MemoryInfoPlan> {
+    let had = context.snapshot.original.as_ref().is_none_or(|original| original.has.memory_info);
+    let wanted = context.has(FormatFlags::USER_SMALL_FULL_MEMORY_INFO);
+    let is_minidump = format == OutputFormat::Minidump;
+    (wanted && had && is_minidump).then(|| MemoryInfoPlan::new(context.snapshot, memory))
 }
 
 /// What an ELF core holds besides memory, if one is asked for.

@@ -167,7 +167,7 @@ fn home_end(
 fn is_initial_stack(context: &Context<'_>, region: &Region) -> bool {
     match &context.snapshot.initial_stack {
         Some(initial) => region.range.overlaps(initial.range),
-        None => region.name == "[stack]",
+        None => &*region.name == "[stack]",
     }
 }
 

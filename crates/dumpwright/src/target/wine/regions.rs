@@ -57,7 +57,7 @@ fn of_windows(
     let module = modules.iter().position(|m| m.range().contains(range.start));
     region.backing = match module {
         Some(index) if state.memory_type == MEM_IMAGE => {
-            region.name.clone_from(&modules[index].path);
+            region.name = modules[index].path.as_str().into();
             Backing::Image(index)
         }
         _ if region.absent == Absent::File => Backing::File,
