@@ -329,6 +329,49 @@ fn what_was_there_before_is_put_back() {
 }
 
 #[test]
+fn a_mistake_in_the_configuration_is_told_and_keeps_nobody_from_uninstalling() {
+    let Some(installed) = Installed::over(Some("|/bin/false %P"), CONFIG) else { return };
+    let handler = &installed.handler;
+    assert_eq!(handler.run("status", &["--json"]).ok().json().get("trouble"), None);
+    let gone = handler.folder.path().join("gone");
+    fs::rename(&handler.program, &gone).unwrap();
+    let status = run(Command::new(&gone).args(["handler", "status"]));
+    assert!(!status.status.success());
+    assert!(status.text().contains("trouble"), "{}", status.text());
+    fs::rename(&gone, &handler.program).unwrap();
+
+    handler.configure("cuont = 3\n");
+    let status = handler.run("status", &[]);
+    assert!(!status.status.success(), "that nothing is dumped is no good state");
+    let text = status.text();
+    assert!(text.contains("line 5, 'cuont'"), "{text}");
+    assert!(text.contains("before     |/bin/false %P"), "{text}");
+    let text = handler.run("uninstall", &[]).ok().text();
+    assert_eq!(text, "restored: |/bin/false %P\n");
+    assert_eq!(Installed::now()[0].trim(), "|/bin/false %P");
+}
+
+#[test]
+fn the_names_of_programs_say_nothing_to_terminals_and_options() {
+    let Some(installed) = Installed::new("[program.\"x\\ny\\u001b[2J\"]\n[program.\"-C\"]\n")
+    else {
+        return;
+    };
+    let program = fixture("crashes", Kind::Program);
+    for name in ["x\ny\u{1b}[2J", "-C"] {
+        let copy = installed.handler.copy(&program, name);
+        let crash = installed.crash(Command::new(copy).arg("abort"));
+        assert_eq!(crash.record["program"], name);
+        let file = crash.file();
+        let file = file.file_name().unwrap().to_str().unwrap();
+        assert!(file.starts_with("x-y--2J_") || file.starts_with("C_"), "{file}");
+    }
+    let text = installed.handler.run("status", &[]).ok().text();
+    assert!(text.contains("x?y?[2J ("), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
 fn a_user_is_refused_and_a_dry_run_changes_nothing() {
     let _turn = core_pattern_stays();
     let handler = Handler::new(CONFIG);
@@ -387,6 +430,9 @@ fn what_cannot_be_dumped_is_recorded_and_leaves_nothing() {
     assert!(!run_with(&arguments).status.success());
     assert_eq!(handler.recorded(4_194_305)["outcome"], "failed");
     assert_eq!(fs::read_dir(handler.dumps()).unwrap().count(), 0);
+    // The name of a thread is its own, and no option.
+    run_with(&["4194304", "1", "4194304", "6", "1", "0", "0", "0", "-C", "/nowhere"]);
+    assert_eq!(handler.recorded(4_194_304)["outcome"], "ignored");
     let refused = run_with(&["12", "x"]).refused();
     assert!(refused.contains("core_pattern should ask for"), "{refused}");
     // Not even a dump with the defaults: they might write what was to be filtered.
