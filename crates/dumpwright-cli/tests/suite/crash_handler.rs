@@ -277,7 +277,10 @@ fn only_listed_programs_are_dumped_and_only_so_many_kept() {
 
 #[test]
 fn a_sanitized_dump_has_the_crash_and_not_the_paths_and_the_environment() {
-    let config = format!("sanitize = true\ncomment = \"from the handler\"\n{CONFIG}");
+    // The comment is the one text here that sanitizing leaves.
+    let config = format!(
+        "sanitize = true\nredact = ['pin=\\d+']\ncomment = \"from the handler, pin=1234\"\n{CONFIG}"
+    );
     let Some(mut installed) = Installed::new(&config) else { return };
     let secret = "SECRET_OF_THE_ENVIRONMENT=5cf9e1";
     let crash =
@@ -290,6 +293,7 @@ fn a_sanitized_dump_has_the_crash_and_not_the_paths_and_the_environment() {
         assert_eq!(find(&loaded.bytes, &utf16(text)), None, "{text} as UTF-16");
     }
     assert!(find(&loaded.bytes, &utf16("from the handler")).is_some());
+    assert_eq!(find(&loaded.bytes, &utf16("pin=1234")), None);
 }
 
 #[test]
