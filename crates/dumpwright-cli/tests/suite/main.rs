@@ -10,6 +10,7 @@
 
 mod command_line;
 mod cores;
+mod crash_forward;
 mod crash_handler;
 mod crash_languages;
 mod crash_storm;
