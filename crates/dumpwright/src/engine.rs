@@ -24,7 +24,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 mod machine;
 
-pub use machine::write_machine_dump;
+#[cfg(target_os = "linux")]
+pub use machine::dump_guest;
+pub use machine::{dump_target, write_machine_dump};
 
 /// Where a dump goes, checked and opened before the target is held, so that a
 /// name that cannot be written costs the target nothing.
@@ -39,6 +41,8 @@ enum OutputKind {
     File(PendingFile),
     Stdout,
     Handle(File),
+    /// Where the CAB is packed, and where it is copied to.
+    CabToHandle(PendingFile, File),
 }
 
 impl Output {
@@ -79,24 +83,40 @@ impl Output {
 
     /// Checks the request and takes a file that the caller has opened, whose
     /// contents the dump replaces. The request's destination only serves for
-    /// messages, and NO_OVERWRITE says nothing of a file that is already open.
+    /// messages and for the name of the dump inside a CAB, and NO_OVERWRITE says
+    /// nothing of a file that is already open.
     ///
     /// Unlike a file that is named, this one holds part of a dump if writing
-    /// fails.
+    /// fails. A CAB is packed in the folder for temporary files and copied.
     ///
     /// # Errors
-    /// Those of [`DumpRequest::validate`]; [`Error::InvalidRequest`] with
-    /// WRITE_CAB, since a CAB is packed beside the file that it will be.
+    /// Those of [`DumpRequest::validate`]; [`Error::Io`] for the temporary file.
     pub fn to_handle(request: &DumpRequest, file: File) -> Result<Output> {
-        let started = Instant::now();
         request.validate()?;
-        if request.format_flags.contains(FormatFlags::WRITE_CAB) {
-            return Err(Error::InvalidRequest(
-                "a CAB cannot be written to a file handle; name the file, or leave WRITE_CAB out"
-                    .into(),
-            ));
-        }
-        Ok(Output { kind: OutputKind::Handle(file), started })
+        Self::to_handle_checked(request, file)
+    }
+
+    /// As [`to_handle`](Self::to_handle), of a machine.
+    ///
+    /// # Errors
+    /// Those of [`DumpRequest::validate_for_machine`]; [`Error::Io`] for the
+    /// temporary file.
+    pub fn to_handle_for_machine(request: &DumpRequest, file: File) -> Result<Output> {
+        request.validate_for_machine()?;
+        Self::to_handle_checked(request, file)
+    }
+
+    fn to_handle_checked(request: &DumpRequest, file: File) -> Result<Output> {
+        let started = Instant::now();
+        let kind = if request.format_flags.contains(FormatFlags::WRITE_CAB) {
+            // Never published: a name that only this process has.
+            let name = format!("dumpwright-{}.cab", std::process::id());
+            let cab = PendingFile::create(&std::env::temp_dir().join(name), Overwrite::Replace)?;
+            OutputKind::CabToHandle(cab, file)
+        } else {
+            OutputKind::Handle(file)
+        };
+        Ok(Output { kind, started })
     }
 }
 
@@ -185,6 +205,11 @@ pub fn write_dump(
             empty(&mut file).map_err(Error::Write)?;
             let outcome = job.write(&mut file)?;
             job.summary(request, &outcome)
+        }
+        OutputKind::CabToHandle(mut cab, file) => {
+            let summary = job.write_cab(request, &mut cab)?;
+            copy_to_handle(cab, file)?;
+            summary
         }
         OutputKind::File(mut file) if request.format_flags.contains(FormatFlags::WRITE_CAB) => {
             let summary = job.write_cab(request, &mut file)?;
@@ -279,6 +304,15 @@ fn empty(file: &mut File) -> io::Result<()> {
         file.set_len(0)?;
         file.rewind()?;
     }
+    Ok(())
+}
+
+/// Copies a packed CAB into a file that the caller has opened.
+fn copy_to_handle(mut cab: PendingFile, mut file: File) -> Result<()> {
+    let from = cab.file();
+    from.rewind().map_err(Error::Write)?;
+    empty(&mut file).map_err(Error::Write)?;
+    io::copy(from, &mut file).map_err(Error::Write)?;
     Ok(())
 }
 

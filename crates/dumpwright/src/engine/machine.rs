@@ -1,6 +1,6 @@
 //! The walk of one kernel dump.
 
-use super::{Output, OutputKind, dump_name, empty, file_size};
+use super::{Output, OutputKind, copy_to_handle, dump_name, empty, file_size, write_dump};
 use crate::error::{Error, Result};
 use crate::layout::kernel::KernelLayout;
 use crate::observer::Observer;
@@ -9,10 +9,12 @@ use crate::plan::kernel::{self as plan, KernelPlan};
 use crate::request::{Destination, DumpRequest};
 use crate::soft_error::SoftError;
 use crate::summary::Summary;
-use crate::target::machine::MachineTarget;
+use crate::target::dump_file::{OpenOptions, Opened, open_target};
+use crate::target::machine::{MachineOptions, MachineTarget};
 use crate::write::kernel::{self as write, KernelOutcome, Target};
 use dumpwright_format::FormatFlags;
 use std::io::{self, Seek};
+use std::path::Path;
 
 /// Writes a kernel dump of a machine: `WriteDumpFile2` for a kernel target. The
 /// machine is released as soon as its memory has been read, and dropped.
@@ -42,6 +44,11 @@ pub fn write_machine_dump(
             let outcome = job.write(Target::File(&mut file))?;
             job.summary(request, &outcome)
         }
+        OutputKind::CabToHandle(mut cab, file) => {
+            let summary = job.write_cab(request, &mut cab)?;
+            copy_to_handle(cab, file)?;
+            summary
+        }
         OutputKind::File(mut file) if request.format_flags.contains(FormatFlags::WRITE_CAB) => {
             let summary = job.write_cab(request, &mut file)?;
             file.publish()?;
@@ -57,6 +64,44 @@ pub fn write_machine_dump(
     summary.held = target.held().unwrap_or_default();
     summary.total = output.started.elapsed();
     Ok(summary)
+}
+
+/// Writes a dump of what a file holds: of the machine in a memory image or kernel
+/// dump, else of a process, as [`dump_file`](super::dump_file).
+///
+/// # Errors
+/// Any [`Error`], as [`write_machine_dump`] and [`dump_file`](super::dump_file).
+pub fn dump_target(
+    path: &Path,
+    request: &DumpRequest,
+    options: &OpenOptions,
+    machine: &MachineOptions,
+    observer: &dyn Observer,
+) -> Result<Summary> {
+    match open_target(path, &request.wants(), options, machine, observer)? {
+        Opened::Machine(target) => {
+            let output = Output::open_for_machine(request)?;
+            write_machine_dump(target, request, output, observer)
+        }
+        Opened::Process(target, _) => write_dump(target, request, Output::open(request)?, observer),
+    }
+}
+
+/// Writes a kernel dump of a live QEMU or KVM guest, whose QMP monitor is at
+/// `socket`. It stands still while its memory is read.
+///
+/// # Errors
+/// As [`write_machine_dump`], and [`Error::Guest`].
+#[cfg(target_os = "linux")]
+pub fn dump_guest(
+    socket: &Path,
+    request: &DumpRequest,
+    machine: &MachineOptions,
+    observer: &dyn Observer,
+) -> Result<Summary> {
+    let output = Output::open_for_machine(request)?;
+    let target = crate::target::machine::qemu::QemuMachine::attach(socket, machine)?;
+    write_machine_dump(Box::new(target), request, output, observer)
 }
 
 /// One dump, laid out.

@@ -27,6 +27,7 @@ pub use original::*;
 pub use snapshot::*;
 
 use crate::address::AddressRange;
+use crate::error::{Error, Result};
 use crate::soft_error::Hole;
 use std::fs::File;
 use std::io;
@@ -50,6 +51,19 @@ pub trait ProcessTarget: Send {
 
     /// Opens the file that a module was mapped from, as the target sees it.
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File>;
+
+    /// The exception that `source` names, looked up now: of a target that was
+    /// opened before it was known what would be asked of it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`]: a thread that does not exist, an address that
+    /// cannot be read, or a target that only finds exceptions when it is opened.
+    fn exception(&self, source: &ExceptionSource) -> Result<Option<ExceptionSnapshot>> {
+        let _ = source;
+        Err(Error::InvalidRequest(
+            "an exception (-xt, -xc, -xr, -xp) is only looked up when this target is opened".into(),
+        ))
+    }
 }
 
 /// The memory of a target.

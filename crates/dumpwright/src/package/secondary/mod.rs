@@ -144,7 +144,8 @@ impl Collector<'_> {
     /// A module that no file can be opened for: the vDSO has none, others have
     /// lost theirs.
     fn without_file(&mut self, module: &ModuleSnapshot, why: &io::Error) {
-        if module.path.contains('/') || module.size > MAX_IMAGE_IN_MEMORY {
+        let has_folder = base_name(&module.path) != module.path;
+        if has_folder || module.size > MAX_IMAGE_IN_MEMORY {
             return self.note(&module.path, format!("the image cannot be opened: {why}"));
         }
         match self.read_image(module.range()) {
@@ -265,8 +266,11 @@ fn as_module(region: &Region) -> ModuleSnapshot {
     }
 }
 
+/// The name without its folder. A backslash parts the names of Windows; in those
+/// of other systems it is a character like any other.
 fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+    let is_unix = path.starts_with('/');
+    path.rsplit(|c| c == '/' || (c == '\\' && !is_unix)).next().unwrap_or(path)
 }
 
 /// What a file is, however it was reached.
