@@ -14,6 +14,8 @@ use crate::target::dump_file::{OpenOptions, open_process};
 use crate::target::linux::LinuxProcess as LiveProcess;
 #[cfg(windows)]
 use crate::target::windows::WindowsProcess as LiveProcess;
+#[cfg(target_os = "linux")]
+use crate::target::wine;
 use crate::write::kernel::Target;
 use crate::write::{self, Outcome};
 use dumpwright_format::FormatFlags;
@@ -135,8 +137,26 @@ pub fn dump_process(
     observer: &dyn Observer,
 ) -> Result<Summary> {
     let output = Output::open(request)?;
-    let target = LiveProcess::attach(pid, &request.wants())?;
-    write_dump(Box::new(target), request, output, observer)
+    write_dump(attach(pid, request)?, request, output, observer)
+}
+
+/// Attaches to a process as the request wants it seen.
+#[cfg(target_os = "linux")]
+fn attach(pid: crate::target::Pid, request: &DumpRequest) -> Result<Box<dyn ProcessTarget>> {
+    if request.extensions.wine {
+        return Ok(Box::new(wine::WineProcess::attach(pid, &request.wants())?));
+    }
+    let mut process = LiveProcess::attach(pid, &request.wants())?;
+    if let Some(hint) = wine::hint(&process) {
+        process.note(hint);
+    }
+    Ok(Box::new(process))
+}
+
+/// Attaches to a process.
+#[cfg(windows)]
+fn attach(pid: crate::target::Pid, request: &DumpRequest) -> Result<Box<dyn ProcessTarget>> {
+    Ok(Box::new(LiveProcess::attach(pid, &request.wants())?))
 }
 
 /// Writes a dump of a process that crashed and asks for one from its signal
@@ -222,7 +242,7 @@ impl Job for ProcessJob<'_> {
         let target = &*self.target;
         let outcome = write::write_memory(
             self.layout,
-            &self.plan.memory,
+            self.plan,
             target.snapshot(),
             target.memory(),
             out,

@@ -1,7 +1,7 @@
 //! What a process was when it was held still: plain data, the same for every
 //! kind of target.
 
-use super::OriginalDump;
+use super::{OriginalDump, UnixSide};
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use bitflags::bitflags;
@@ -11,6 +11,7 @@ use dumpwright_format::minidump::{
 };
 use serde::Serialize;
 use std::fmt;
+use std::sync::Arc;
 
 /// A process id, as the dumper's own namespace counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -88,6 +89,8 @@ pub struct ProcessSnapshot {
     pub vm_counters: Option<ProcessVmCounters2>,
     /// Memory counters of the system, when asked for.
     pub system_memory: Option<SystemMemoryInfo1>,
+    /// The other side of a process under Wine that is dumped as a Windows one.
+    pub unix_side: Option<Box<UnixSide>>,
     /// What a dump recorded, for a target that is one.
     pub original: Option<Box<OriginalDump>>,
     /// What could not be had.
@@ -378,8 +381,8 @@ pub struct Region {
     pub shared: bool,
     /// What its pages come from.
     pub backing: Backing,
-    /// Path or label.
-    pub name: String,
+    /// Path or label, shared by the regions of one file.
+    pub name: Arc<str>,
     /// Start of the allocation that it is part of.
     pub allocation_base: u64,
     /// Whether a dump may read it.
@@ -499,8 +502,8 @@ pub struct ExceptionSnapshot {
 pub struct PlatformStream {
     /// Its type.
     pub stream_type: StreamType,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// Its bytes, which a plan shares.
+    pub bytes: Arc<Vec<u8>>,
 }
 
 /// The dynamic linker's list of libraries (`r_debug`).

@@ -256,7 +256,7 @@ fn as_module(region: &Region) -> ModuleSnapshot {
     ModuleSnapshot {
         base: region.range.start,
         size: region.range.len(),
-        path: region.name.clone(),
+        path: region.name.to_string(),
         debug_id: DebugId::None,
         version: None,
         time_date_stamp: 0,

@@ -26,7 +26,7 @@ use dumpwright_format::elf_core::{
 use dumpwright_format::minidump::StreamType;
 pub(crate) use notes::head as note_head;
 
-use notes::NoteWriter;
+pub use notes::Notes;
 
 /// What an ELF core holds besides memory.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub struct CorePlan {
     /// `e_machine`.
     pub machine: u16,
     /// The notes that are known before memory is read.
-    pub notes: Vec<u8>,
+    pub notes: Notes,
     /// The mappings, each with its `PF_*` flags.
     pub mappings: Vec<(AddressRange, u32)>,
     /// Bytes of a page.
@@ -91,7 +91,7 @@ fn utf8(wide: &[u8]) -> String {
 pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -> Result<CorePlan> {
     let snapshot = context.snapshot;
     let machine = machine(snapshot)?;
-    let mut notes = NoteWriter::default();
+    let mut notes = Notes::default();
     let stream = |kind| {
         let found = assembly.streams().iter().find(|(stream_type, _)| *stream_type == kind);
         found.map(|(_, section)| section.bytes())
@@ -113,7 +113,7 @@ pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -
     }
     Ok(CorePlan {
         machine,
-        notes: notes.bytes,
+        notes,
         mappings: snapshot.regions.iter().map(|r| (r.range, flags(r.protection))).collect(),
         page_size: snapshot.page_size,
     })
@@ -157,12 +157,7 @@ fn flags(protection: Protection) -> u32 {
 }
 
 /// What cores have no notes for.
-fn own_notes(
-    snapshot: &ProcessSnapshot,
-    assembly: &Assembly,
-    text: Text<'_>,
-    notes: &mut NoteWriter,
-) {
+fn own_notes(snapshot: &ProcessSnapshot, assembly: &Assembly, text: Text<'_>, notes: &mut Notes) {
     for thread in snapshot.threads.iter().filter(|t| !t.name.is_empty()) {
         let name = text.name(&thread.name);
         let bytes = [&thread.tid.0.to_le_bytes(), name.as_slice()].concat();
@@ -175,8 +170,7 @@ fn own_notes(
     for (stream_type, section) in assembly.streams() {
         let of_linux = snapshot.platform_streams.iter().any(|s| s.stream_type == *stream_type);
         if of_linux && !NOT_CARRIED.contains(stream_type) {
-            let bytes = [&stream_type.0.to_le_bytes(), section.bytes()].concat();
-            notes.put(OWNER_DUMPWRIGHT, NOTE_STREAM, &bytes);
+            notes.put_shared(OWNER_DUMPWRIGHT, NOTE_STREAM, stream_type.0, section.shared());
         }
     }
     notes.put(OWNER_DUMPWRIGHT, NOTE_SYSTEM, &process::system(snapshot, text));

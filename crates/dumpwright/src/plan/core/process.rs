@@ -1,7 +1,7 @@
 //! The notes of the process and its threads.
 
 use super::Text;
-use super::notes::NoteWriter;
+use super::notes::Notes;
 use super::registers;
 use crate::target::{
     DebugId, ExceptionSnapshot, ModuleSnapshot, ProcessSnapshot, Registers, ThreadSnapshot, Tid,
@@ -18,8 +18,8 @@ pub(super) fn notes<'a>(
     snapshot: &ProcessSnapshot,
     text: Text<'_>,
     stream: impl Fn(StreamType) -> Option<&'a [u8]>,
-    notes: &mut NoteWriter,
-    of_process: impl FnOnce(&mut NoteWriter),
+    notes: &mut Notes,
+    of_process: impl FnOnce(&mut Notes),
 ) {
     let exception = snapshot.exception.as_ref();
     let signal = exception.filter(|e| e.code != LINUX_DUMP_REQUESTED);
@@ -29,7 +29,7 @@ pub(super) fn notes<'a>(
     let status = stream(StreamType::LINUX_PROC_STATUS);
     let arguments = stream(StreamType::LINUX_CMD_LINE);
     let mut of_process = Some(of_process);
-    let process_info = |notes: &mut NoteWriter| {
+    let process_info = |notes: &mut Notes| {
         notes.put(OWNER_CORE, NT_PRPSINFO, info(snapshot, text, status, arguments).as_bytes());
         if let Some(signal) = signal {
             notes.put(OWNER_CORE, NT_SIGINFO, &siginfo(signal));
@@ -65,7 +65,7 @@ fn put_status(
     thread: &ThreadSnapshot,
     registers: &Registers,
     signal: Option<&ExceptionSnapshot>,
-    notes: &mut NoteWriter,
+    notes: &mut Notes,
 ) {
     let process = &snapshot.process;
     let mut status = PrStatus::new_zeroed();

@@ -205,6 +205,7 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
         vm_counters: None,
         system_memory: None,
         original: Some(Box::new(original)),
+        unix_side: None,
         soft_errors: notes,
     };
     Ok(MinidumpProcess { snapshot, memory })

@@ -9,6 +9,7 @@
 pub(crate) mod environment;
 pub(crate) mod exception;
 pub(crate) mod loader;
+pub(crate) mod module;
 pub(crate) mod pe;
 pub(crate) mod registers;
 pub(crate) mod unloaded;

@@ -164,6 +164,7 @@ fn snapshot(
         vm_counters: None,
         system_memory: None,
         original: Some(Box::new(original)),
+        unix_side: None,
         soft_errors: notes,
     })
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::nt::environment;
 use crate::target::nt::exception::Evidence;
+use crate::target::nt::module;
 use crate::target::nt::pe::PeImage;
 use crate::target::{
     Architecture, FileTime, Pid, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants,
@@ -50,7 +51,7 @@ pub(super) fn describe(
         .zip(&images)
         .map(|(module, image)| {
             let image = image.as_ref();
-            modules::describe(
+            module::describe(
                 memory,
                 module,
                 image,
@@ -103,6 +104,7 @@ pub(super) fn describe(
         initial_stack: None,
         process_data,
         original: None,
+        unix_side: None,
         token: None,
         vm_counters: None,
         system_memory: None,
