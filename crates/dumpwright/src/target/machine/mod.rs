@@ -7,6 +7,7 @@
 mod address;
 pub mod image;
 mod open;
+pub(crate) mod page_table;
 mod processor;
 #[cfg(target_os = "linux")]
 pub mod qemu;
