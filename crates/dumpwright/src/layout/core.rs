@@ -99,9 +99,7 @@ impl CoreLayout {
             section.info = (self.headers as u32).into();
             out.write_all(section.as_bytes())?;
         }
-        for piece in core.notes.pieces() {
-            out.write_all(piece)?;
-        }
+        core.notes.write(out)?;
         let padding = self.head_size - self.notes_at - core.notes.len();
         io::copy(&mut io::repeat(0).take(padding), out)?;
         out.flush()

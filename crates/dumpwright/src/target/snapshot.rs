@@ -394,7 +394,7 @@ pub struct Region {
     pub backed_end: u64,
     /// What `VirtualQuery` says of it, where the target is of Windows; elsewhere
     /// the planner makes it from the rest.
-    pub page_state: Option<PageState>,
+    pub page_state: Option<Box<PageState>>,
 }
 
 impl Region {
@@ -402,7 +402,8 @@ impl Region {
     /// PRIVATE_READ_WRITE_MEMORY means it: on Windows that is `MEM_PRIVATE`,
     /// elsewhere also what was privately mapped of a file.
     pub fn is_private_read_write(&self) -> bool {
-        let private = self.page_state.map_or(!self.shared, |s| s.memory_type == MEM_PRIVATE);
+        let private =
+            self.page_state.as_ref().map_or(!self.shared, |s| s.memory_type == MEM_PRIVATE);
         private && self.protection.contains(Protection::READ | Protection::WRITE)
     }
 

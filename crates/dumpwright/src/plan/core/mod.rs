@@ -21,11 +21,12 @@ use crate::target::{Absent, Architecture, Platform, ProcessSnapshot, Protection}
 use dumpwright_format::FormatFlags;
 use dumpwright_format::elf_core::{
     EM_AARCH64, EM_X86_64, NOTE_COMMENT, NOTE_MODULE, NOTE_STREAM, NOTE_SYSTEM, NOTE_THREAD_NAME,
-    NOTE_ZERO, NT_AUXV, NT_FILE, OWNER_CORE, OWNER_DUMPWRIGHT,
+    NOTE_ZERO, NT_AUXV, OWNER_CORE, OWNER_DUMPWRIGHT,
 };
 use dumpwright_format::minidump::StreamType;
 pub(crate) use notes::head as note_head;
 
+pub use files::FileNote;
 pub use notes::Notes;
 
 /// What an ELF core holds besides memory.
@@ -96,12 +97,14 @@ pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -
         let found = assembly.streams().iter().find(|(stream_type, _)| *stream_type == kind);
         found.map(|(_, section)| section.bytes())
     };
+    let maps = assembly.streams().iter().find(|(kind, _)| *kind == StreamType::LINUX_MAPS);
+    let maps = maps.map(|(_, section)| section.shared());
     process::notes(snapshot, text, stream, &mut notes, |notes| {
         if let Some(auxv) = stream(StreamType::LINUX_AUXV) {
             notes.put(OWNER_CORE, NT_AUXV, auxv);
         }
-        if let Some(files) = files::note(snapshot, stream(StreamType::LINUX_MAPS), text) {
-            notes.put(OWNER_CORE, NT_FILE, &files);
+        if let Some(files) = FileNote::new(snapshot, maps, text) {
+            notes.put_files(files);
         }
     });
     own_notes(snapshot, assembly, text, &mut notes);
