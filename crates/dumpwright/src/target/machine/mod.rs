@@ -10,6 +10,7 @@ mod open;
 mod processor;
 #[cfg(target_os = "linux")]
 pub mod qemu;
+mod reading;
 mod small;
 mod snapshot;
 mod symbols;
@@ -21,6 +22,7 @@ mod windows;
 
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
 pub use open::{MachineOptions, open_machine, open_machine_source};
+pub use reading::{read_physical, read_virtual, virtual_parts};
 pub use small::{Driver, SmallDump};
 pub use snapshot::*;
 pub use symbols::SymbolSources;
