@@ -43,5 +43,6 @@ mod target_goes_on;
 mod thousand_threads;
 mod windows;
 mod windows_dbgeng;
+mod wine_outside;
 
 mod support;
