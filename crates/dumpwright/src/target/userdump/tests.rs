@@ -9,7 +9,7 @@ fn converted(bytes: Vec<u8>, flags: FormatFlags) -> Result<Minidump> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("out.dmp");
     let request = DumpRequest::new(&file, Qualifier::Small).flags(flags);
-    let target = UserDumpProcess::from_source(bytes, Path::new("user.dmp"), 99)?;
+    let target = UserDumpProcess::from_source(bytes, Path::new("user.dmp"), 99, &request.wants())?;
     let output = Output::open(&request)?;
     write_dump(Box::new(target), &request, output, &())?;
     Minidump::from_source(std::fs::read(&file).unwrap())
