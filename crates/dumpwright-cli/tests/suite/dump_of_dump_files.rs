@@ -46,7 +46,7 @@ fn a_cab_of_a_dump_has_the_images_of_its_modules_and_no_others() {
     fs::copy("/bin/sh", &place).unwrap();
     let sysroot = root.path().to_str().unwrap();
     let (other, run) = try_redump(&small.file, &["-ba", "--sysroot", sysroot], "other.cab");
-    let report = run.ok().stdout;
+    let report = String::from_utf8(run.ok().stdout).unwrap();
     assert!(report.contains("is another build"), "{report}");
     let other = contents(&other.file);
     assert_eq!(other.keys().collect::<Vec<_>>(), ["other.dmp"]);

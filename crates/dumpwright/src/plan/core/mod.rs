@@ -60,8 +60,8 @@ impl Text<'_> {
     }
 
     /// The name of a thread or process.
-    fn name(self, name: &str) -> Vec<u8> {
-        self.redacted(&self.privacy.thread_name(name))
+    fn name(self, name: &str, program: &str) -> Vec<u8> {
+        self.redacted(&self.privacy.thread_name(name, program))
     }
 
     /// Any other text.
@@ -164,7 +164,10 @@ fn own_notes(
     notes: &mut NoteWriter,
 ) {
     for thread in snapshot.threads.iter().filter(|t| !t.name.is_empty()) {
-        let name = text.name(&thread.name);
+        let name = text.name(&thread.name, snapshot.program_name());
+        if name.is_empty() {
+            continue;
+        }
         let bytes = [&thread.tid.0.to_le_bytes(), name.as_slice()].concat();
         notes.put(OWNER_DUMPWRIGHT, NOTE_THREAD_NAME, &bytes);
     }
