@@ -16,6 +16,8 @@ mod crash_languages;
 mod crash_storm;
 mod dot_dump_letters;
 mod dump_of_dump;
+mod dump_of_dump_exceptions;
+mod dump_of_dump_files;
 mod every_flag;
 mod exceptions;
 mod extended_state;

@@ -97,6 +97,15 @@ pub struct ProcessSnapshot {
     pub soft_errors: Vec<SoftError>,
 }
 
+impl ProcessSnapshot {
+    /// The name of the program's file, without folders.
+    pub fn program_name(&self) -> &str {
+        let windows = self.system.platform() == Platform::Windows;
+        let path = self.modules.first().map_or("", |module| module.path.as_str());
+        path.rsplit(|c| c == '/' || windows && c == '\\').next().unwrap_or(path)
+    }
+}
+
 /// Processor architectures that a target can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -61,8 +61,8 @@ impl Text<'_> {
     }
 
     /// The name of a thread or process.
-    fn name(self, name: &str) -> Vec<u8> {
-        self.redacted(&self.privacy.thread_name(name))
+    fn name(self, name: &str, program: &str) -> Vec<u8> {
+        self.redacted(&self.privacy.thread_name(name, program))
     }
 
     /// Any other text.
@@ -162,7 +162,10 @@ fn flags(protection: Protection) -> u32 {
 /// What cores have no notes for.
 fn own_notes(snapshot: &ProcessSnapshot, assembly: &Assembly, text: Text<'_>, notes: &mut Notes) {
     for thread in snapshot.threads.iter().filter(|t| !t.name.is_empty()) {
-        let name = text.name(&thread.name);
+        let name = text.name(&thread.name, snapshot.program_name());
+        if name.is_empty() {
+            continue;
+        }
         let bytes = [&thread.tid.0.to_le_bytes(), name.as_slice()].concat();
         notes.put(OWNER_DUMPWRIGHT, NOTE_THREAD_NAME, &bytes);
     }

@@ -109,7 +109,12 @@ fn info(
     info.ppid = number("PPid:").unwrap_or_default().into();
     info.uid = number("Uid:").unwrap_or_default().into();
     info.gid = number("Gid:").unwrap_or_default().into();
-    fill(&mut info.fname, &text.name(&snapshot.process.name));
+    let program = snapshot.program_name();
+    let mut name = text.name(&snapshot.process.name, program);
+    if name.is_empty() {
+        name = text.name(program, program);
+    }
+    fill(&mut info.fname, &name);
     let arguments = arguments.unwrap_or_default();
     let arguments = arguments.strip_suffix(b"\0").unwrap_or(arguments);
     let blanks: Vec<u8> = arguments.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
