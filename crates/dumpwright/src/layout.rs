@@ -81,11 +81,12 @@ impl Layout {
         let reach = head_bound(&plan.assembly, plan.memory.ranges.len()) + memory_size;
         let trailer_holds_known = u32::try_from(reach + trailer_size).is_ok();
         let trailer_size = if trailer_holds_known { trailer_size } else { HOLES_RESERVE };
-        let mut head = HeadBuilder::new(plan);
+        let mut head = HeadBuilder::new(&plan.assembly, &plan.memory.ranges, plan.memory.form);
         if !trailer_holds_known {
             head.add_known_soft_errors(&known, memory_size, trailer_size);
         }
-        let head = head.encode(plan, time_date_stamp, memory_size, trailer_size)?;
+        let (types, time) = (plan.minidump_type, time_date_stamp);
+        let head = head.encode(types, time, memory_size, Some(trailer_size))?;
         Ok(Layout { head, trailer_size, trailer_holds_known, memory_size })
     }
 
@@ -112,6 +113,15 @@ impl DumpLayout for Layout {
     }
 }
 
+/// A minidump of everything in a plan but memory and soft errors.
+///
+/// # Errors
+/// [`Error::RvaOverflow`] when that does not fit under 4 GiB.
+pub(crate) fn streams_alone(plan: &DumpPlan, time_date_stamp: u32) -> Result<Vec<u8>> {
+    let head = HeadBuilder::new(&plan.assembly, &[], MemoryForm::List);
+    head.encode(plan.minidump_type, time_date_stamp, 0, None)
+}
+
 /// Bytes that `max` leaves for memory and its descriptors in a dump with these
 /// streams.
 ///
@@ -125,8 +135,10 @@ pub fn memory_budget(
 ) -> Result<u64> {
     let known: u64 =
         known.iter().map(|e| (e.subject.len() + e.message.len()) as u64 * 2 + 64).sum();
-    let head = core.map_or_else(|| head_bound(assembly, 0), core::fixed_size);
-    let fixed = head + known + HOLES_RESERVE + LEFT_OUT_RESERVE;
+    let streams = head_bound(assembly, 0);
+    // A core has its own head, and the streams in a note.
+    let fixed =
+        core.map_or(0, core::fixed_size) + streams + known + HOLES_RESERVE + LEFT_OUT_RESERVE;
     max.checked_sub(fixed).ok_or_else(|| {
         Error::InvalidRequest(format!(
             "a dump of this process has {fixed} bytes before any memory and --max-size allows {max}; allow more, or ask for fewer streams"
@@ -158,6 +170,8 @@ impl Cursor {
 struct HeadBuilder<'a> {
     cursor: Cursor,
     assembly: &'a Assembly,
+    ranges: &'a [AddressRange],
+    form: MemoryForm,
     streams: Vec<u64>,
     memory_list: u64,
     memory_list_size: u64,
@@ -168,18 +182,17 @@ struct HeadBuilder<'a> {
 }
 
 impl<'a> HeadBuilder<'a> {
-    fn new(plan: &'a DumpPlan) -> Self {
-        let assembly = &plan.assembly;
+    fn new(assembly: &'a Assembly, ranges: &'a [AddressRange], form: MemoryForm) -> Self {
         // The memory list and soft errors are streams too.
         let directory = (assembly.streams().len() + 2) * size_of::<Directory>();
         let mut cursor = Cursor((size_of::<Header>() + directory) as u64);
         let place = |cursor: &mut Cursor, s: &Section| cursor.place(s.bytes().len() as u64, ALIGN);
         let streams = assembly.streams().iter().map(|(_, s)| place(&mut cursor, s)).collect();
-        let ranges = plan.memory.ranges.len();
-        let (memory_list_size, memory_align) = match plan.memory.form {
-            MemoryForm::List => (4 + size_of::<MemoryDescriptor>() * ranges, ALIGN),
+        let count = ranges.len();
+        let (memory_list_size, memory_align) = match form {
+            MemoryForm::List => (4 + size_of::<MemoryDescriptor>() * count, ALIGN),
             MemoryForm::List64 => (
-                size_of::<Memory64ListHeader>() + size_of::<MemoryDescriptor64>() * ranges,
+                size_of::<Memory64ListHeader>() + size_of::<MemoryDescriptor64>() * count,
                 MEMORY64_ALIGN,
             ),
         };
@@ -189,6 +202,8 @@ impl<'a> HeadBuilder<'a> {
         HeadBuilder {
             cursor,
             assembly,
+            ranges,
+            form,
             streams,
             memory_list,
             memory_list_size,
@@ -209,18 +224,19 @@ impl<'a> HeadBuilder<'a> {
         self.known = Some((at, soft_errors::encode_with_pointer(known, trailer, trailer_size)));
     }
 
+    /// Soft errors are in the head, or in a trailer if there is one.
     fn encode(
         self,
-        plan: &DumpPlan,
+        flags: MinidumpType,
         time_date_stamp: u32,
         memory_size: u64,
-        trailer_size: u64,
+        trailer_size: Option<u64>,
     ) -> Result<Vec<u8>> {
         let end = self.cursor.0.next_multiple_of(self.memory_align);
         if end > u64::from(u32::MAX) {
             return Err(Error::RvaOverflow { what: "the end of the streams".into(), offset: end });
         }
-        let memory = MemoryPlaces::new(&plan.memory.ranges, end);
+        let memory = MemoryPlaces::new(self.ranges, end);
         let mut head = vec![0; end as usize];
         let mut put = |at: u64, bytes: &[u8]| {
             head[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
@@ -228,12 +244,12 @@ impl<'a> HeadBuilder<'a> {
         let soft_errors = match &self.known {
             Some((at, bytes)) => {
                 put(*at, bytes);
-                (*at, bytes.len() as u64)
+                Some((*at, bytes.len() as u64))
             }
-            None => (end + memory_size, trailer_size),
+            None => trailer_size.map(|size| (end + memory_size, size)),
         };
-        put(0, &self.directory(plan.minidump_type, plan.memory.form, time_date_stamp, soft_errors));
-        put(self.memory_list, &memory.encode_list(plan.memory.form, end));
+        put(0, &self.directory(flags, time_date_stamp, soft_errors));
+        put(self.memory_list, &memory.encode_list(self.form, end));
         let streams = self.assembly.streams().iter().map(|(_, s)| s).zip(&self.streams);
         let blobs = self.assembly.blobs().iter().zip(&self.blobs);
         for (section, at) in streams.chain(blobs) {
@@ -248,21 +264,18 @@ impl<'a> HeadBuilder<'a> {
     fn directory(
         &self,
         flags: MinidumpType,
-        form: MemoryForm,
         time_date_stamp: u32,
-        soft_errors: (u64, u64),
+        soft_errors: Option<(u64, u64)>,
     ) -> Vec<u8> {
-        let memory_type = match form {
+        let memory_type = match self.form {
             MemoryForm::List => StreamType::MEMORY_LIST,
             MemoryForm::List64 => StreamType::MEMORY64_LIST,
         };
         let own = self.assembly.streams().iter().zip(&self.streams);
         let entries: Vec<Directory> = own
             .map(|((stream_type, section), at)| (*stream_type, *at, section.bytes().len() as u64))
-            .chain([
-                (memory_type, self.memory_list, self.memory_list_size),
-                (StreamType::MOZ_SOFT_ERRORS, soft_errors.0, soft_errors.1),
-            ])
+            .chain([(memory_type, self.memory_list, self.memory_list_size)])
+            .chain(soft_errors.map(|(at, size)| (StreamType::MOZ_SOFT_ERRORS, at, size)))
             .map(|(stream_type, at, size)| Directory {
                 stream_type: stream_type.0.into(),
                 location: location(size, at),

@@ -4,18 +4,23 @@
 //! header | program headers | section header | notes | memory | last note
 //! ```
 //!
+//! Behind the notes that cores have stands one with the streams of a minidump of
+//! the same process, so that a core becomes a minidump again without losing
+//! what cores have no notes for.
+//!
 //! The section header is there only if there are more program headers than the
 //! header can count (`PN_XNUM`). The last note has what could not be had, which
 //! is only known once memory has been read.
 
 use super::{DumpLayout, HOLES_RESERVE};
 use crate::address::AddressRange;
+use crate::error::Result;
 use crate::plan::core::CorePlan;
 use crate::plan::{DumpPlan, note_head};
 use crate::write::soft_errors::{self, Holes};
 use dumpwright_format::elf_core::{
-    ET_CORE, FileHeader, NOTE_SOFT_ERRORS, OWNER_DUMPWRIGHT, PN_XNUM, PT_LOAD, PT_NOTE,
-    ProgramHeader, SectionHeader,
+    ET_CORE, FileHeader, NOTE_SOFT_ERRORS, NOTE_STREAMS, OWNER_DUMPWRIGHT, PN_XNUM, PT_LOAD,
+    PT_NOTE, ProgramHeader, SectionHeader,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -32,8 +37,17 @@ pub struct CoreLayout {
 }
 
 impl CoreLayout {
-    /// Lays out a plan as a core.
-    pub fn new(plan: &DumpPlan, core: &CorePlan) -> CoreLayout {
+    /// Lays out a plan as a core. `time_date_stamp` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`Error::RvaOverflow`](crate::Error::RvaOverflow) when the streams that
+    /// it carries do not fit under 4 GiB.
+    pub fn new(plan: &DumpPlan, core: &CorePlan, time_date_stamp: u32) -> Result<CoreLayout> {
+        let streams = super::streams_alone(plan, time_date_stamp)?;
+        let mut notes = core.notes.clone();
+        notes.extend(note_head(OWNER_DUMPWRIGHT, NOTE_STREAMS, streams.len()));
+        notes.extend(streams);
+        notes.resize(notes.len().next_multiple_of(4), 0);
         let segments = segments(core, &plan.memory.ranges);
         // Two of notes.
         let count = segments.len() + 2;
@@ -41,7 +55,7 @@ impl CoreLayout {
         let table_end = table + count * size_of::<ProgramHeader>();
         let extended = count >= usize::from(PN_XNUM);
         let notes_at = table_end + if extended { size_of::<SectionHeader>() } else { 0 };
-        let notes_end = notes_at + core.notes.len();
+        let notes_end = notes_at + notes.len();
         let memory_at = (notes_end as u64).next_multiple_of(core.page_size);
         let memory_size = plan.memory.len();
         let trailer_at = (memory_at + memory_size).next_multiple_of(4);
@@ -65,7 +79,7 @@ impl CoreLayout {
         }
         let mut head = header.as_bytes().to_vec();
         head.reserve(memory_at as usize);
-        head.extend_from_slice(note(notes_at as u64, core.notes.len() as u64).as_bytes());
+        head.extend_from_slice(note(notes_at as u64, notes.len() as u64).as_bytes());
         let mut at = memory_at;
         for segment in &segments {
             head.extend_from_slice(segment.header(at, core.page_size).as_bytes());
@@ -79,9 +93,9 @@ impl CoreLayout {
             head.extend_from_slice(section.as_bytes());
         }
         debug_assert_eq!(head.len(), notes_at);
-        head.extend_from_slice(&core.notes);
+        head.extend_from_slice(&notes);
         head.resize(memory_at as usize, 0);
-        CoreLayout { head, memory_size, trailer_size: padding + note_size }
+        Ok(CoreLayout { head, memory_size, trailer_size: padding + note_size })
     }
 }
 
@@ -104,7 +118,8 @@ impl DumpLayout for CoreLayout {
     }
 }
 
-/// Bytes of a core before any memory, and of what does not depend on it.
+/// Bytes of a core before any memory, and of what does not depend on it, without
+/// the streams that it carries.
 pub(crate) fn fixed_size(core: &CorePlan) -> u64 {
     let headers = size_of::<FileHeader>() + size_of::<SectionHeader>();
     let table = PER_MAPPING * (core.mappings.len() as u64 + 2);

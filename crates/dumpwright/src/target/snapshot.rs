@@ -1,7 +1,7 @@
 //! What a process was when it was held still: plain data, the same for every
 //! kind of target.
 
-use super::OriginalDump;
+use super::{HasStreams, OriginalDump};
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use bitflags::bitflags;
@@ -88,6 +88,8 @@ pub struct ProcessSnapshot {
     pub vm_counters: Option<ProcessVmCounters2>,
     /// Memory counters of the system, when asked for.
     pub system_memory: Option<SystemMemoryInfo1>,
+    /// Which of the streams that a flag asks for it has.
+    pub has: HasStreams,
     /// What a dump recorded, for a target that is one.
     pub original: Option<Box<OriginalDump>>,
     /// What could not be had.

@@ -19,7 +19,7 @@ mod maps;
 pub(super) mod memory;
 pub(super) mod modules;
 pub(super) mod regions;
-mod soft_errors;
+pub(super) mod soft_errors;
 mod streams;
 mod system;
 #[cfg(test)]
@@ -69,6 +69,14 @@ impl MinidumpProcess {
             Fault::Read(error) => Error::NotATarget { file, reason: error.to_string() },
             Fault::Refused(reason) => Error::NotATarget { file, reason },
         })
+    }
+}
+
+impl MinidumpProcess {
+    /// What the dump says, without its memory.
+    #[cfg(target_os = "linux")]
+    pub(super) fn into_snapshot(self) -> ProcessSnapshot {
+        self.snapshot
     }
 }
 
@@ -183,7 +191,6 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
         chained_exception,
         comments: carried.comments,
         streams: carried.streams,
-        has,
     };
     let address_space_end = regions.last().map_or(0, |region| region.range.end);
     let snapshot = ProcessSnapshot {
@@ -204,6 +211,7 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
         token: None,
         vm_counters: None,
         system_memory: None,
+        has,
         original: Some(Box::new(original)),
         soft_errors: notes,
     };

@@ -132,7 +132,6 @@ fn snapshot(
             .collect(),
         memory_info,
         chained_exception: dump.exception.as_ref().map_or(0, |e| e.nested_record),
-        has: HasStreams { memory_info: true, ..HasStreams::default() },
         ..OriginalDump::default()
     };
     let name = modules.first().map(|m| m.path.rsplit('\\').next().unwrap_or_default().to_owned());
@@ -163,6 +162,7 @@ fn snapshot(
         token: None,
         vm_counters: None,
         system_memory: None,
+        has: HasStreams { memory_info: true, ..HasStreams::default() },
         original: Some(Box::new(original)),
         soft_errors: notes,
     })

@@ -12,7 +12,7 @@ use crate::soft_error::SoftError;
 use crate::target::nt::environment;
 use crate::target::nt::exception::Evidence;
 use crate::target::nt::pe::PeImage;
-use crate::target::{Architecture, FileTime, Pid, ProcessInfo, ProcessSnapshot, Wants};
+use crate::target::{Architecture, FileTime, HasStreams, Pid, ProcessInfo, ProcessSnapshot, Wants};
 use dumpwright_format::nt::NtOffsets;
 use std::os::windows::io::BorrowedHandle;
 use windows_sys::Wdk::System::Threading::{ProcessBasicInformation, ProcessWow64Information};
@@ -101,6 +101,7 @@ pub(super) fn describe(
         dso_debug: None,
         initial_stack: None,
         process_data,
+        has: HasStreams::ALL,
         original: None,
         token: None,
         vm_counters: None,
