@@ -1,7 +1,7 @@
 //! What a process was when it was held still: plain data, the same for every
 //! kind of target.
 
-use super::{OriginalDump, UnixSide};
+use super::{HasStreams, OriginalDump, UnixSide};
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use bitflags::bitflags;
@@ -91,6 +91,8 @@ pub struct ProcessSnapshot {
     pub system_memory: Option<SystemMemoryInfo1>,
     /// The other side of a process under Wine that is dumped as a Windows one.
     pub unix_side: Option<Box<UnixSide>>,
+    /// Which of the streams that a flag asks for it has.
+    pub has: HasStreams,
     /// What a dump recorded, for a target that is one.
     pub original: Option<Box<OriginalDump>>,
     /// What could not be had.

@@ -3,7 +3,6 @@
 use super::files::FileNote;
 use dumpwright_format::elf_core::{NT_FILE, NoteHeader, OWNER_CORE};
 use std::io::{self, Write};
-use std::sync::Arc;
 use zerocopy::IntoBytes;
 
 /// Alignment of a note's parts.
@@ -19,8 +18,6 @@ pub struct Notes {
 #[derive(Clone, Debug)]
 enum Piece {
     Bytes(Vec<u8>),
-    /// Those of a large stream.
-    Shared(Arc<Vec<u8>>),
     Files(Box<FileNote>),
 }
 
@@ -39,7 +36,6 @@ impl Notes {
     pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         self.pieces.iter().try_for_each(|piece| match piece {
             Piece::Bytes(bytes) => out.write_all(bytes),
-            Piece::Shared(bytes) => out.write_all(bytes),
             Piece::Files(files) => files.write(out),
         })
     }
@@ -48,15 +44,6 @@ impl Notes {
     pub(super) fn put(&mut self, owner: &[u8], kind: u32, description: &[u8]) {
         self.append(&head(owner, kind, description.len()));
         self.append(description);
-        self.pad();
-    }
-
-    /// Adds a note whose description is a number and bytes that others hold too.
-    pub(super) fn put_shared(&mut self, owner: &[u8], kind: u32, number: u32, rest: Arc<Vec<u8>>) {
-        self.append(&head(owner, kind, size_of::<u32>() + rest.len()));
-        self.append(&number.to_le_bytes());
-        self.len += rest.len() as u64;
-        self.pieces.push(Piece::Shared(rest));
         self.pad();
     }
 

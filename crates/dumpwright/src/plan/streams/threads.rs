@@ -55,7 +55,7 @@ pub(super) fn thread_list(
 
 /// Only threads that have a name are listed, and counted.
 pub(super) fn thread_names(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut Assembly) {
-    if snapshot.original.as_ref().is_some_and(|original| !original.has.thread_names) {
+    if !snapshot.has.thread_names {
         return;
     }
     let program = snapshot.program_name();

@@ -160,7 +160,6 @@ fn snapshot(
             .map(|t| ThreadRecords { priority_class: t.priority_class, info: None })
             .collect(),
         memory_info,
-        has: HasStreams { memory_info: true, ..HasStreams::default() },
         ..OriginalDump::default()
     };
     let name = modules.first().map(|m| m.path.rsplit('\\').next().unwrap_or_default().to_owned());
@@ -191,6 +190,7 @@ fn snapshot(
         token: None,
         vm_counters: None,
         system_memory: None,
+        has: HasStreams { memory_info: true, ..HasStreams::default() },
         original: Some(Box::new(original)),
         unix_side: None,
         soft_errors: notes,
