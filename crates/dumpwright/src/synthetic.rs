@@ -58,7 +58,7 @@ pub fn region(start: u64, end: u64) -> Region {
         protection: Protection::READ | Protection::WRITE,
         shared: false,
         backing: Backing::Anonymous,
-        name: String::new(),
+        name: "".into(),
         allocation_base: start,
         access: Access::Normal,
         absent: Absent::Zero,
@@ -165,7 +165,7 @@ pub fn snapshot() -> ProcessSnapshot {
         exception: None,
         platform_streams: vec![PlatformStream {
             stream_type: StreamType::LINUX_ENVIRON,
-            bytes: b"HOME=/home/ann\0".to_vec(),
+            bytes: b"HOME=/home/ann\0".to_vec().into(),
         }],
         dso_debug: None,
         initial_stack: None,
@@ -174,6 +174,7 @@ pub fn snapshot() -> ProcessSnapshot {
         vm_counters: None,
         system_memory: None,
         original: None,
+        unix_side: None,
         soft_errors: Vec::new(),
     }
 }

@@ -43,7 +43,11 @@ fn a_windows_program_dumps_through_our_dbgeng_dll() {
 
     let dumps = folder.path().join("dumps");
     fs::create_dir(&dumps).unwrap();
-    let output = start(&["run", &windows_path(&dumps), &pid]).output().unwrap();
+    let places = ["record", "context", "pointers"];
+    let places = places.map(|place| format!("{:x}", ready[place].as_u64().unwrap()));
+    let [record, context, pointers] = &places;
+    let arguments = ["run", &windows_path(&dumps), &pid, record, context, pointers];
+    let output = start(&arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let failed: Vec<_> = text.lines().filter(|l| l.starts_with("FAILED")).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -57,9 +61,28 @@ fn a_windows_program_dumps_through_our_dbgeng_dll() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "dmp") && !path.ends_with("broken.dmp") {
             assert_verifies(&path);
-            minidump::Minidump::read_path(&path).unwrap();
+            let dump = minidump::Minidump::read_path(&path).unwrap();
+            if path.to_string_lossy().contains("exception-") {
+                assert_exception(&dump, &path.to_string_lossy());
+            }
             verified += 1;
         }
     }
     assert!(verified >= 60, "only {verified} dumps were written");
+}
+
+/// The exception that was asked for is the dump's: all of it, or a thread.
+fn assert_exception<T: std::ops::Deref<Target = [u8]>>(
+    dump: &minidump::Minidump<'_, T>,
+    name: &str,
+) {
+    let exception = dump.get_stream::<minidump::MinidumpException>().unwrap();
+    let record = &exception.raw.exception_record;
+    if !name.ends_with("2.dmp") {
+        assert_eq!(
+            (record.exception_code, record.exception_address),
+            (0xC000_0005, 0x1234),
+            "{name}"
+        );
+    }
 }

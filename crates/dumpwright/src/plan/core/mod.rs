@@ -21,12 +21,13 @@ use crate::target::{Absent, Architecture, Platform, ProcessSnapshot, Protection}
 use dumpwright_format::FormatFlags;
 use dumpwright_format::elf_core::{
     EM_AARCH64, EM_X86_64, NOTE_COMMENT, NOTE_MODULE, NOTE_STREAM, NOTE_SYSTEM, NOTE_THREAD_NAME,
-    NOTE_ZERO, NT_AUXV, NT_FILE, OWNER_CORE, OWNER_DUMPWRIGHT,
+    NOTE_ZERO, NT_AUXV, OWNER_CORE, OWNER_DUMPWRIGHT,
 };
 use dumpwright_format::minidump::StreamType;
 pub(crate) use notes::head as note_head;
 
-use notes::NoteWriter;
+pub use files::FileNote;
+pub use notes::Notes;
 
 /// What an ELF core holds besides memory.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub struct CorePlan {
     /// `e_machine`.
     pub machine: u16,
     /// The notes that are known before memory is read.
-    pub notes: Vec<u8>,
+    pub notes: Notes,
     /// The mappings, each with its `PF_*` flags.
     pub mappings: Vec<(AddressRange, u32)>,
     /// Bytes of a page.
@@ -60,8 +61,8 @@ impl Text<'_> {
     }
 
     /// The name of a thread or process.
-    fn name(self, name: &str) -> Vec<u8> {
-        self.redacted(&self.privacy.thread_name(name))
+    fn name(self, name: &str, program: &str) -> Vec<u8> {
+        self.redacted(&self.privacy.thread_name(name, program))
     }
 
     /// Any other text.
@@ -91,17 +92,19 @@ fn utf8(wide: &[u8]) -> String {
 pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -> Result<CorePlan> {
     let snapshot = context.snapshot;
     let machine = machine(snapshot)?;
-    let mut notes = NoteWriter::default();
+    let mut notes = Notes::default();
     let stream = |kind| {
         let found = assembly.streams().iter().find(|(stream_type, _)| *stream_type == kind);
         found.map(|(_, section)| section.bytes())
     };
+    let maps = assembly.streams().iter().find(|(kind, _)| *kind == StreamType::LINUX_MAPS);
+    let maps = maps.map(|(_, section)| section.shared());
     process::notes(snapshot, text, stream, &mut notes, |notes| {
         if let Some(auxv) = stream(StreamType::LINUX_AUXV) {
             notes.put(OWNER_CORE, NT_AUXV, auxv);
         }
-        if let Some(files) = files::note(snapshot, stream(StreamType::LINUX_MAPS), text) {
-            notes.put(OWNER_CORE, NT_FILE, &files);
+        if let Some(files) = FileNote::new(snapshot, maps, text) {
+            notes.put_files(files);
         }
     });
     own_notes(snapshot, assembly, text, &mut notes);
@@ -113,7 +116,7 @@ pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -
     }
     Ok(CorePlan {
         machine,
-        notes: notes.bytes,
+        notes,
         mappings: snapshot.regions.iter().map(|r| (r.range, flags(r.protection))).collect(),
         page_size: snapshot.page_size,
     })
@@ -157,14 +160,12 @@ fn flags(protection: Protection) -> u32 {
 }
 
 /// What cores have no notes for.
-fn own_notes(
-    snapshot: &ProcessSnapshot,
-    assembly: &Assembly,
-    text: Text<'_>,
-    notes: &mut NoteWriter,
-) {
+fn own_notes(snapshot: &ProcessSnapshot, assembly: &Assembly, text: Text<'_>, notes: &mut Notes) {
     for thread in snapshot.threads.iter().filter(|t| !t.name.is_empty()) {
-        let name = text.name(&thread.name);
+        let name = text.name(&thread.name, snapshot.program_name());
+        if name.is_empty() {
+            continue;
+        }
         let bytes = [&thread.tid.0.to_le_bytes(), name.as_slice()].concat();
         notes.put(OWNER_DUMPWRIGHT, NOTE_THREAD_NAME, &bytes);
     }
@@ -175,8 +176,7 @@ fn own_notes(
     for (stream_type, section) in assembly.streams() {
         let of_linux = snapshot.platform_streams.iter().any(|s| s.stream_type == *stream_type);
         if of_linux && !NOT_CARRIED.contains(stream_type) {
-            let bytes = [&stream_type.0.to_le_bytes(), section.bytes()].concat();
-            notes.put(OWNER_DUMPWRIGHT, NOTE_STREAM, &bytes);
+            notes.put_shared(OWNER_DUMPWRIGHT, NOTE_STREAM, stream_type.0, section.shared());
         }
     }
     notes.put(OWNER_DUMPWRIGHT, NOTE_SYSTEM, &process::system(snapshot, text));

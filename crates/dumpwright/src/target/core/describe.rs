@@ -116,7 +116,7 @@ pub(super) fn describe(
     let mut streams = Vec::new();
     let mut add = |stream_type, bytes: Option<Vec<u8>>| {
         let bytes = bytes.filter(|bytes| !bytes.is_empty());
-        streams.extend(bytes.map(|bytes| PlatformStream { stream_type, bytes }));
+        streams.extend(bytes.map(|bytes| PlatformStream { stream_type, bytes: bytes.into() }));
     };
     let repeated = notes.process.map(|info| psargs(&info));
     add(StreamType::LINUX_CMD_LINE, arguments.or(repeated));
@@ -150,6 +150,7 @@ pub(super) fn describe(
         vm_counters: None,
         system_memory: None,
         original: None,
+        unix_side: None,
         soft_errors: troubles,
     };
     own::complete(&notes.ours, &mut snapshot);
@@ -308,7 +309,7 @@ fn settle(regions: &mut [Region], memory: &CoreMemory) -> RangeSet {
     let mut sparse = RangeSet::new();
     for region in regions {
         // Not even of a core of ours: the kernel's own pages.
-        let kernel = region.name.starts_with("[vvar") || region.name == "[vsyscall]";
+        let kernel = region.name.starts_with("[vvar") || &*region.name == "[vsyscall]";
         region.access = if kernel { Access::Forbidden } else { Access::Normal };
         region.backed_end = region.range.end;
         let whole = memory.present(region.range).missing_from(region.range).is_empty();

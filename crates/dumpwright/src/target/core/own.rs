@@ -12,7 +12,9 @@ pub(super) fn complete(ours: &OwnNotes<'_>, snapshot: &mut ProcessSnapshot) {
     for (kind, bytes) in &ours.streams {
         let stream_type = StreamType(*kind);
         snapshot.platform_streams.retain(|s| s.stream_type != stream_type);
-        snapshot.platform_streams.push(PlatformStream { stream_type, bytes: bytes.to_vec() });
+        snapshot
+            .platform_streams
+            .push(PlatformStream { stream_type, bytes: bytes.to_vec().into() });
     }
     let Some((info, text)) = ours.system.and_then(|b| SystemInfo::read_from_prefix(b).ok()) else {
         return;

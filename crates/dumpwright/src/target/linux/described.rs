@@ -1,20 +1,24 @@
 //! A process that stands still, described: what is the same however it is held.
 
+use super::describe;
 use super::exception::{Evidence, SignalInfo};
 use super::maps::Maps;
 use super::memory::LinuxMemory;
 use super::module_file::ModuleFiles;
 use super::proc_dir::ProcDir;
-use super::{arch, describe};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
-use crate::target::{ProcessSnapshot, ThreadSnapshot, Tid, Wants, XstateLayout};
+use crate::target::{
+    ExceptionSnapshot, ExceptionSource, ProcessSnapshot, ThreadSnapshot, Tid, Wants, XstateLayout,
+};
 
 /// What `/proc` and the memory of a process tell.
 pub(super) struct Described {
     pub snapshot: ProcessSnapshot,
     pub memory: LinuxMemory,
     pub modules: ModuleFiles,
+    /// The thread that a signal is about to end.
+    crash: Option<(Tid, SignalInfo)>,
 }
 
 impl Described {
@@ -34,7 +38,7 @@ impl Described {
         mut notes: Vec<SoftError>,
     ) -> Result<Described> {
         let pid = proc.pid;
-        let maps = Maps::read(&proc, &mut notes)?;
+        let mut maps = Maps::read(&proc, &mut notes)?;
         // The files of a process that is gone are there and empty.
         if maps.mappings.is_empty() {
             return Err(Error::ProcessEnded(pid));
@@ -44,18 +48,28 @@ impl Described {
         if wants.full_memory {
             notes.extend(memory.unasked_shared_memory());
         }
-        let mut snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);
-        snapshot.exception = Evidence {
-            pid,
-            architecture: arch::NATIVE,
+        let snapshot = describe::describe(&proc, &mut maps, threads, &memory, wants, layout, notes);
+        let modules = ModuleFiles::of(proc, maps);
+        let mut described = Described { snapshot, memory, modules, crash };
+        described.snapshot.exception = described.exception(&wants.exception)?;
+        Ok(described)
+    }
+
+    /// The exception that `source` names.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn exception(&self, source: &ExceptionSource) -> Result<Option<ExceptionSnapshot>> {
+        let snapshot = &self.snapshot;
+        Evidence {
+            pid: snapshot.process.pid,
+            architecture: snapshot.system.architecture,
             threads: &snapshot.threads,
             regions: &snapshot.regions,
-            memory: &memory,
+            memory: &self.memory,
             layout: snapshot.system.xstate.as_ref(),
-            crash,
+            crash: self.crash,
         }
-        .exception(&wants.exception)?;
-        let modules = ModuleFiles::of(proc);
-        Ok(Described { snapshot, memory, modules })
+        .exception(source)
     }
 }

@@ -11,8 +11,11 @@ use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::nt::environment;
 use crate::target::nt::exception::Evidence;
+use crate::target::nt::module;
 use crate::target::nt::pe::PeImage;
-use crate::target::{Architecture, FileTime, Pid, ProcessInfo, ProcessSnapshot, Wants};
+use crate::target::{
+    Architecture, FileTime, Pid, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants,
+};
 use dumpwright_format::nt::NtOffsets;
 use std::os::windows::io::BorrowedHandle;
 use windows_sys::Wdk::System::Threading::{ProcessBasicInformation, ProcessWow64Information};
@@ -48,7 +51,7 @@ pub(super) fn describe(
         .zip(&images)
         .map(|(module, image)| {
             let image = image.as_ref();
-            modules::describe(
+            module::describe(
                 memory,
                 module,
                 image,
@@ -79,8 +82,7 @@ pub(super) fn describe(
         (Some(layout), Some(size)) if size > FIXED_CONTEXT => layout.context_size = size as u32,
         _ => xstate = None,
     }
-    let exception = Evidence { architecture, offsets, memory, threads: &threads }
-        .exception(&wants.exception)?;
+    let exception = evidence(architecture, memory, &threads).exception(&wants.exception)?;
     let process_data = if wants.process_data && peb != 0 {
         environment::process_data(memory, offsets, peb, &loaded)
     } else {
@@ -102,6 +104,7 @@ pub(super) fn describe(
         initial_stack: None,
         process_data,
         original: None,
+        unix_side: None,
         token: None,
         vm_counters: None,
         system_memory: None,
@@ -121,6 +124,19 @@ pub(super) fn describe(
         snapshot.system_memory = counters::of_the_system(machine, notes);
     }
     Ok(snapshot)
+}
+
+/// What a request for an exception is answered from.
+pub(super) fn evidence<'a>(
+    architecture: Architecture,
+    memory: &'a WindowsMemory,
+    threads: &'a [ThreadSnapshot],
+) -> Evidence<'a> {
+    let offsets = match architecture {
+        Architecture::X86 => &NtOffsets::NARROW,
+        _ => &NtOffsets::WIDE,
+    };
+    Evidence { architecture, offsets, memory, threads }
 }
 
 /// Bytes of a context without extended state.

@@ -31,7 +31,10 @@ pub use memory::WindowsMemory;
 pub use stop::resume_all;
 
 use crate::error::Result;
-use crate::target::{MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, Wants};
+use crate::target::{
+    ExceptionSnapshot, ExceptionSource, MemorySource, ModuleSnapshot, Pid, ProcessSnapshot,
+    ProcessTarget, Wants,
+};
 use std::fs::File;
 use std::io;
 use std::time::Duration;
@@ -83,5 +86,10 @@ impl ProcessTarget for WindowsProcess {
 
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File> {
         File::open(&module.path)
+    }
+
+    fn exception(&self, source: &ExceptionSource) -> Result<Option<ExceptionSnapshot>> {
+        let ProcessSnapshot { system, threads, .. } = &self.snapshot;
+        describe::evidence(system.architecture, &self.memory, threads).exception(source)
     }
 }

@@ -18,6 +18,20 @@ fn every_module_goes_along_once() {
 }
 
 #[test]
+fn windows_modules_go_along_without_their_folders() {
+    let machine = Machine::new();
+    let image = machine.file("image.dll", b"MZ and more");
+    let odd = machine.file("odd", &Elf::new().bytes());
+    let target = FakeTarget::new()
+        .module(0x1000, r"C:\Windows\System32\ntdll.dll", Some(&image))
+        .module(0x2000, r"/opt/a\b.so", Some(&odd))
+        .module(0x3000, r"C:\gone.dll", None);
+    let found = machine.collect(&target, SecondaryScope::Modules);
+    assert_eq!(names(&found), ["ntdll.dll", r"a\b.so"]);
+    assert_eq!(found.notes[0].subject, r"C:\gone.dll");
+}
+
+#[test]
 fn what_cannot_be_opened_is_a_note_and_the_rest_goes_along() {
     let machine = Machine::new();
     let good = machine.file("good.so", &Elf::new().bytes());

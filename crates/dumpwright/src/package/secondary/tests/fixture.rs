@@ -238,6 +238,7 @@ fn snapshot() -> ProcessSnapshot {
         vm_counters: None,
         system_memory: None,
         original: None,
+        unix_side: None,
         soft_errors: Vec::new(),
     }
 }

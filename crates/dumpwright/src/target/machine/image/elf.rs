@@ -210,7 +210,7 @@ fn is_of_a_machine(headers: &Headers, notes: &[Note]) -> bool {
 }
 
 /// What the notes tell.
-fn described(machine: elf::Machine, notes: &[Note]) -> Result<Image, String> {
+pub(super) fn described(machine: elf::Machine, notes: &[Note]) -> Result<Image, String> {
     let mut image = Image::default();
     let prepared = notes.iter().find(|note| note.name == VMCOREINFO_NOTE_NAME);
     image.prepared_header = prepared.and_then(|note| prepared_header(&note.contents));
