@@ -55,6 +55,7 @@ pub fn install(args: &InstallArgs) -> Outcome {
         lines.extend(missing.map(|folder| format!("would make the folder {}", folder.display())));
         lines.push("would remember:".into());
         lines.extend(indented(&previous));
+        lines.extend(in_a_container().map(|note| format!("note: {note}")));
         return print_lines(&lines);
     }
     require_root()?;
@@ -77,7 +78,8 @@ pub fn install(args: &InstallArgs) -> Outcome {
         format!("installed: {}", settings.core_pattern),
         format!("before:    {}", previous.core_pattern),
     ];
-    lines.extend(no_forward(&config, &previous).map(|why| format!("note: {why}")));
+    let notes = no_forward(&config, &previous).into_iter().chain(in_a_container());
+    lines.extend(notes.map(|note| format!("note: {note}")));
     print_lines(&lines)
 }
 
@@ -128,11 +130,21 @@ fn not_installed(now: &Settings, dry_run: bool) -> Outcome {
     )])
 }
 
+/// A container that may change the settings changes those of the host.
+fn in_a_container() -> Option<String> {
+    /// `PROC_PID_INIT_INO` of the kernel: the first namespace of process ids.
+    const FIRST: &str = "pid:[4026531836]";
+    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+    (namespace != Path::new(FIRST)).then(|| {
+        "this is a container, and the kernel looks for the program among the host's files: install it there".into()
+    })
+}
+
 /// Why cores are not forwarded although they should be.
 pub fn no_forward(config: &Config, previous: &Settings) -> Option<String> {
     (config.forward && !previous.is_pipe()).then(|| {
         format!(
-            "forward = true has no effect: '{}', which was there before, names files and no program",
+            "forward = true has no effect: '{}', which was there before, is no program",
             previous.core_pattern
         )
     })

@@ -124,6 +124,22 @@ fn assert_the_functions(kind: &Sort, crash: &Crash) {
 }
 
 #[test]
+fn a_signal_from_another_process_is_no_fault() {
+    let Some(installed) = Installed::new("[program.\"{}/sleeps\"]\n") else { return };
+    let sleep = tool("sleep").expect("a sleep");
+    let child = start(Command::new(installed.handler.copy(&sleep, "sleeps")).arg("100"));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::SEGV).unwrap();
+    let loaded = installed.end(child).load();
+    let info = process(&loaded).exception_info.expect("an exception");
+    // No kind: that is how the reader says SI_USER.
+    assert_eq!(info.reason.to_string(), "SIGSEGV");
+    let exception: MinidumpException<'_> = loaded.get();
+    let context = exception.context(&loaded.get(), None).expect("a context");
+    assert_eq!(info.address.0, context.get_instruction_pointer(), "nothing was accessed");
+}
+
+#[test]
 fn a_giant_process_is_dumped_without_reading_its_core() {
     let Some(installed) = Installed::new(CONFIG) else { return };
     let crash = installed.crash(crashes(&installed)("unmapped").arg("1024"));
