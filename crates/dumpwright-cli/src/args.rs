@@ -90,6 +90,7 @@ WinDbg's .dump letters, with - for /:
   -xc ADDR     a ucontext_t in the target: the registers at the exception
   -xr ADDR     a siginfo_t in the target: the exception
   -xp ADDR     two pointers in the target: to a siginfo_t and a ucontext_t
+               (of Windows processes CONTEXT, EXCEPTION_RECORD, EXCEPTION_POINTERS)
 
 To standard output the target stands still for as long as the reader takes.
 
@@ -115,8 +116,8 @@ pub struct DumpArgs {
     /// The process that a dump holds: an ELF core, a minidump, or one of them packed
     #[arg(short = 'z', long, value_name = "DUMP")]
     pub open: Option<PathBuf>,
-    /// Where the programs and libraries of a core are, if not on this machine: a folder that
-    /// stands for /
+    /// Where the programs and libraries of a dump are, if not on this machine: a folder that
+    /// stands for / (or for the root of a Windows drive)
     #[arg(long, value_name = "DIR", requires = "open")]
     pub sysroot: Option<PathBuf>,
     /// Dump a process under Wine as the Windows process that it is

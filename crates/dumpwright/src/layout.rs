@@ -80,6 +80,8 @@ pub trait DumpLayout: Sync {
 /// Where everything stands.
 #[derive(Clone, Debug)]
 pub struct Layout {
+    /// Whether it holds memory and soft errors, and not streams alone.
+    has_memory: bool,
     /// Header and directory.
     directory: Vec<u8>,
     /// RVA of each stream and blob of the assembly.
@@ -100,22 +102,42 @@ impl Layout {
     /// # Errors
     /// [`Error::RvaOverflow`] when the head does not fit under 4 GiB.
     pub fn new(plan: &DumpPlan, time_date_stamp: u32) -> Result<Layout> {
+        Self::place(plan, time_date_stamp, true)
+    }
+
+    /// Lays out the streams of a plan, without memory and soft errors: what an
+    /// ELF core carries.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_streams(plan: &DumpPlan, time_date_stamp: u32) -> Result<Layout> {
+        Self::place(plan, time_date_stamp, false)
+    }
+
+    fn place(plan: &DumpPlan, time_date_stamp: u32, has_memory: bool) -> Result<Layout> {
         let assembly = &plan.assembly;
+        let (held, form) = memory_of(plan, has_memory);
+        let ranges = held.len();
+        let (mut memory_size, mut trailer_size, mut trailer_holds_known) = (0, 0, true);
         let errors = soft_errors::known(plan);
-        let memory_size = plan.memory.len();
-        let trailer_size = soft_errors::encoded_len(&errors) + HOLES_RESERVE;
-        let ranges = plan.memory.ranges.len();
-        let reach = head_bound(assembly, plan.memory_info, ranges) + memory_size;
-        let trailer_holds_known = u32::try_from(reach + trailer_size).is_ok();
-        let trailer_size = if trailer_holds_known { trailer_size } else { HOLES_RESERVE };
+        if has_memory {
+            memory_size = plan.memory.len();
+            trailer_size = soft_errors::encoded_len(&errors) + HOLES_RESERVE;
+            let reach = head_bound(assembly, plan.memory_info, ranges) + memory_size;
+            trailer_holds_known = u32::try_from(reach + trailer_size).is_ok();
+            if !trailer_holds_known {
+                trailer_size = HOLES_RESERVE;
+            }
+        }
 
         // The memory list, soft errors and memory information are streams too.
-        let entries = assembly.streams().len() + 2 + usize::from(plan.memory_info.is_some());
+        let others = [true, has_memory, plan.memory_info.is_some()];
+        let entries = assembly.streams().len() + others.iter().filter(|is| **is).count();
         let mut cursor = Cursor((size_of::<Header>() + entries * size_of::<Directory>()) as u64);
         let place = |cursor: &mut Cursor, s: &Section| cursor.place(s.bytes().len() as u64, ALIGN);
         let streams = assembly.streams().iter().map(|(_, s)| place(&mut cursor, s)).collect();
         let memory_info = cursor.place(plan.memory_info.map_or(0, MemoryInfoPlan::size), ALIGN);
-        let (list_size, memory_align) = match plan.memory.form {
+        let (list_size, memory_align) = match form {
             MemoryForm::List => (4 + size_of::<MemoryDescriptor>() * ranges, ALIGN),
             MemoryForm::List64 => (
                 size_of::<Memory64ListHeader>() + size_of::<MemoryDescriptor64>() * ranges,
@@ -138,6 +160,7 @@ impl Layout {
             return Err(Error::RvaOverflow { what, offset: head_size });
         }
         let mut layout = Layout {
+            has_memory,
             directory: Vec::new(),
             streams,
             blobs,
@@ -153,7 +176,7 @@ impl Layout {
     }
 
     fn encode_directory(&self, plan: &DumpPlan, time_date_stamp: u32, list_size: u64) -> Vec<u8> {
-        let memory_type = match plan.memory.form {
+        let memory_type = match memory_of(plan, self.has_memory).1 {
             MemoryForm::List => StreamType::MEMORY_LIST,
             MemoryForm::List64 => StreamType::MEMORY64_LIST,
         };
@@ -161,15 +184,14 @@ impl Layout {
             Some((at, bytes)) => (*at, bytes.len() as u64),
             None => (self.head_size + self.memory_size, self.trailer_size),
         };
+        let soft_errors = (StreamType::MOZ_SOFT_ERRORS, soft_errors.0, soft_errors.1);
         let own = plan.assembly.streams().iter().zip(&self.streams);
         let info = plan.memory_info.iter();
         let entries: Vec<Directory> = own
             .map(|((stream_type, section), at)| (*stream_type, *at, section.bytes().len() as u64))
             .chain(info.map(|i| (StreamType::MEMORY_INFO_LIST, self.memory_info, i.size())))
-            .chain([
-                (memory_type, self.memory_list, list_size),
-                (StreamType::MOZ_SOFT_ERRORS, soft_errors.0, soft_errors.1),
-            ])
+            .chain([(memory_type, self.memory_list, list_size)])
+            .chain(self.has_memory.then_some(soft_errors))
             .map(|(stream_type, at, size)| Directory {
                 stream_type: stream_type.0.into(),
                 location: location(size, at),
@@ -230,7 +252,8 @@ impl DumpLayout for Layout {
         snapshot: &ProcessSnapshot,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let memory = MemoryPlaces::new(&plan.memory.ranges, self.head_size);
+        let (held, form) = memory_of(plan, self.has_memory);
+        let memory = MemoryPlaces::new(held, self.head_size);
         let mut out = Placed { out: BufWriter::with_capacity(HEAD_BUFFER, out), at: 0 };
         out.write_all(&self.directory)?;
         let assembly = &plan.assembly;
@@ -243,7 +266,7 @@ impl DumpLayout for Layout {
             info.write(snapshot, &plan.memory.ranges, &mut out)?;
         }
         out.go_to(self.memory_list)?;
-        memory.write_list(plan.memory.form, self.head_size, &mut out)?;
+        memory.write_list(form, self.head_size, &mut out)?;
         for (section, at) in assembly.blobs().iter().zip(&self.blobs) {
             out.go_to(*at)?;
             out.write_all(&self.resolved(section, assembly, &memory))?;
@@ -265,6 +288,11 @@ impl DumpLayout for Layout {
         let known = if self.known.is_none() { soft_errors::known(plan) } else { Vec::new() };
         soft_errors::encode(&known, holes, self.trailer_size as usize)
     }
+}
+
+/// The memory that a dump holds, and the form of its list.
+fn memory_of(plan: &DumpPlan, has_memory: bool) -> (&[AddressRange], MemoryForm) {
+    if has_memory { (&plan.memory.ranges, plan.memory.form) } else { (&[], MemoryForm::List) }
 }
 
 /// A head being written, that knows where it is.
@@ -309,8 +337,10 @@ pub fn memory_budget(
 ) -> Result<u64> {
     let known: u64 =
         known.iter().map(|e| (e.subject.len() + e.message.len()) as u64 * 2 + 64).sum();
-    let head = core.map_or_else(|| head_bound(assembly, memory_info, 0), core::fixed_size);
-    let fixed = head + known + HOLES_RESERVE + LEFT_OUT_RESERVE;
+    let streams = head_bound(assembly, memory_info, 0);
+    // A core has its own head, and the streams in a note.
+    let fixed =
+        core.map_or(0, core::fixed_size) + streams + known + HOLES_RESERVE + LEFT_OUT_RESERVE;
     max.checked_sub(fixed).ok_or_else(|| {
         Error::InvalidRequest(format!(
             "a dump of this process has {fixed} bytes before any memory and --max-size allows {max}; allow more, or ask for fewer streams"

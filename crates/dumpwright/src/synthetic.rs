@@ -3,9 +3,9 @@
 use crate::address::{AddressRange, RangeSet};
 use crate::soft_error::{Hole, HoleReason};
 use crate::target::{
-    Absent, Access, Architecture, Backing, DebugId, FileTime, MemorySource, ModuleSnapshot, Pid,
-    PlatformStream, ProcessInfo, ProcessSnapshot, Protection, Region, Registers, Segment,
-    SystemSnapshot, ThreadSnapshot, Tid,
+    Absent, Access, Architecture, Backing, DebugId, FileTime, HasStreams, MemorySource,
+    ModuleSnapshot, Pid, PlatformStream, ProcessInfo, ProcessSnapshot, Protection, Region,
+    Registers, Segment, SystemSnapshot, ThreadSnapshot, Tid,
 };
 use dumpwright_format::context::amd64::{CONTEXT_ALL, ContextAmd64};
 use dumpwright_format::minidump::{PLATFORM_LINUX, StreamType};
@@ -173,6 +173,7 @@ pub fn snapshot() -> ProcessSnapshot {
         token: None,
         vm_counters: None,
         system_memory: None,
+        has: HasStreams::ALL,
         original: None,
         unix_side: None,
         soft_errors: Vec::new(),

@@ -4,19 +4,24 @@
 //! header | program headers | section header | notes | memory | last note
 //! ```
 //!
+//! Behind the notes that cores have stands one with the streams of a minidump of
+//! the same process, so that a core becomes a minidump again without losing
+//! what cores have no notes for.
+//!
 //! The section header is there only if there are more program headers than the
 //! header can count (`PN_XNUM`). The last note has what could not be had, which
 //! is only known once memory has been read.
 
-use super::{DumpLayout, HEAD_BUFFER, HOLES_RESERVE};
+use super::{DumpLayout, HEAD_BUFFER, HOLES_RESERVE, Layout};
 use crate::address::AddressRange;
+use crate::error::Result;
 use crate::plan::core::CorePlan;
 use crate::plan::{DumpPlan, note_head};
 use crate::target::ProcessSnapshot;
 use crate::write::soft_errors::{self, Holes};
 use dumpwright_format::elf_core::{
-    ET_CORE, FileHeader, NOTE_SOFT_ERRORS, OWNER_DUMPWRIGHT, PN_XNUM, PT_LOAD, PT_NOTE,
-    ProgramHeader, SectionHeader,
+    ET_CORE, FileHeader, NOTE_SOFT_ERRORS, NOTE_STREAMS, OWNER_DUMPWRIGHT, PN_XNUM, PT_LOAD,
+    PT_NOTE, ProgramHeader, SectionHeader,
 };
 use std::io::{self, BufWriter, Read, Write};
 use zerocopy::{FromZeros, IntoBytes};
@@ -31,26 +36,34 @@ pub struct CoreLayout {
     /// Program headers, those of both notes included.
     headers: usize,
     notes_at: u64,
+    /// What the last note before memory holds.
+    streams: Layout,
     head_size: u64,
     memory_size: u64,
     trailer_size: u64,
 }
 
 impl CoreLayout {
-    /// Lays out a plan as a core.
-    pub fn new(plan: &DumpPlan, core: &CorePlan) -> CoreLayout {
+    /// Lays out a plan as a core. `time_date_stamp` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`Error::RvaOverflow`](crate::Error::RvaOverflow) when the streams that
+    /// it carries do not fit under 4 GiB.
+    pub fn new(plan: &DumpPlan, core: &CorePlan, time_date_stamp: u32) -> Result<CoreLayout> {
+        let streams = Layout::of_streams(plan, time_date_stamp)?;
         // Two of notes.
         let headers = segments(core, &plan.memory.ranges).count() + 2;
         let table_end = size_of::<FileHeader>() + headers * size_of::<ProgramHeader>();
         let extended = if is_extended(headers) { size_of::<SectionHeader>() } else { 0 };
         let notes_at = (table_end + extended) as u64;
-        let head_size = (notes_at + core.notes.len()).next_multiple_of(core.page_size);
+        let head_size = (notes_at + notes_size(core, &streams)).next_multiple_of(core.page_size);
         let memory_size = plan.memory.len();
         let trailer_at = (head_size + memory_size).next_multiple_of(4);
         let padding = trailer_at - head_size - memory_size;
         let text = soft_errors::encoded_len(&soft_errors::known(plan)) + HOLES_RESERVE;
         let note_size = last_note(0).len() as u64 + text.next_multiple_of(4);
-        CoreLayout { headers, notes_at, head_size, memory_size, trailer_size: padding + note_size }
+        let trailer_size = padding + note_size;
+        Ok(CoreLayout { headers, notes_at, streams, head_size, memory_size, trailer_size })
     }
 
     fn file_header(&self, core: &CorePlan) -> FileHeader {
@@ -77,17 +90,19 @@ impl CoreLayout {
 
     fn write_core_head(
         &self,
-        core: &CorePlan,
-        held: &[AddressRange],
+        plan: &DumpPlan,
+        snapshot: &ProcessSnapshot,
         out: &mut dyn Write,
     ) -> io::Result<()> {
+        let core = plan.core.as_ref().ok_or_else(|| io::Error::other("the plan has no core"))?;
+        let notes_size = notes_size(core, &self.streams);
         let memory_end = self.head_size + self.memory_size;
         let trailer_at = memory_end.next_multiple_of(4);
         let note_size = self.file_size() - trailer_at;
         out.write_all(self.file_header(core).as_bytes())?;
-        out.write_all(note(self.notes_at, core.notes.len()).as_bytes())?;
+        out.write_all(note(self.notes_at, notes_size).as_bytes())?;
         let mut at = self.head_size;
-        for segment in segments(core, held) {
+        for segment in segments(core, &plan.memory.ranges) {
             out.write_all(segment.header(at, core.page_size).as_bytes())?;
             at += segment.stored();
         }
@@ -99,10 +114,10 @@ impl CoreLayout {
             section.info = (self.headers as u32).into();
             out.write_all(section.as_bytes())?;
         }
-        for piece in core.notes.pieces() {
-            out.write_all(piece)?;
-        }
-        let padding = self.head_size - self.notes_at - core.notes.len();
+        core.notes.write(out)?;
+        out.write_all(&streams_note(&self.streams))?;
+        self.streams.write_head(plan, snapshot, out)?;
+        let padding = self.head_size - self.notes_at - notes_size;
         io::copy(&mut io::repeat(0).take(padding), out)?;
         out.flush()
     }
@@ -116,12 +131,11 @@ impl DumpLayout for CoreLayout {
     fn write_head(
         &self,
         plan: &DumpPlan,
-        _: &ProcessSnapshot,
+        snapshot: &ProcessSnapshot,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let core = plan.core.as_ref().ok_or_else(|| io::Error::other("the plan has no core"))?;
         let mut out = BufWriter::with_capacity(HEAD_BUFFER, out);
-        self.write_core_head(core, &plan.memory.ranges, &mut out)
+        self.write_core_head(plan, snapshot, &mut out)
     }
 
     fn file_size(&self) -> u64 {
@@ -138,7 +152,8 @@ impl DumpLayout for CoreLayout {
     }
 }
 
-/// Bytes of a core before any memory, and of what does not depend on it.
+/// Bytes of a core before any memory, and of what does not depend on it, without
+/// the streams that it carries.
 pub(crate) fn fixed_size(core: &CorePlan) -> u64 {
     let headers = size_of::<FileHeader>() + size_of::<SectionHeader>();
     let table = PER_MAPPING * (core.mappings.len() as u64 + 2);
@@ -148,6 +163,15 @@ pub(crate) fn fixed_size(core: &CorePlan) -> u64 {
 /// Whether there are more program headers than the header can count.
 fn is_extended(headers: usize) -> bool {
     headers >= usize::from(PN_XNUM)
+}
+
+/// Bytes of the notes before memory. The head of a minidump ends aligned.
+fn notes_size(core: &CorePlan, streams: &Layout) -> u64 {
+    core.notes.len() + streams_note(streams).len() as u64 + streams.head_size()
+}
+
+fn streams_note(streams: &Layout) -> Vec<u8> {
+    note_head(OWNER_DUMPWRIGHT, NOTE_STREAMS, streams.head_size() as usize)
 }
 
 fn last_note(len: usize) -> Vec<u8> {

@@ -266,7 +266,7 @@ pub fn plan(
             // Redaction changes no length.
             let text = core::Text { privacy, redactor: None };
             let core = plan_core(&context, &bare, text, format)?;
-            let info = memory_info(&context, format, &[]);
+            let info = memory_info(&context, &[]);
             Some(crate::layout::memory_budget(&bare, info, core.as_ref(), &soft_errors, max)?)
         }
     };
@@ -321,7 +321,7 @@ pub fn plan(
         minidump_type,
         core: plan_core(&context, &assembly, text, format)?,
         assembly,
-        memory_info: memory_info(&context, format, &ranges),
+        memory_info: memory_info(&context, &ranges),
         memory: MemoryPlan {
             zero: zero_parts(&context, &set),
             edits,
@@ -338,16 +338,11 @@ pub fn plan(
     })
 }
 
-/// FULL_MEMORY_INFO. A core tells of mappings in its program headers.
-fn memory_info(
-    context: &Context<'_>,
-    format: OutputFormat,
-    memory: &[AddressRange],
-) -> Option<MemoryInfoPlan> {
-    let had = context.snapshot.original.as_ref().is_none_or(|original| original.has.memory_info);
+/// FULL_MEMORY_INFO.
+fn memory_info(context: &Context<'_>, memory: &[AddressRange]) -> Option<MemoryInfoPlan> {
+    let had = context.snapshot.has.memory_info;
     let wanted = context.has(FormatFlags::USER_SMALL_FULL_MEMORY_INFO);
-    let is_minidump = format == OutputFormat::Minidump;
-    (wanted && had && is_minidump).then(|| MemoryInfoPlan::new(context.snapshot, memory))
+    (wanted && had).then(|| MemoryInfoPlan::new(context.snapshot, memory))
 }
 
 /// What an ELF core holds besides memory, if one is asked for.

@@ -8,7 +8,6 @@
 pub mod dump_file;
 pub mod machine;
 pub mod minidump;
-#[cfg(any(windows, target_os = "linux", test))]
 mod nt;
 mod original;
 #[cfg(any(target_os = "linux", windows))]

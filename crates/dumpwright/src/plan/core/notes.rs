@@ -1,7 +1,8 @@
 //! Writes notes: each with its owner, padded to 4 bytes.
 
-use dumpwright_format::elf_core::NoteHeader;
-use std::sync::Arc;
+use super::files::FileNote;
+use dumpwright_format::elf_core::{NT_FILE, NoteHeader, OWNER_CORE};
+use std::io::{self, Write};
 use zerocopy::IntoBytes;
 
 /// Alignment of a note's parts.
@@ -10,9 +11,14 @@ const ALIGN: usize = 4;
 /// Notes, one behind the other.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
-    /// Their bytes, those of large streams shared with the streams.
-    pieces: Vec<Arc<Vec<u8>>>,
+    pieces: Vec<Piece>,
     len: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Bytes(Vec<u8>),
+    Files(Box<FileNote>),
 }
 
 impl Notes {
@@ -26,9 +32,12 @@ impl Notes {
         self.len == 0
     }
 
-    /// The bytes, in pieces.
-    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        self.pieces.iter().map(|piece| piece.as_slice())
+    /// Writes them.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.pieces.iter().try_for_each(|piece| match piece {
+            Piece::Bytes(bytes) => out.write_all(bytes),
+            Piece::Files(files) => files.write(out),
+        })
     }
 
     /// Adds a note.
@@ -38,23 +47,19 @@ impl Notes {
         self.pad();
     }
 
-    /// Adds a note whose description is a number and bytes that others hold too.
-    pub(super) fn put_shared(&mut self, owner: &[u8], kind: u32, number: u32, rest: Arc<Vec<u8>>) {
-        self.append(&head(owner, kind, size_of::<u32>() + rest.len()));
-        self.append(&number.to_le_bytes());
-        self.len += rest.len() as u64;
-        self.pieces.push(rest);
-        self.pieces.push(Arc::default());
+    /// Adds the note of the mapped files.
+    pub(super) fn put_files(&mut self, files: FileNote) {
+        let size = files.size();
+        self.append(&head(OWNER_CORE, NT_FILE, size as usize));
+        self.len += size;
+        self.pieces.push(Piece::Files(Box::new(files)));
         self.pad();
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        if self.pieces.is_empty() {
-            self.pieces.push(Arc::default());
-        }
-        // The last one is never shared.
-        if let Some(last) = self.pieces.last_mut() {
-            Arc::make_mut(last).extend_from_slice(bytes);
+        match self.pieces.last_mut() {
+            Some(Piece::Bytes(last)) => last.extend_from_slice(bytes),
+            _ => self.pieces.push(Piece::Bytes(bytes.to_vec())),
         }
         self.len += bytes.len() as u64;
     }

@@ -142,7 +142,9 @@ impl Iterator for Parts<'_> {
             Some(held) => {
                 let mut end = held.end;
                 self.memory = &self.memory[1..];
-                while let Some(next) = self.memory.first().filter(|next| next.start == end) {
+                while let Some(next) = self.memory.first().filter(|next| next.start == end)
+                    && end < self.rest.end
+                {
                     end = next.end;
                     self.memory = &self.memory[1..];
                 }
@@ -171,7 +173,7 @@ fn free(range: AddressRange) -> MemoryInfo {
 }
 
 fn mapped(region: &Region, part: AddressRange) -> MemoryInfo {
-    let state = region.page_state.unwrap_or_else(|| page_state(region));
+    let state = region.page_state.as_deref().copied().unwrap_or_else(|| page_state(region));
     MemoryInfo {
         base_address: part.start.into(),
         allocation_base: region.allocation_base.into(),

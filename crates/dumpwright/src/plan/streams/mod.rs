@@ -17,7 +17,6 @@ use super::stacks::Stack;
 use crate::address::RangeSet;
 use crate::redact::{Audit, AuditKind};
 use crate::request::DumpRequest;
-use crate::target::HasStreams;
 use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 
@@ -43,7 +42,7 @@ pub(crate) fn assemble(
     threads::thread_names(snapshot, privacy, out);
     modules::module_list(snapshot, privacy, out);
     exception::exception(snapshot, out);
-    let has = snapshot.original.as_ref().map_or(HasStreams::ALL, |original| original.has);
+    let has = snapshot.has;
     if context.has(FormatFlags::USER_SMALL_THREAD_INFO) && has.thread_info {
         threads::thread_info_list(snapshot, out);
     }

@@ -30,7 +30,7 @@ fn request(flags: FormatFlags) -> DumpRequest {
 fn core_of(snapshot: &ProcessSnapshot, request: &DumpRequest) -> Result<Vec<u8>> {
     let memory = SyntheticMemory::default();
     let plan = plan(snapshot, &memory, request)?;
-    let layout = CoreLayout::new(&plan, plan.core.as_ref().expect("a core is asked for"));
+    let layout = CoreLayout::new(&plan, plan.core.as_ref().expect("a core is asked for"), 7)?;
     let mut out = Vec::new();
     let outcome = write::write_memory(&layout, &plan, snapshot, &memory, &mut out, &())?;
     write::finish(&layout, &plan, &outcome, &mut out)?;

@@ -18,7 +18,8 @@ use super::{arch, counters, file_text, handles, initial_stack, streams, system, 
 use crate::address::RangeSet;
 use crate::soft_error::SoftError;
 use crate::target::{
-    MemorySource, ModuleSnapshot, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants, XstateLayout,
+    HasStreams, MemorySource, ModuleSnapshot, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants,
+    XstateLayout,
 };
 
 /// Describes the process of `proc`, whose `threads` have their registers and
@@ -102,6 +103,7 @@ pub(super) fn describe(
         token: None,
         vm_counters: None,
         system_memory: None,
+        has: HasStreams::ALL,
         original: None,
         unix_side: None,
         soft_errors: notes,

@@ -12,6 +12,7 @@ mod processor;
 #[cfg(target_os = "linux")]
 pub mod qemu;
 mod raw;
+mod reading;
 pub(crate) mod registers;
 mod small;
 mod snapshot;
@@ -25,6 +26,7 @@ mod windows;
 pub(crate) use address::MAX_PFN;
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
 pub use open::{MachineOptions, open_machine, open_machine_source};
+pub use reading::{read_physical, read_virtual, virtual_parts};
 pub use small::{Driver, SmallDump};
 pub use snapshot::*;
 pub use symbols::SymbolSources;

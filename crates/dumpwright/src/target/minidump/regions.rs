@@ -129,13 +129,14 @@ fn of_info(entry: &MemoryInfo, maps: &[Mapping], images: &Images<'_>, windows: b
         backing,
         name: name_at(start, maps, images).into(),
         allocation_base: entry.allocation_base.get(),
-        page_state: Some(PageState {
-            state: entry.state.get(),
-            protect: entry.protect.get(),
-            allocation_protect: entry.allocation_protect.get(),
-            memory_type: entry.memory_type.get(),
-        })
-        .filter(|_| windows),
+        page_state: windows.then(|| {
+            Box::new(PageState {
+                state: entry.state.get(),
+                protect: entry.protect.get(),
+                allocation_protect: entry.allocation_protect.get(),
+                memory_type: entry.memory_type.get(),
+            })
+        }),
         ..held_region(range)
     }
 }

@@ -6,20 +6,28 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod environment;
 pub(crate) mod exception;
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod loader;
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod module;
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod pe;
 pub(crate) mod registers;
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod unloaded;
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod version;
 
 #[cfg(test)]
 pub(crate) mod fake;
 
 use crate::target::MemorySource;
-use dumpwright_format::nt::{NtOffsets, UnicodeStringHead};
+use dumpwright_format::nt::NtOffsets;
+#[cfg(any(windows, target_os = "linux", test))]
+use dumpwright_format::nt::UnicodeStringHead;
 use zerocopy::FromBytes;
 
 /// Reads a wire structure.
@@ -44,6 +52,7 @@ pub(crate) fn read_pointer(
 }
 
 /// Reads the text of the `UNICODE_STRING` at `address`.
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) fn read_string(
     memory: &dyn MemorySource,
     offsets: &NtOffsets,
@@ -56,6 +65,7 @@ pub(crate) fn read_string(
 }
 
 /// Text from little-endian UTF-16 up to a NUL.
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) fn utf16(bytes: &[u8]) -> String {
     let (units, _) = bytes.as_chunks::<2>();
     let units: Vec<u16> =

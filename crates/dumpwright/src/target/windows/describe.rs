@@ -14,7 +14,7 @@ use crate::target::nt::exception::Evidence;
 use crate::target::nt::module;
 use crate::target::nt::pe::PeImage;
 use crate::target::{
-    Architecture, FileTime, Pid, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants,
+    Architecture, FileTime, HasStreams, Pid, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants,
 };
 use dumpwright_format::nt::NtOffsets;
 use std::os::windows::io::BorrowedHandle;
@@ -103,6 +103,7 @@ pub(super) fn describe(
         dso_debug: None,
         initial_stack: None,
         process_data,
+        has: HasStreams::ALL,
         original: None,
         unix_side: None,
         token: None,

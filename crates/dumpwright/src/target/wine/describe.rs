@@ -18,8 +18,8 @@ use crate::target::nt::loader;
 use crate::target::nt::pe::PeImage;
 use crate::target::nt::{environment, module, read_pointer};
 use crate::target::{
-    Architecture, DebugId, MemorySource, ModuleSnapshot, Pid, ProcessInfo, ProcessSnapshot,
-    ProcessTarget, Protection, ThreadSnapshot, UnixModule, UnixSide, Wants,
+    Architecture, DebugId, HasStreams, MemorySource, ModuleSnapshot, Pid, ProcessInfo,
+    ProcessSnapshot, ProcessTarget, Protection, ThreadSnapshot, UnixModule, UnixSide, Wants,
 };
 use dumpwright_format::nt::NtOffsets;
 use std::fmt::Write;
@@ -176,6 +176,7 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
         token: of_linux.token.clone(),
         vm_counters: of_linux.vm_counters,
         system_memory: of_linux.system_memory,
+        has: HasStreams { handles: false, ..HasStreams::ALL },
         unix_side: Some(Box::new(unix_side)),
         original: None,
         soft_errors: notes,

@@ -53,7 +53,8 @@ fn of_windows(
     state: PageState,
     modules: &[ModuleSnapshot],
 ) -> Region {
-    let mut region = Region { allocation_base, page_state: Some(state), ..part(region, range) };
+    let mut region =
+        Region { allocation_base, page_state: Some(Box::new(state)), ..part(region, range) };
     let module = modules.iter().position(|m| m.range().contains(range.start));
     region.backing = match module {
         Some(index) if state.memory_type == MEM_IMAGE => {

@@ -30,19 +30,27 @@ pub(super) fn describe(
         text = format!("{text} (Wine {wine})");
     }
     let named = read_string(memory, &NtOffsets::WIDE, peb.saturating_add(PEB_CSD_VERSION));
-    // Wine names the service pack by its number alone, in the upper byte.
-    let numbered = || match short(at + 10) >> 8 {
-        0 => String::new(),
-        number => format!("Service Pack {number}"),
-    };
     SystemSnapshot {
         platform_id: PLATFORM_WIN32_NT,
         product_type: number(SHARED_DATA_PRODUCT_TYPE) as u8,
         suite_mask: number(SHARED_DATA_SUITE_MASK) as u16,
         version,
-        description: named.filter(|name| !name.is_empty()).unwrap_or_else(numbered),
+        description: named
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| service_pack(build).to_owned()),
         build: text,
         ..linux.clone()
+    }
+}
+
+/// The service pack that a build of Windows is, where the PEB does not say it:
+/// Wine leaves the field empty.
+fn service_pack(build: u32) -> &'static str {
+    match build {
+        2600 => "Service Pack 3",
+        3790 | 6002 => "Service Pack 2",
+        6001 | 7601 => "Service Pack 1",
+        _ => "",
     }
 }
 
