@@ -170,8 +170,8 @@ pub(in crate::target::machine) fn wants_type(name: &str) -> bool {
 pub(super) fn size(build: u32) -> u32 {
     match build {
         ..9200 => 0x340,
-        ..10240 => 0x360,
-        ..18362 => 0x368,
+        9200..10240 => 0x360,
+        10240..18362 => 0x368,
         _ => 0x380,
     }
 }

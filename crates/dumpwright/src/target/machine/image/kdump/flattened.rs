@@ -110,8 +110,8 @@ impl Source for Unflattened {
         let first = self.pieces.partition_point(|piece| piece.end() <= offset);
         for piece in self.pieces[first..].iter().take_while(|piece| piece.start < end) {
             let (from, past) = (piece.start.max(offset), piece.end().min(end));
-            let part = &mut buf[(from - offset) as usize..(past - offset) as usize];
-            self.source.read_at(piece.at + (from - piece.start), part)?;
+            let bytes = &mut buf[(from - offset) as usize..(past - offset) as usize];
+            self.source.read_at(piece.at + (from - piece.start), bytes)?;
         }
         Ok(())
     }
