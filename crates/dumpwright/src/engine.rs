@@ -248,7 +248,8 @@ impl Job<'_> {
         let need = Need::Required;
         let mut entries = vec![CabEntry { name, size, source: dump, modified: None, need }];
         if let Some(scope) = secondary_scope(request.format_flags) {
-            let files = package::collect_secondary_files(&*self.target, scope, size);
+            let files =
+                package::collect_secondary_files(&*self.target, scope, size, cab.free_space());
             entries.extend(files.entries.into_iter().map(CabEntry::from));
             summary.note(files.notes);
         }
