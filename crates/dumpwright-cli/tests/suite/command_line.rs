@@ -310,7 +310,7 @@ fn a_name_of_the_targets_can_forge_no_line_of_the_summary() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("a\nholes none\x1b[2J");
     fs::copy("/bin/sleep", &program).unwrap();
-    let mut sleep = std::process::Command::new(&program);
+    let mut sleep = Command::new(&program);
     sleep.arg("1000");
     let target = Target::silent(sleep);
     let pid = target.pid().to_string();

@@ -357,7 +357,7 @@ fn an_interrupt_leaves_nothing_and_frees_the_target() {
         let mut writer = command();
         writer.args(["dump", "-p", &pid, "-ma", "-b", "-o"]).arg(&file);
         let writer = writer.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(wait));
+        std::thread::sleep(Duration::from_millis(wait));
         let _ = Command::new("kill")
             .args(["-s", "INT", &writer.id().to_string()])
             .stderr(Stdio::null())
