@@ -2,6 +2,7 @@
 
 use dumpwright::Summary;
 use dumpwright::format::kernel::bug_check_name;
+use dumpwright::info::clean;
 use dumpwright::summary::KernelSummary;
 use dumpwright::target::machine::GuestKind;
 use indicatif::{BinaryBytes, HumanCount};
@@ -16,7 +17,7 @@ pub fn text(summary: &Summary) -> String {
     let mut out = String::new();
     let name = summary.file.as_ref().map_or_else(|| "-".into(), |f| f.display().to_string());
     let mut line = |label: &str, value: String| {
-        let _ = writeln!(out, "{label:<9}{value}");
+        let _ = writeln!(out, "{label:<9}{}", clean(&value));
     };
     line("file", name);
     line("type", format!("{} ({})", summary.kind, summary.qualifier));

@@ -258,9 +258,11 @@ impl Job for ProcessJob<'_> {
         Summary::new(request, snapshot, self.plan, outcome, self.layout.file_size())
     }
 
-    fn secondary_files(&self, request: &DumpRequest) -> SecondaryFiles {
-        secondary_scope(request.format_flags)
-            .map(|scope| package::collect_secondary_files(&*self.target, scope, self.size()))
+    fn secondary_files(&self, request: &DumpRequest, disk_space: Option<u64>) -> SecondaryFiles {
+        let scope = secondary_scope(request.format_flags);
+        let (target, size) = (&*self.target, self.size());
+        scope
+            .map(|scope| package::collect_secondary_files(target, scope, size, disk_space))
             .unwrap_or_default()
     }
 

@@ -34,6 +34,7 @@ mod kernel_readers;
 mod kernel_small;
 mod machine_live;
 mod machine_sources;
+mod many_mappings;
 mod memory_truth;
 mod privacy;
 mod python_bindings;

@@ -26,8 +26,9 @@ pub(super) trait Job {
     /// What was done.
     fn summary(&self, request: &DumpRequest, outcome: &Self::Outcome) -> Summary;
 
-    /// Files that go into a CAB beside the dump.
-    fn secondary_files(&self, request: &DumpRequest) -> SecondaryFiles;
+    /// Files that go into a CAB beside the dump, which together take no more than
+    /// `disk_space` bytes where that is known.
+    fn secondary_files(&self, request: &DumpRequest, disk_space: Option<u64>) -> SecondaryFiles;
 
     /// How long the target stood still.
     fn held(&self) -> Option<Duration>;
@@ -95,7 +96,7 @@ fn write_cab(
     let mut summary = job.summary(request, &outcome);
     let need = Need::Required;
     let mut entries = vec![CabEntry { name, size, source: dump, modified: None, need }];
-    let files = job.secondary_files(request);
+    let files = job.secondary_files(request, cab.free_space());
     entries.extend(files.entries.into_iter().map(CabEntry::from));
     summary.note(files.notes);
     let max_size = request.extensions.max_size;

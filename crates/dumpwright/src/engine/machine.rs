@@ -104,7 +104,7 @@ impl Job for MachineJob<'_> {
         Summary::of_machine(request, self.target.snapshot(), self.plan, outcome, self.layout)
     }
 
-    fn secondary_files(&self, request: &DumpRequest) -> SecondaryFiles {
+    fn secondary_files(&self, request: &DumpRequest, _: Option<u64>) -> SecondaryFiles {
         let secondary = FormatFlags::CAB_SECONDARY_FILES | FormatFlags::CAB_SECONDARY_ALL_IMAGES;
         let mut files = SecondaryFiles::default();
         if request.format_flags.intersects(secondary) {
