@@ -12,15 +12,16 @@ use kdmp_parser::{Gpa, Gxa as _, KernelDumpParser};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use support::compile_c;
 
 /// What the program told of one of its targets.
 type Facts = BTreeMap<String, Vec<String>>;
 
-fn run(program: &Path, image: &Path, folder: &Path) -> BTreeMap<String, Facts> {
+fn run(program: &Path, kind: &str, source: &Path, folder: &Path) -> BTreeMap<String, Facts> {
     let mut command = Command::new(program);
-    command.arg("run").arg(image).arg(folder).stdin(Stdio::null());
+    command.arg(kind).arg(source).arg(folder).stdin(Stdio::null());
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let failed: Vec<_> = text.lines().filter(|l| l.starts_with("FAILED")).collect();
@@ -94,7 +95,7 @@ fn a_c_program_dumps_a_machine_and_its_dumps() {
     output::elf(&nt.image, &notes, &image).unwrap();
     let program = compile_c("kernel.c", folder.path(), &["-std=gnu11"]);
 
-    let targets = run(&program, &image, folder.path());
+    let targets = run(&program, "run", &image, folder.path());
     let names: Vec<_> = targets.keys().map(String::as_str).collect();
     let expected = [
         "dot-ka.dmp",
@@ -121,4 +122,47 @@ fn a_c_program_dumps_a_machine_and_its_dumps() {
     // A small dump of a small dump is the same, but for when it was written.
     let small = fs::read(folder.path().join("small.dmp")).unwrap();
     assert!(small.starts_with(b"PAGEDU64"));
+}
+
+/// Ends the guest with the test.
+struct Qemu(Child);
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A guest in its firmware; `None`, after a note, without QEMU.
+fn start_qemu(socket: &Path) -> Option<Qemu> {
+    let mut command = Command::new("qemu-system-x86_64");
+    command.args(["-M", "pc", "-m", "32", "-smp", "2", "-display", "none", "-nodefaults", "-qmp"]);
+    command.arg(format!("unix:{},server=on,wait=off", socket.display()));
+    let Ok(child) = command.stdin(Stdio::null()).spawn() else {
+        let required = std::env::var("DUMPWRIGHT_REQUIRE_READERS").is_ok_and(|v| v != "0");
+        assert!(!required, "qemu-system-x86_64 is missing (DUMPWRIGHT_REQUIRE_READERS is set)");
+        eprintln!("SKIPPED: AttachKernel: no qemu-system-x86_64; install qemu-system-x86");
+        return None;
+    };
+    let qemu = Qemu(child);
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !socket.exists() {
+        assert!(Instant::now() < patience, "QEMU makes no monitor");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Some(qemu)
+}
+
+#[test]
+fn a_c_program_attaches_to_a_live_guest() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = compile_c("kernel.c", folder.path(), &["-std=gnu11"]);
+    let socket = folder.path().join("qmp");
+    let Some(_qemu) = start_qemu(&socket) else { return };
+    let targets = run(&program, "guest", &socket, folder.path());
+    assert_eq!(targets["source"]["processors"], ["2"]);
+    // 32 MiB, and the firmware's and the screen's own memory.
+    let parser = KernelDumpParser::new(folder.path().join("full.dmp")).unwrap();
+    assert!(parser.physmem().count() >= 32 << 8);
 }

@@ -191,7 +191,8 @@ pub fn python_readers_agree(file: &std::path::Path, target: &WindowsTarget) {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as the scripts of the readers print them.
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -291,7 +292,8 @@ fn a_dump_of_a_windows_process_has_all_that_the_system_s_own_has() {
     assert_has_all(&ours, &Loaded::read(&file));
 }
 
-fn assert_has_all(ours: &Loaded, theirs: &Loaded) {
+/// All that a dump of the same process has that another program wrote.
+pub fn assert_has_all(ours: &Loaded, theirs: &Loaded) {
     const UNUSED: u32 = 0;
     const MEMORY_LIST: u32 = 5;
     const MEMORY64_LIST: u32 = 9;
