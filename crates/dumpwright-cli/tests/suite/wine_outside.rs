@@ -139,15 +139,13 @@ fn changing(dump: &Loaded) -> Vec<Range<u64>> {
     const BLOCK: u64 = 0x1_0000;
     const CALL_STACK: u64 = 0x10_0000;
     let threads: MinidumpThreadList<'_> = dump.get();
-    let mut ranges = vec![SHARED_DATA..SHARED_DATA + PAGE];
-    for thread in &threads.threads {
+    let stacks = threads.threads.iter().flat_map(|thread| {
         let teb = thread.raw.teb;
         let stack_base = dump.bytes_at(teb + 8, 8).unwrap();
         let stack_base = u64::from_le_bytes(stack_base.try_into().unwrap());
-        ranges.push(teb + TEB..(teb / BLOCK + 1) * BLOCK);
-        ranges.push(stack_base..stack_base + CALL_STACK);
-    }
-    ranges
+        [teb + TEB..(teb / BLOCK + 1) * BLOCK, stack_base..stack_base + CALL_STACK]
+    });
+    stacks.chain(std::iter::once(SHARED_DATA..SHARED_DATA + PAGE)).collect()
 }
 
 /// Page by page; pages that were never touched need not be there from outside.
@@ -286,8 +284,8 @@ fn filters_leave_nothing_of_either_side_of_a_wine_process() {
     let environment = [("CANARY_NAME", "CANARY_VALUE"), ("UNIX_PATH", "/home/CANARY/x")];
     let target = WindowsTarget::start_in(wine, folder, &environment);
     let holds = |dump: &Loaded, text: &str| {
-        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        [text.as_bytes(), &wide]
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        [text.as_bytes(), &utf16]
             .iter()
             .any(|needle| dump.bytes.windows(needle.len()).any(|window| window == *needle))
     };

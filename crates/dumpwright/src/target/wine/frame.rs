@@ -170,3 +170,85 @@ pub(super) fn complete(registers: &mut Registers, own: &Registers) {
     (context.dr0, context.dr1, context.dr2) = (own.dr0, own.dr1, own.dr2);
     (context.dr3, context.dr6, context.dr7) = (own.dr3, own.dr6, own.dr7);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::nt::fake::FakeMemory;
+    use crate::target::{Pid, Tid};
+
+    const TEB: Teb = Teb {
+        address: 0x6_0000,
+        peb: 0x5_0000,
+        pid: Pid(32),
+        tid: Tid(36),
+        stack_limit: 0x20_0000,
+        stack_base: 0x22_0000,
+    };
+    const FRAME: u64 = 0x31_FC00;
+
+    fn finder(memory: &FakeMemory) -> FrameFinder<'_> {
+        let is_windows_code = &|address: u64| (0x1_7000_0000..0x1_7001_0000).contains(&address);
+        FrameFinder { memory, layout: None, is_windows_code }
+    }
+
+    fn in_a_call(rip: u64, rsp: u64) -> FakeMemory {
+        let mut memory = FakeMemory::default();
+        memory.put(TEB.address + TEB_WINE_DATA, vec![0; TEB_WINE_DATA_SIZE as usize]);
+        memory.put_u64(TEB.address + TEB_SYSCALL_FRAME, FRAME);
+        memory.put(FRAME, vec![0; FRAME_SIZE as usize]);
+        memory.put_u64(FRAME + 0x08, 0xB);
+        memory.put_u64(FRAME + 0x70, rip);
+        memory.put_u64(FRAME + 0x78, USER_CS.into());
+        memory.put_u64(FRAME + 0x88, rsp);
+        memory.put(FRAME + 0x90, USER_SS.to_le_bytes());
+        memory
+    }
+
+    #[test]
+    fn a_system_call_s_frame_has_the_windows_registers() {
+        let memory = in_a_call(0x1_7000_E3A4, 0x21_F9E8);
+        let found = finder(&memory).system_call(&TEB, 0x31_F860).unwrap();
+        assert_eq!((found.at, found.registers.stack_pointer), (FRAME, 0x21_F9E8));
+        assert_eq!(found.registers.instruction_pointer, 0x1_7000_E3A4);
+        // RBX is the fourth of a context's registers.
+        assert_eq!(found.registers.general[3], 0xB);
+        assert!(finder(&memory).system_call(&TEB, FRAME + 8).is_none(), "a call that is over");
+    }
+
+    #[test]
+    fn a_frame_elsewhere_in_wine_s_part_of_the_teb_is_found_too() {
+        let mut memory = in_a_call(0x1_7000_E3A4, 0x21_F9E8);
+        memory.put_u64(TEB.address + TEB_SYSCALL_FRAME, 0);
+        memory.put_u64(TEB.address + 0x378, FRAME);
+        assert_eq!(finder(&memory).system_call(&TEB, 0x31_F860).unwrap().at, FRAME);
+    }
+
+    #[test]
+    fn a_frame_that_leads_out_of_windows_code_or_stack_is_not_believed() {
+        for (rip, rsp) in [(0x7F00_0000_0000, 0x21_F9E8), (0x1_7000_E3A4, 0x31_F860)] {
+            assert!(finder(&in_a_call(rip, rsp)).system_call(&TEB, 0x31_F860).is_none());
+        }
+    }
+
+    #[test]
+    fn a_signal_frame_on_the_handlers_stack_has_what_was_interrupted() {
+        let mut memory = FakeMemory::default();
+        let stack = signal_stack(&TEB);
+        assert_eq!((stack.start, stack.end), (0x6_3800, 0x7_0000));
+        let (start, context, float) = (0x6_E000, 0x6_E100, 0x6_E400);
+        memory.put(start, vec![0; (stack.end - start) as usize]);
+        memory.put_u64(context, 7);
+        memory.put_u64(context + 16, stack.start);
+        memory.put_u64(context + 32, stack.end - stack.start);
+        memory.put_u64(context + 40 + 8 * 15, 0x21_F000);
+        memory.put_u64(context + 40 + 8 * 16, 0x1_7000_1000);
+        memory.put_u64(context + 40 + 184, float);
+        let found = finder(&memory).interrupted(&TEB, start).unwrap();
+        assert_eq!(found.instruction_pointer, 0x1_7000_1000);
+        assert_eq!(found.stack_pointer, 0x21_F000);
+        assert!(finder(&memory).interrupted(&TEB, 0x21_F000).is_none(), "not on that stack");
+        memory.put_u64(context + 40 + 184, 0x1_0000);
+        assert!(finder(&memory).interrupted(&TEB, start).is_none(), "its state is elsewhere");
+    }
+}

@@ -239,3 +239,114 @@ fn as_mapped(allowed: Protection) -> u8 {
         | bit(Protection::WRITE, page::WRITE)
         | bit(Protection::EXECUTE, page::EXECUTE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::nt::fake::FakeMemory;
+    use crate::target::{Absent, Access, Backing};
+
+    const TEB: u64 = 0x4_0000;
+    const IMAGE: AddressRange = AddressRange { start: 0x10_0000, end: 0x10_2000 };
+    const VARIABLES: AddressRange = AddressRange { start: 0x7000_0000, end: 0x7000_0040 };
+
+    fn region(start: u64, end: u64, protection: Protection) -> Region {
+        Region {
+            range: AddressRange::new(start, end),
+            protection,
+            shared: false,
+            backing: Backing::Anonymous,
+            name: String::new(),
+            allocation_base: start,
+            access: Access::Normal,
+            absent: Absent::Zero,
+            backed_end: end,
+            page_state: None,
+        }
+    }
+
+    fn view(memory: &mut FakeMemory, at: u64, links: [u64; 3], range: (u64, u64), protect: u32) {
+        let words = [links[0], links[1], links[2], 0, range.0, range.1, protect.into()];
+        memory.put(at, words.into_iter().flat_map(u64::to_le_bytes).collect::<Vec<_>>());
+    }
+
+    /// A TEB's view, an image of two pages, and a view with a reserved page, a
+    /// guard page and one that can be written.
+    fn process() -> (FakeMemory, Vec<Region>) {
+        let read = Protection::READ;
+        let write = Protection::READ | Protection::WRITE;
+        let regions = vec![
+            region(TEB, TEB + 0x1000, write),
+            region(0x8_0000, 0x8_2000, Protection::empty()),
+            region(0x8_2000, 0x8_3000, write),
+            region(IMAGE.start, IMAGE.start + 0x1000, read),
+            region(IMAGE.start + 0x1000, IMAGE.end, read | Protection::EXECUTE),
+            region(0x6000_0000, 0x6010_0000, write),
+            region(0x7000_0000, 0x7000_1000, write),
+        ];
+        let mut memory = FakeMemory::default();
+        memory.put(VARIABLES.start, vec![0; 0x40]);
+        // Something that points to data and is neither table.
+        memory.put_u64(VARIABLES.start + 0x08, 0x6000_8000);
+        memory.put_u64(VARIABLES.start + 0x18, 0x6000_0000);
+        memory.put_u64(VARIABLES.start + 0x20, 0x6000_1000);
+        memory.put(0x6000_8000, vec![0; 0x100]);
+        view(&mut memory, 0x6000_0000, [0, 0x6000_0100, 0x6000_0200], (0x8_0000, 0x3000), 0x03);
+        view(&mut memory, 0x6000_0100, [0x6000_0000, 0, 0], (TEB, 0x1000), 0x23);
+        let image = VIEW_IMAGE | 0x2D;
+        view(&mut memory, 0x6000_0200, [0x6000_0000, 0, 0], (IMAGE.start, 0x2000), image);
+        memory.put_u64(0x6000_1000, 0x6000_2000);
+        memory.put(0x6000_2000, vec![0; 0x200]);
+        memory.put(0x6000_2000 + TEB / PAGE, [0xA3]);
+        memory.put(0x6000_2080, [0x03, 0x33, 0x23]);
+        memory.put(0x6000_2100, [0x21, 0x25]);
+        (memory, regions)
+    }
+
+    fn allocations(memory: &FakeMemory, regions: &[Region]) -> Option<Vec<Allocation>> {
+        let variables = [VARIABLES];
+        let images = [IMAGE];
+        Known { memory, regions, variables: &variables, images: &images, teb: TEB }.allocations()
+    }
+
+    #[test]
+    fn the_tables_tell_reserved_guarded_and_committed_pages_apart() {
+        let (memory, regions) = process();
+        let found = allocations(&memory, &regions).unwrap();
+        let bases: Vec<_> = found.iter().map(|a| a.range.start).collect();
+        assert_eq!(bases, [TEB, 0x8_0000, IMAGE.start], "in order");
+        let states: Vec<_> = found[1].runs().map(|(r, s)| (r.start, s.state, s.protect)).collect();
+        let guard = (PageProtection::READ_WRITE | PageProtection::GUARD).bits();
+        let write = PageProtection::READ_WRITE.bits();
+        let expected = [
+            (0x8_0000, MEM_RESERVE, 0),
+            (0x8_1000, MEM_COMMIT, guard),
+            (0x8_2000, MEM_COMMIT, write),
+        ];
+        assert_eq!(states, expected);
+        let (_, image) = found[2].runs().next().unwrap();
+        assert_eq!(image.memory_type, MEM_IMAGE);
+        assert_eq!(image.allocation_protect, PageProtection::EXECUTE_WRITE_COPY.bits());
+    }
+
+    #[test]
+    fn where_the_kernel_disagrees_about_a_view_the_kernel_counts() {
+        let (memory, mut regions) = process();
+        regions[1].protection = Protection::READ;
+        let found = allocations(&memory, &regions).unwrap();
+        let states: Vec<_> = found[1].runs().map(|(r, s)| (r.start, s.protect)).collect();
+        let read = PageProtection::READ_ONLY.bits();
+        assert_eq!(states, [(0x8_0000, read), (0x8_2000, PageProtection::READ_WRITE.bits())]);
+    }
+
+    #[test]
+    fn tables_that_do_not_know_a_module_or_go_in_circles_are_not_believed() {
+        let (mut memory, regions) = process();
+        view(&mut memory, 0x6000_0200, [0x6000_0000, 0, 0], (IMAGE.start, 0x1000), VIEW_IMAGE);
+        assert_eq!(allocations(&memory, &regions), None);
+        let (mut memory, regions) = process();
+        let circle = [0x6000_0000, 0x6000_0000, 0];
+        view(&mut memory, 0x6000_0100, circle, (TEB, 0x1000), 0x23);
+        assert_eq!(allocations(&memory, &regions), None);
+    }
+}
