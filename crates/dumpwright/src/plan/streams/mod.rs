@@ -1,5 +1,6 @@
 //! Everything in a dump that is not memory: one file per family of streams.
 
+mod audit;
 mod carried;
 mod exception;
 mod handles;
@@ -15,11 +16,11 @@ use super::assembly::{Assembly, Section, utf16};
 use super::filter_text::Privacy;
 use super::stacks::Stack;
 use crate::address::RangeSet;
-use crate::redact::{Audit, AuditKind};
 use crate::request::DumpRequest;
 use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 
+pub(crate) use audit::audit;
 pub(crate) use carried::left_out;
 pub use memory_info::MemoryInfoPlan;
 
@@ -65,32 +66,6 @@ pub(crate) fn assemble(
         None => carried::comments(snapshot, privacy, out),
     }
     assembly
-}
-
-/// What filters changed in the streams of `assembly`, and left out of it.
-pub(crate) fn audit(
-    context: &Context<'_>,
-    request: &DumpRequest,
-    privacy: Privacy,
-    assembly: &Assembly,
-) -> Audit {
-    let mut audit = Audit::default();
-    for stream in &context.snapshot.platform_streams {
-        let (name, length) = (stream.stream_type.to_string(), stream.bytes.len() as u64);
-        let kept = assembly.streams().iter().find(|(kind, _)| *kind == stream.stream_type);
-        match kept {
-            None => audit.stream(AuditKind::Stream, name, length),
-            Some((_, kept)) if kept.bytes() != stream.bytes.as_slice() => {
-                audit.stream(AuditKind::StreamText, name, length);
-            }
-            Some(_) => {}
-        }
-    }
-    for stream in carried::forbidden(context, request, privacy) {
-        let length = stream.section.bytes.len() as u64;
-        audit.stream(AuditKind::Stream, stream.stream_type.to_string(), length);
-    }
-    audit
 }
 
 /// The comment as CommentW, and as CommentA where it is ASCII: an ANSI code

@@ -4,10 +4,10 @@ use crate::plan::assembly::{Assembly, Section};
 use crate::target::{ProcessSnapshot, XstateLayout};
 use dumpwright_format::minidump::{
     MISC1_PROCESS_ID, MISC1_PROCESS_TIMES, MISC1_PROCESSOR_POWER_INFO, MISC3_TIMEZONE,
-    MISC4_BUILDSTRING, MiscInfo5, StreamType, TokenInfoHeader, TokenInfoList,
+    MISC4_BUILDSTRING, MiscInfo5, StreamType, TimeZoneInformation, TokenInfoHeader, TokenInfoList,
     XstateConfigFeatureMscInfo, XstateFeature,
 };
-use std::mem::size_of;
+use std::mem::{offset_of, size_of};
 use zerocopy::FromZeros;
 use zerocopy::little_endian::U16;
 
@@ -19,7 +19,9 @@ pub(super) fn misc_info(snapshot: &ProcessSnapshot, out: &mut Assembly) {
         // As it stands: a dump that does not say when its process began would
         // otherwise say something that is not so.
         if let Some(bytes) = &original.misc_info {
-            out.stream(StreamType::MISC_INFO, Section::from_bytes(bytes.clone()));
+            let mut section = Section::from_bytes(bytes.clone());
+            mark_names(&mut section);
+            out.stream(StreamType::MISC_INFO, section);
         }
         return;
     }
@@ -51,7 +53,25 @@ pub(super) fn misc_info(snapshot: &ProcessSnapshot, out: &mut Assembly) {
     }
     let mut section = Section::new();
     section.put(&info);
+    mark_names(&mut section);
     out.stream(StreamType::MISC_INFO, section);
+}
+
+/// Marks the names in a MiscInfo of any length as text.
+fn mark_names(section: &mut Section) {
+    let zone = offset_of!(MiscInfo5, time_zone);
+    let len = section.bytes().len();
+    for (start, units) in [
+        (zone + offset_of!(TimeZoneInformation, standard_name), 32),
+        (zone + offset_of!(TimeZoneInformation, daylight_name), 32),
+        (offset_of!(MiscInfo5, build_string), 260),
+        (offset_of!(MiscInfo5, dbg_bld_str), 40),
+    ] {
+        let end = start + 2 * units;
+        if end <= len {
+            section.mark_text(start..end);
+        }
+    }
 }
 
 /// Seconds as a 32-bit field holds them: the last moment rather than a wrong one.

@@ -169,6 +169,8 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     if platform == Platform::Linux {
         for thread in &mut threads.list {
             thread.local_storage = linux::local_storage(thread.thread_pointer);
+            let is_main = thread.tid.0 == process.pid.0;
+            thread.stack = linux::own_stack(thread, is_main, &regions);
         }
     }
 
