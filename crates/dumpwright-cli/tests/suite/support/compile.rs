@@ -1,6 +1,6 @@
 //! Fixtures, compiled when first needed and kept by a hash of what went in.
 
-use super::tools::run;
+use super::tools::{command, run};
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -93,6 +93,27 @@ fn compiler(kind: Kind, source: &Path, output: &Path) -> Command {
         cc.arg("-ldl");
     }
     cc
+}
+
+/// The fixture `name` as a static program of 64-bit ARM Linux, or `None` after a
+/// note that the compiler is missing.
+pub fn arm64_fixture(name: &str) -> Option<PathBuf> {
+    let compiler = command("aarch64-linux-gnu-gcc")?;
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let source = source.with_extension("c");
+    let mut hasher = DefaultHasher::new();
+    fs::read(&source).unwrap().hash(&mut hasher);
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
+    fs::create_dir_all(&cache).unwrap();
+    let built = cache.join(format!("{name}-arm64-{:016x}", hasher.finish()));
+    if !built.exists() {
+        let scratch = tempfile::Builder::new().prefix("build").tempdir_in(&cache).unwrap();
+        let output = scratch.path().join(name);
+        let options = ["-O1", "-g", "-static", "-pthread"];
+        run(Command::new(compiler).args(options).arg(&source).arg("-o").arg(&output));
+        fs::rename(output, &built).unwrap();
+    }
+    Some(built)
 }
 
 /// The built Windows fixture `name`: a DLL for the plugin, a program otherwise.

@@ -97,7 +97,10 @@ pub(super) fn others(
                 };
                 notes.put(OWNER_CORE, NT_FPREGSET, state.as_bytes());
             }
-            notes.put(OWNER_LINUX, NT_ARM_TLS, &thread_pointer.to_le_bytes());
+            // Not every core tells it.
+            if thread_pointer != 0 {
+                notes.put(OWNER_LINUX, NT_ARM_TLS, &thread_pointer.to_le_bytes());
+            }
         }
         Architecture::Amd64 | Architecture::X86 => {
             let Ok((c, _)) = ContextAmd64::read_from_prefix(context) else { return };

@@ -2,6 +2,7 @@
 
 use super::file::CoreFile;
 use super::files::CoreFiles;
+use super::linked::{self, LinkedFile};
 use super::maps::CoreMaps;
 use super::memory::{CoreMemory, Piece};
 use super::notes::Notes;
@@ -64,6 +65,11 @@ pub(super) fn describe(
     let mut memory = CoreMemory::new(file, pieces, page_size);
     memory.set_zero(notes.ours.zero.iter().copied().collect());
     let mut maps = CoreMaps::new(&core.segments, &notes.files, &auxv, page_size);
+    if notes.files.is_empty() {
+        let linked = linked::files(architecture, &maps.maps, &memory, &auxv, page_size, files);
+        let linked: Vec<_> = linked.iter().map(LinkedFile::as_mapped).collect();
+        maps = CoreMaps::new(&core.segments, &linked, &auxv, page_size);
+    }
     let recorded_streams = recorded.iter().flat_map(|recorded| &recorded.platform_streams);
     for stream in recorded_streams.filter(|s| s.stream_type == StreamType::LINUX_MAPS) {
         maps.name_by(&stream.bytes);
@@ -74,7 +80,11 @@ pub(super) fn describe(
 
     let finder =
         ImageFinder { architecture, maps: &maps, files, memory: &memory, auxv: &auxv, page_size };
-    let (images, link_map) = find_images(&finder, &mut troubles);
+    let mut unfound = Vec::new();
+    let (images, link_map) = find_images(&finder, &mut unfound);
+    if recorded.is_none() {
+        troubles.append(&mut unfound);
+    }
     let describer =
         ModuleDescriber { files, memory: &memory, page_size, headers: wants.module_headers };
     let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
