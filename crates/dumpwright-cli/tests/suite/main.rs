@@ -42,5 +42,6 @@ mod target_goes_on;
 mod thousand_threads;
 mod windows;
 mod windows_dbgeng;
+mod windows_wow64;
 
 mod support;

@@ -193,7 +193,8 @@ pub(crate) fn homes(context: &Context<'_>) -> Vec<AddressRange> {
         Some(AddressRange::new(start, end))
     });
     let stated = context.snapshot.threads.iter().filter_map(|thread| thread.stack);
-    initial.map(|r| r.range).chain(own).chain(stated).collect()
+    let of_system_calls = super::windows::system_call_stacks(context);
+    initial.map(|r| r.range).chain(own).chain(stated).chain(of_system_calls).collect()
 }
 
 /// Stacks in one mapping become one: an exception's frames and the thread's own.

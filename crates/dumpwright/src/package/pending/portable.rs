@@ -74,7 +74,15 @@ impl Temporary {
         tempfile::tempfile_in(&self.folder.0)
     }
 
+    /// Bytes that this user may still write. Some file servers do not tell.
+    #[cfg(windows)]
+    #[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
+    pub(super) fn free_space(&self) -> io::Result<Option<u64>> {
+        Ok(crate::target::windows::free_space(&self.folder.0).ok())
+    }
+
     /// Nothing portable tells.
+    #[cfg(not(windows))]
     #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on Linux")]
     pub(super) fn free_space(&self) -> io::Result<Option<u64>> {
         Ok(None)

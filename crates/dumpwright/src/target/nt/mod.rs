@@ -8,11 +8,13 @@
 
 pub(crate) mod environment;
 pub(crate) mod exception;
+pub(crate) mod exports;
 pub(crate) mod loader;
 pub(crate) mod pe;
 pub(crate) mod registers;
 pub(crate) mod unloaded;
 pub(crate) mod version;
+pub(crate) mod wow64;
 
 #[cfg(test)]
 pub(crate) mod fake;
