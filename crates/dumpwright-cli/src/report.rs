@@ -23,7 +23,9 @@ pub fn text(summary: &Summary) -> String {
     if let Some(kernel) = &summary.kernel {
         machine(kernel, &mut line);
     } else {
-        line("process", format!("{} ({})", summary.pid, summary.process));
+        let linux = summary.unix_pid.map(|pid| format!(", process {pid} of Linux"));
+        let linux = linux.unwrap_or_default();
+        line("process", format!("{} ({}){linux}", summary.pid, summary.process));
     }
     line(
         "flags",

@@ -3,12 +3,14 @@
 
 use super::crash::Crash;
 use super::room::LEAST;
-use super::rules::{Compress, Counted, DumpType, Rules, SANITIZE};
+use super::rules::{Compress, Counted, DumpType, Rules};
 use super::safe;
 use crate::flag_args::parse_flags;
 use crate::numbers::parse_size;
+use crate::privacy::SANITIZE;
 use dumpwright::FormatFlags;
 use dumpwright::dot_dump::mini_flags;
+use dumpwright::redact::{RedactPattern, Redactor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -226,6 +228,7 @@ impl Parser<'_> {
                 rules.compress = self.one_of(key, value, &values)?;
             }
             "sanitize" => rules.sanitize = self.sanitize(key, value)?,
+            "redact" => rules.redact = self.redact(key, value)?,
             "budget" => rules.budget = self.size_of_dumps(key, value)?,
             "min-free" => rules.min_free = self.size(key, value)?,
             "ignore" => rules.ignore = self.boolean(key, value)?,
@@ -342,6 +345,28 @@ impl Parser<'_> {
             }),
             _ => Err(self.wrong(key, value, "true, false or a list of filters")),
         }
+    }
+
+    /// Patterns, named by their place in the list: they can be secret themselves.
+    fn redact(
+        &self,
+        key: &Key<'_>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Vec<RedactPattern>, String> {
+        let list = value.get_ref().as_array();
+        let list = list.ok_or_else(|| self.wrong(key, value, "a list of regular expressions"))?;
+        let mut patterns = Vec::new();
+        for (number, regex) in (1..).zip(list.iter()) {
+            let pattern = RedactPattern {
+                name: format!("redact {number}"),
+                regex: self.string(key, regex)?.to_owned(),
+            };
+            Redactor::new(std::slice::from_ref(&pattern)).map_err(|error| {
+                self.message(regex.span().start, key.get_ref(), &error.to_string())
+            })?;
+            patterns.push(pattern);
+        }
+        Ok(patterns)
     }
 
     fn wrong(&self, key: &Key<'_>, value: &Spanned<DeValue<'_>>, expected: &str) -> String {

@@ -172,8 +172,7 @@ impl Dump<'_> {
         room: u64,
         entry: &mut Entry,
     ) -> Result<Summary, String> {
-        let what = described(self.crash, "its dump");
-        let deadline = Deadline::new(self.config.time_limit, what);
+        let deadline = Deadline::new(self.config.time_limit, self.given_up(entry));
         let target = match self.open_live(core, request) {
             Ok(target) => target,
             Err(why) => {
@@ -189,6 +188,18 @@ impl Dump<'_> {
         let dumped = Output::open(request)
             .and_then(|output| write_dump(Box::new(target), request, output, &deadline));
         dumped.map_err(|error| self.said(error))
+    }
+
+    /// Tells of a dump that hangs where nothing can be done about it.
+    fn given_up(&self, entry: &Entry) -> impl FnOnce() + Send + use<> {
+        let (state, crash, mut entry) = (self.state.to_owned(), self.crash.clone(), entry.clone());
+        move || {
+            let message = "its dump hangs, a disk or the core's pipe perhaps; given up";
+            record::syslog(&described(&crash, message));
+            entry.messages.push(message.into());
+            // The system's log has it in any case.
+            let _ = record::append(&state, &entry);
+        }
     }
 
     /// An error of the engine, in the words of the configuration.

@@ -69,8 +69,8 @@ impl Core {
         observer: &dyn Observer,
     ) -> Result<Summary, Error> {
         if self.taken.starts_with(&HEAD_OF_32_BITS) {
-            let reason = "it is one of a 32-bit program, and only 64-bit ones are dumped";
-            return Err(Error::NotATarget { file: "the core".into(), reason: reason.into() });
+            let reason = "it is one of a 32-bit program, and only 64-bit ones are dumped".into();
+            return Err(of_the_core(Error::NotATarget { file: PathBuf::new(), reason }));
         }
         let failed = |source| Error::Io {
             action: "store the core in",
@@ -81,7 +81,15 @@ impl Core {
         let size = stored.metadata().map_err(failed)?.len();
         request.extensions.max_size = Some(room.saturating_sub(size));
         let path = PathBuf::from(format!("/proc/self/fd/{}", stored.as_raw_fd()));
-        dump_file(&path, &request, &OpenOptions::default(), observer)
+        dump_file(&path, &request, &OpenOptions::default(), observer).map_err(of_the_core)
+    }
+}
+
+/// Whose file has no name that would tell anybody anything.
+fn of_the_core(error: Error) -> Error {
+    match error {
+        Error::NotATarget { reason, .. } => Error::NotATarget { file: "the core".into(), reason },
+        error => error,
     }
 }
 

@@ -177,8 +177,9 @@ impl Status {
     fn text(&self) -> String {
         let mut out = String::new();
         let mut line = |label: &str, value: &str| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(out, "{label:<11}{value}");
+            // Names come from programs and must not talk to the terminal; writing to
+            // a String cannot fail.
+            let _ = writeln!(out, "{label:<11}{}", plain(value));
         };
         let installed = match (self.installed, self.persistent) {
             (true, true) => "yes",
@@ -233,12 +234,11 @@ fn crash(entry: &Entry) -> String {
     } else {
         format!(" ({})", entry.messages.join("; "))
     };
-    // Names come from the programs, and must not talk to the terminal.
-    plain(&format!(
+    format!(
         "{}  {} ({}) signal {}: {outcome}{file}{messages}",
         CivilTime::from_unix(entry.time / 1000),
         entry.program,
         entry.pid,
         entry.signal
-    ))
+    )
 }

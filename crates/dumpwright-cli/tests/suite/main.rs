@@ -10,11 +10,14 @@
 
 mod command_line;
 mod cores;
+mod crash_forward;
 mod crash_handler;
 mod crash_languages;
 mod crash_storm;
 mod dot_dump_letters;
 mod dump_of_dump;
+mod dump_of_dump_exceptions;
+mod dump_of_dump_files;
 mod every_flag;
 mod exceptions;
 mod extended_state;
@@ -43,5 +46,6 @@ mod thousand_threads;
 mod windows;
 mod windows_dbgeng;
 mod windows_wow64;
+mod wine_outside;
 
 mod support;

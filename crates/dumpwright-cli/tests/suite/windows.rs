@@ -53,7 +53,7 @@ fn a_full_dump_of_a_windows_process_holds_its_memory_threads_modules_and_handles
     python_readers_agree(&dump.file, &target);
 }
 
-fn memory_is_the_process_s(dump: &Loaded, target: &WindowsTarget) {
+pub fn memory_is_the_process_s(dump: &Loaded, target: &WindowsTarget) {
     assert_holds(dump, "the heap", target.number("/heap"), 0x1000, 20_000);
     assert_holds(dump, "what a stack points to", target.number("/indirect"), 0x2000, 4096);
     assert_holds(dump, "the data segment", target.number("/data"), 0x3000, 4096);
@@ -114,7 +114,7 @@ fn suspend_counts(dump: &Loaded) -> BTreeMap<u32, u32> {
     threads.threads.iter().map(|t| (t.raw.thread_id, t.raw.suspend_count)).collect()
 }
 
-fn modules_are_the_process_s(dump: &Loaded, target: &WindowsTarget) {
+pub fn modules_are_the_process_s(dump: &Loaded, target: &WindowsTarget) {
     let modules: MinidumpModuleList = dump.get();
     let main = modules.main_module().unwrap();
     assert_eq!(main.base_address(), target.number("/exe"));
@@ -216,7 +216,7 @@ fn what_only_windows_tells_is_told(dump: &Loaded) {
     assert_ne!(misc.raw.process_integrity_level().unwrap(), &0);
 }
 
-fn python_readers_agree(file: &std::path::Path, target: &WindowsTarget) {
+pub fn python_readers_agree(file: &std::path::Path, target: &WindowsTarget) {
     let sample = (target.number("/heap"), 64);
     if let Some(seen) = readers::pypi_minidump(file, &[sample]) {
         assert_eq!(seen["pid"], target.number("/pid"));

@@ -72,7 +72,10 @@ fn a_windows_program_dumps_through_our_dbgeng_dll() {
 }
 
 /// The exception that was asked for is the dump's: all of it, or a thread.
-fn assert_exception(dump: &minidump::Minidump<'_, memmap2::Mmap>, name: &str) {
+fn assert_exception<T: std::ops::Deref<Target = [u8]>>(
+    dump: &minidump::Minidump<'_, T>,
+    name: &str,
+) {
     let exception = dump.get_stream::<minidump::MinidumpException>().unwrap();
     let record = &exception.raw.exception_record;
     if !name.ends_with("2.dmp") {

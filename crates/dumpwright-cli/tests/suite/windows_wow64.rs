@@ -16,7 +16,9 @@ const WIDE_TEB: u64 = 0x2000;
 
 fn start() -> Option<(&'static Wine, WindowsTarget)> {
     let wine = wine()?;
-    wine.runs_narrow_programs().then(|| (wine, WindowsTarget::start_of(wine, Width::Narrow)))
+    let folder = tempfile::tempdir().unwrap();
+    wine.runs_narrow_programs()
+        .then(|| (wine, WindowsTarget::start_of(wine, Width::Narrow, folder, &[])))
 }
 
 fn word(dump: &Loaded, at: u64) -> u64 {

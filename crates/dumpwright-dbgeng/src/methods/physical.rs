@@ -4,10 +4,11 @@ use super::OK;
 use super::memory::UNREADABLE;
 use crate::abi::{Answer, Buffer, Out};
 use crate::object::Client;
-use crate::reading::{address_space, read_physical};
 use crate::target::Held;
 use dumpwright::HResult;
-use dumpwright::target::machine::{Gpa, Gva, MachineSnapshot, PhysicalMemory, ProcessorSnapshot};
+use dumpwright::target::machine::{
+    Gpa, Gva, MachineSnapshot, PhysicalMemory, ProcessorSnapshot, read_physical,
+};
 
 /// `DEBUG_PHYSICAL_WRITE_COMBINED`, the last of the ways to read.
 const WRITE_COMBINED: u32 = 3;
@@ -50,7 +51,11 @@ fn with_machine<T>(
 pub fn read(client: &Client, offset: u64, buffer: Buffer, size: u32, count: Out<u32>) -> Answer {
     count.put_if_wanted(0);
     let done = with_machine(client, |_, memory| {
-        buffer.with(size, |bytes| read_physical(memory, Gpa(offset), bytes))
+        buffer.with(size, |bytes| {
+            let done = read_physical(memory, Gpa(offset), bytes);
+            bytes[done..].fill(0);
+            done
+        })
     })?;
     count.put_if_wanted(done as u32);
     if done == 0 && size > 0 { Err(UNREADABLE) } else { OK }
@@ -75,7 +80,7 @@ pub fn read2(
 /// `VirtualToPhysical`.
 pub fn translate(client: &Client, offset: u64, physical: Out<u64>) -> Answer {
     let found = with_machine(client, |snapshot, memory| {
-        address_space(snapshot, memory).translate(Gva(offset)).ok_or(UNREADABLE)
+        snapshot.address_space(memory).translate(Gva(offset)).ok_or(UNREADABLE)
     })?;
     physical.put(found.gpa.0)?;
     OK

@@ -8,12 +8,12 @@
 pub mod dump_file;
 pub mod machine;
 pub mod minidump;
-#[cfg(any(windows, test))]
 mod nt;
 mod original;
 #[cfg(any(target_os = "linux", windows))]
 mod processor;
 mod snapshot;
+mod unix_side;
 pub mod userdump;
 
 #[cfg(target_os = "linux")]
@@ -22,9 +22,12 @@ pub mod core;
 pub mod linux;
 #[cfg(windows)]
 pub mod windows;
+#[cfg(target_os = "linux")]
+pub mod wine;
 
 pub use original::*;
 pub use snapshot::*;
+pub use unix_side::*;
 
 use crate::address::AddressRange;
 use crate::error::{Error, Result};

@@ -41,8 +41,6 @@ pub struct OriginalDump {
     pub comments: Vec<(StreamType, Vec<u8>)>,
     /// Its streams that are carried as they are.
     pub streams: Vec<CarriedStream>,
-    /// Which of the streams that a flag asks for it has.
-    pub has: HasStreams,
 }
 
 impl OriginalDump {
@@ -54,7 +52,7 @@ impl OriginalDump {
     }
 }
 
-/// Which of the streams that a flag asks for a dump has.
+/// Which of the streams that a flag asks for a target has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HasStreams {
     /// HandleData.

@@ -26,6 +26,7 @@ fn a_section_has_what_stands_above_and_its_own() {
         type = "custom"
         flags = "Fhut"
         sanitize = ["paths", "triage"]
+        redact = ["secret=\\w+"]
         max-size = 1_000_000
         [program.quiet]
         ignore = true
@@ -37,6 +38,7 @@ fn a_section_has_what_stands_above_and_its_own() {
     let server = config.rules_for(&crash("/opt/a b/server")).unwrap();
     assert_eq!(server.flags, mini_flags("Fhut").unwrap());
     assert_eq!((server.max_size, server.counted), (Some(1_000_000), Counted::Folder));
+    assert_eq!(server.redact[0].regex, "secret=\\w+");
     assert!(!server.sanitize.contains(FormatFlags::USER_SMALL_FILTER_MEMORY));
     assert_eq!(config.rules_for(&crash("/usr/bin/quiet")), None);
     assert_eq!(config.rules_for(&crash("/usr/bin/other")), Some(&config.rules));
@@ -77,6 +79,8 @@ fn every_error_names_file_line_and_key() {
         ("budget = \"lots\"", "line 1, 'budget'", "\"64M\""),
         ("budget = -1", "line 1, 'budget'", "-1"),
         ("sanitize = [\"all\"]", "line 1, 'sanitize'", "\"memory\""),
+        ("redact = \"x\"", "line 1, 'redact'", "a list"),
+        ("redact = [\n \"a\",\n \"[\"]", "line 3, 'redact'", "redact 2"),
         ("forward = 1", "line 1, 'forward'", "true or false"),
         ("program = 1", "line 1, 'program'", "a table"),
         ("[program.a]\nparallel = 1", "line 2, 'parallel'", "no such key"),

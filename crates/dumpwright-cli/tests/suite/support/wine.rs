@@ -180,25 +180,44 @@ impl WindowsTarget {
     /// Starts it and waits until it is ready.
     #[track_caller]
     pub fn start(wine: &Wine) -> WindowsTarget {
-        Self::start_of(wine, Width::Wide)
+        Self::start_in(wine, tempfile::tempdir().unwrap(), &[])
+    }
+
+    /// The same with its files in `folder`, and more in its environment.
+    #[track_caller]
+    pub fn start_in(wine: &Wine, folder: TempDir, environment: &[(&str, &str)]) -> WindowsTarget {
+        Self::start_of(wine, Width::Wide, folder, environment)
     }
 
     /// The same with a program of a width.
     #[track_caller]
-    pub fn start_of(wine: &Wine, width: Width) -> WindowsTarget {
-        let folder = tempfile::tempdir().unwrap();
-        let program = windows_fixture_of(width, "target");
+    pub fn start_of(
+        wine: &Wine,
+        width: Width,
+        folder: TempDir,
+        environment: &[(&str, &str)],
+    ) -> WindowsTarget {
         let plugin = windows_fixture_of(width, "plugin");
         let (kept, gone) = (folder.path().join("kept.dll"), folder.path().join("gone.dll"));
         fs::copy(&plugin, &kept).unwrap();
         fs::copy(&plugin, &gone).unwrap();
-        let mut child = wine
-            .command(&program)
-            .args([windows_path(&kept), windows_path(&gone)])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = wine.command(windows_fixture_of(width, "target"));
+        command.args([windows_path(&kept), windows_path(&gone)]).envs(environment.iter().copied());
+        Self::spawn(command, folder)
+    }
+
+    /// Starts a fixture that needs no files.
+    #[track_caller]
+    pub fn fixture(wine: &Wine, name: &str) -> WindowsTarget {
+        Self::spawn(
+            wine.command(windows_fixture_of(Width::Wide, name)),
+            tempfile::tempdir().unwrap(),
+        )
+    }
+
+    #[track_caller]
+    fn spawn(mut command: Command, folder: TempDir) -> WindowsTarget {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
@@ -220,6 +239,14 @@ impl WindowsTarget {
     /// Its Windows process id.
     pub fn pid(&self) -> u32 {
         self.number("/pid") as u32
+    }
+
+    /// What Linux calls it: the child of `timeout`.
+    #[track_caller]
+    pub fn linux_pid(&self) -> u32 {
+        let timeout = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{timeout}/task/{timeout}/children"));
+        children.unwrap().split_whitespace().next().expect("timeout has a child").parse().unwrap()
     }
 
     /// Asserts that it runs: it answers a line.

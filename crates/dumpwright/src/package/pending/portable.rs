@@ -15,7 +15,8 @@ impl Folder {
     /// Resolves `path`; the working directory if it is empty.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let path = path.canonicalize()?;
+        // Wine does not resolve paths longer than 260 units.
+        let path = path.canonicalize().or_else(|_| std::path::absolute(path))?;
         if !path.metadata()?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }

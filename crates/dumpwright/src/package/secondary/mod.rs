@@ -13,7 +13,7 @@ use super::cab::{CabEntry, Need, largest_cab};
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use crate::target::{
-    Access, Backing, DebugId, ModuleSnapshot, ProcessTarget, Protection, Region, Segment,
+    Access, Backing, DebugId, ModuleSnapshot, Platform, ProcessTarget, Protection, Region, Segment,
 };
 use debug_files::{Found, SearchPaths};
 use dumpwright_format::cab::{FILE_SIZE_LIMIT, MAX_CABINET_SIZE, MAX_FILES};
@@ -126,7 +126,7 @@ struct Collector<'a> {
 
 impl Collector<'_> {
     fn module(&mut self, module: &ModuleSnapshot) {
-        let name = base_name(&module.path);
+        let name = self.base_name(&module.path);
         let image = match self.target.open_module(module) {
             Ok(image) => image,
             Err(e) => return self.without_file(module, &e),
@@ -144,8 +144,7 @@ impl Collector<'_> {
     /// A module that no file can be opened for: the vDSO has none, others have
     /// lost theirs.
     fn without_file(&mut self, module: &ModuleSnapshot, why: &io::Error) {
-        let has_folder = base_name(&module.path) != module.path;
-        if has_folder || module.size > MAX_IMAGE_IN_MEMORY {
+        if module.path.contains('/') || self.is_windows() || module.size > MAX_IMAGE_IN_MEMORY {
             return self.note(&module.path, format!("the image cannot be opened: {why}"));
         }
         match self.read_image(module.range()) {
@@ -182,7 +181,7 @@ impl Collector<'_> {
     fn other_image(&mut self, region: &Region) {
         match self.target.open_module(&as_module(region)) {
             Ok(file) if links::is_elf(&file) => {
-                self.add(base_name(&region.name).to_owned(), file);
+                self.add(self.base_name(&region.name).to_owned(), file);
             }
             Err(e) if self.starts_as_elf(region) => {
                 self.note(&region.name, format!("the image cannot be opened: {e}"));
@@ -238,6 +237,16 @@ impl Collector<'_> {
             .then(|| "too many files would be open at once; raise the limit (ulimit -n)".to_owned())
     }
 
+    fn is_windows(&self) -> bool {
+        self.target.snapshot().system.platform() == Platform::Windows
+    }
+
+    /// A file's name without folders, as its own system divides them.
+    fn base_name<'p>(&self, path: &'p str) -> &'p str {
+        let is_separator = |c| c == '/' || c == '\\' && self.is_windows();
+        path.rsplit(is_separator).next().unwrap_or(path)
+    }
+
     fn note(&mut self, subject: &str, message: String) {
         self.found.notes.push(SoftError::new(subject, message));
     }
@@ -256,7 +265,7 @@ fn as_module(region: &Region) -> ModuleSnapshot {
     ModuleSnapshot {
         base: region.range.start,
         size: region.range.len(),
-        path: region.name.clone(),
+        path: region.name.to_string(),
         debug_id: DebugId::None,
         version: None,
         time_date_stamp: 0,
@@ -264,13 +273,6 @@ fn as_module(region: &Region) -> ModuleSnapshot {
         segments: vec![Segment { range: region.range, protection: Protection::READ }],
         headers: Vec::new(),
     }
-}
-
-/// The name without its folder. A backslash parts the names of Windows; in those
-/// of other systems it is a character like any other.
-fn base_name(path: &str) -> &str {
-    let is_unix = path.starts_with('/');
-    path.rsplit(|c| c == '/' || (c == '\\' && !is_unix)).next().unwrap_or(path)
 }
 
 /// What a file is, however it was reached.

@@ -64,14 +64,7 @@ pub fn ram_of(
 impl<'a> Machine<'a> {
     /// The address space behind a page table.
     pub fn space(&self, directory_table_base: u64) -> AddressSpace<'a> {
-        AddressSpace {
-            memory: self.memory,
-            ram: self.ram,
-            architecture: self.snapshot.architecture,
-            directory_table_base,
-            windows: self.snapshot.guest == GuestKind::Windows,
-            system_range_start: self.system_range_start(),
-        }
+        self.plain(directory_table_base).with_system_range_start(self.system_range_start())
     }
 
     /// The address space that the kernel is seen through.
@@ -92,20 +85,19 @@ impl<'a> Machine<'a> {
         Some(data)
     }
 
+    /// The same, with a 32-bit space in halves.
+    fn plain(&self, directory_table_base: u64) -> AddressSpace<'a> {
+        let architecture = self.snapshot.architecture;
+        AddressSpace::new(self.memory, self.ram, architecture, directory_table_base)
+    }
+
     /// Where the kernel's half of a 32-bit space starts: KDBG names the variable
     /// that says it (kernels with /3GB have less).
     fn system_range_start(&self) -> u64 {
         if self.snapshot.architecture.is_64_bit() {
             return SYSTEM_RANGE_START_32;
         }
-        let plain = AddressSpace {
-            memory: self.memory,
-            ram: self.ram,
-            architecture: self.snapshot.architecture,
-            directory_table_base: self.snapshot.directory_table_base,
-            windows: false,
-            system_range_start: SYSTEM_RANGE_START_32,
-        };
+        let plain = self.plain(self.snapshot.directory_table_base);
         let stated = self.debugger_data().and_then(|data| {
             let mut word = [0; 4];
             plain.read(Gva(data.mm_system_range_start.get()), &mut word)?;
@@ -226,7 +218,7 @@ fn kernel_pages(
     // The kernel's tables map themselves and with them those of the user half,
     // which must not be taken for lists of the kernel's pages.
     let mut foreign = user.tables.clone();
-    foreign.remove(Gpa(space.directory_table_base).pfn());
+    foreign.remove(space.root());
     space.walk(Half::Kernel, &foreign, &mut kernel);
 
     let mut pages = kernel.pages;

@@ -4,7 +4,7 @@ use crate::address::{AddressRange, RangeSet};
 use crate::plan::assembly::{Assembly, FixupKind, Section};
 use crate::plan::filter_text::Privacy;
 use crate::plan::stacks::Stack;
-use crate::target::{ProcessSnapshot, Tid};
+use crate::target::{ProcessSnapshot, ThreadSnapshot, Tid};
 use dumpwright_format::minidump::{
     LocationDescriptor, MemoryDescriptor, STILL_ACTIVE, StreamType, THREAD_INFO_INVALID_INFO,
     Thread, ThreadInfo, ThreadInfoList, ThreadName,
@@ -56,14 +56,17 @@ pub(super) fn thread_list(
 
 /// Only threads that have a name are listed, and counted.
 pub(super) fn thread_names(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut Assembly) {
-    if snapshot.original.as_ref().is_some_and(|original| !original.has.thread_names) {
+    if !snapshot.has.thread_names {
         return;
     }
-    let named: Vec<_> = snapshot.threads.iter().filter(|t| !t.name.is_empty()).collect();
+    let program = snapshot.program_name();
+    let shown = |thread: &ThreadSnapshot| privacy.thread_name(&thread.name, program).into_owned();
+    let named = snapshot.threads.iter().map(|thread| (thread, shown(thread)));
+    let named: Vec<_> = named.filter(|(_, name)| !name.is_empty()).collect();
     let mut section = Section::new();
     section.put(&U32::new(named.len() as u32));
-    for thread in named {
-        let name = out.string(&privacy.thread_name(&thread.name));
+    for (thread, name) in named {
+        let name = out.string(&name);
         let at = section
             .put(&ThreadName { thread_id: thread.tid.0.into(), rva_of_thread_name: 0.into() });
         section.fix(at + offset_of!(ThreadName, rva_of_thread_name), FixupKind::Rva64(name));

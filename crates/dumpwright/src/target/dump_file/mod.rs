@@ -24,8 +24,9 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
     /// Where the programs and libraries are that the process had mapped, if not
-    /// in this machine's root: a folder that stands for `/`. They fill pages in
-    /// that a core left out.
+    /// in this machine's root: a folder that stands for `/`, or for the root of
+    /// a Windows machine's drive (or has the layout of a symbol store). They fill
+    /// pages in that a core left out, and go into a CAB with secondary files.
     pub sysroot: Option<PathBuf>,
 }
 
@@ -86,9 +87,13 @@ fn process_of(
     match content {
         Content::Minidump => {
             let dump = Minidump::from_named_source(file, path)?;
-            Ok(Box::new(MinidumpProcess::open(dump, wants)?))
+            let target = MinidumpProcess::open(dump, wants)?;
+            Ok(Box::new(target.with_sysroot(options.sysroot.clone())))
         }
-        Content::UserDump => Ok(Box::new(UserDumpProcess::open(path, file)?)),
+        Content::UserDump => {
+            let target = UserDumpProcess::open(path, file, wants)?;
+            Ok(Box::new(target.with_sysroot(options.sysroot.clone())))
+        }
         Content::KernelDump => {
             Err(not_a_target(path, "it is a dump of a machine and holds no single process"))
         }

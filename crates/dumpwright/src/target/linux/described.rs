@@ -38,7 +38,7 @@ impl Described {
         mut notes: Vec<SoftError>,
     ) -> Result<Described> {
         let pid = proc.pid;
-        let maps = Maps::read(&proc, &mut notes)?;
+        let mut maps = Maps::read(&proc, &mut notes)?;
         // The files of a process that is gone are there and empty.
         if maps.mappings.is_empty() {
             return Err(Error::ProcessEnded(pid));
@@ -48,8 +48,8 @@ impl Described {
         if wants.full_memory {
             notes.extend(memory.unasked_shared_memory());
         }
-        let snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);
-        let modules = ModuleFiles::of(proc);
+        let snapshot = describe::describe(&proc, &mut maps, threads, &memory, wants, layout, notes);
+        let modules = ModuleFiles::of(proc, maps);
         let mut described = Described { snapshot, memory, modules, crash };
         described.snapshot.exception = described.exception(&wants.exception)?;
         Ok(described)

@@ -79,6 +79,7 @@ pub use crashed::CrashedProcess;
 pub use memory::LinuxMemory;
 
 use crate::error::{Error, Result};
+use crate::soft_error::SoftError;
 use crate::target::{
     ExceptionSnapshot, ExceptionSource, MemorySource, ModuleSnapshot, Pid, ProcessSnapshot,
     ProcessTarget, Registers, ThreadSnapshot, Tid, Wants, XstateLayout,
@@ -114,6 +115,7 @@ pub struct LinuxProcess {
     // Fields drop in order: first let the process go.
     tracer: Tracer,
     process: Described,
+    second_pointers: Vec<(Tid, u64)>,
 }
 
 impl LinuxProcess {
@@ -145,11 +147,22 @@ impl LinuxProcess {
         let live = threads.iter().find(|t| t.stopped).ok_or(Error::ProcessEnded(pid))?.tid;
         let proc = ProcDir::new(pid, live);
         let crash = find_crash(&proc, &threads);
+        let second_pointers = threads.iter().map(|t| (t.tid, t.second_pointer)).collect();
         let threads = threads.into_iter().map(thread_snapshot).collect();
         let process = Described::new(proc, threads, crash, wants, layout, notes)?;
         let threads = process.snapshot.threads.len();
         tracing::debug!(%pid, threads, held = ?tracer.held(), "described");
-        Ok(LinuxProcess { tracer, process })
+        Ok(LinuxProcess { tracer, process, second_pointers })
+    }
+
+    /// GS base of each thread where FS base is the thread pointer.
+    pub(in crate::target) fn second_pointers(&self) -> &[(Tid, u64)] {
+        &self.second_pointers
+    }
+
+    /// Adds a soft error.
+    pub(crate) fn note(&mut self, note: SoftError) {
+        self.process.snapshot.soft_errors.push(note);
     }
 }
 

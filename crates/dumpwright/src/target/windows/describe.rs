@@ -12,10 +12,11 @@ use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::nt::environment;
 use crate::target::nt::exception::Evidence;
+use crate::target::nt::module;
 use crate::target::nt::pe::PeImage;
 use crate::target::nt::wow64;
 use crate::target::{
-    Architecture, FileTime, Pid, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants,
+    Architecture, FileTime, HasStreams, Pid, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants,
 };
 use dumpwright_format::nt::NtOffsets;
 use std::os::windows::io::BorrowedHandle;
@@ -52,7 +53,7 @@ pub(super) fn describe(
         .zip(&images)
         .map(|(module, image)| {
             let image = image.as_ref();
-            modules::describe(
+            module::describe(
                 memory,
                 module,
                 image,
@@ -104,7 +105,9 @@ pub(super) fn describe(
         dso_debug: None,
         initial_stack: None,
         process_data,
+        has: HasStreams::ALL,
         original: None,
+        unix_side: None,
         token: None,
         vm_counters: None,
         system_memory: None,

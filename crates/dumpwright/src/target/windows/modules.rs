@@ -7,9 +7,8 @@ use crate::soft_error::SoftError;
 use crate::target::nt::loader::{self, LoadedModule};
 use crate::target::nt::pe::PeImage;
 use crate::target::nt::unloaded::{self, TraceVariables};
-use crate::target::nt::version::file_version;
 use crate::target::nt::wow64;
-use crate::target::{DebugId, ModuleSnapshot, UnloadedModuleSnapshot};
+use crate::target::{ModuleSnapshot, UnloadedModuleSnapshot};
 use dumpwright_format::minidump::MEM_IMAGE;
 use dumpwright_format::nt::NtOffsets;
 
@@ -47,43 +46,6 @@ pub(super) fn loaded(
         modules[..=position].rotate_right(1);
     }
     modules
-}
-
-/// What the image of a module says.
-pub(super) fn describe(
-    memory: &WindowsMemory,
-    module: &LoadedModule,
-    image: Option<&PeImage>,
-    page_size: u64,
-    headers: bool,
-    notes: &mut Vec<SoftError>,
-) -> ModuleSnapshot {
-    let Some(image) = image else {
-        let message = "its headers cannot be read in memory; what identifies it is missing";
-        notes.push(SoftError::new(format!("module {}", module.path), message));
-        return ModuleSnapshot {
-            base: module.base,
-            size: module.size,
-            path: module.path.clone(),
-            debug_id: DebugId::None,
-            version: None,
-            time_date_stamp: 0,
-            check_sum: 0,
-            segments: Vec::new(),
-            headers: Vec::new(),
-        };
-    };
-    ModuleSnapshot {
-        base: module.base,
-        size: image.size,
-        path: module.path.clone(),
-        debug_id: image.debug_id(memory),
-        version: file_version(memory, image),
-        time_date_stamp: image.time_date_stamp,
-        check_sum: image.check_sum,
-        segments: image.segments(page_size),
-        headers: if headers { image.header_ranges(memory) } else { Vec::new() },
-    }
 }
 
 /// The modules that were unloaded, as the target's ntdll remembers them.

@@ -3,7 +3,8 @@
 use super::*;
 use crate::soft_error::{Hole, HoleReason};
 use crate::target::{
-    Absent, Architecture, FileTime, MemorySource, Pid, ProcessInfo, ProcessSnapshot, SystemSnapshot,
+    Absent, Architecture, FileTime, HasStreams, MemorySource, Pid, ProcessInfo, ProcessSnapshot,
+    SystemSnapshot,
 };
 use std::collections::HashMap;
 use std::time::Duration;
@@ -238,7 +239,9 @@ fn snapshot() -> ProcessSnapshot {
         token: None,
         vm_counters: None,
         system_memory: None,
+        has: HasStreams::ALL,
         original: None,
+        unix_side: None,
         soft_errors: Vec::new(),
     }
 }
