@@ -160,7 +160,6 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
             name: name(&modules, &of_linux.process.name),
             peb: first.peb,
             ..of_linux.process.clone()
-            nt: None,
         },
         threads,
         modules,
