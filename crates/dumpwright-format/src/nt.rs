@@ -181,6 +181,12 @@ pub const STATIC_UNICODE_BUFFER: u64 = 522;
 
 /// Where the 32-bit TEB of a WOW64 thread stands, from its 64-bit one.
 pub const WOW64_TEB_OFFSET: u64 = 0x2000;
+/// `TEB::TlsSlots` of a 64-bit thread: 64 pointers.
+pub const TEB_TLS_SLOTS: u64 = 0x1480;
+/// `WOW64_TLS_CPURESERVED`: the slot of a WOW64 thread's `WOW64_CPURESERVED`.
+pub const WOW64_TLS_CPU_RESERVED: u64 = 1;
+/// Bytes of a `WOW64_CPURESERVED` (flags and machine) before the x86 `CONTEXT`.
+pub const WOW64_CPU_AREA_HEAD: u64 = 4;
 
 /// UTF-16 units of `RTL_UNLOAD_EVENT_TRACE::ImageName`.
 pub const UNLOAD_NAME_UNITS: usize = 32;

@@ -129,6 +129,7 @@ pub fn snapshot() -> ProcessSnapshot {
             create_time: FileTime::from_unix_nanos(1_700_000_000_000_000_000),
             user_time: 0,
             kernel_time: 0,
+            nt: None,
         },
         threads: vec![thread(100, 0x7FFF_0000_8000, 0x40_1000)],
         modules: vec![ModuleSnapshot {

@@ -208,8 +208,10 @@ pub(crate) fn homes(context: &Context<'_>) -> Vec<AddressRange> {
         Some(AddressRange::new(start, end))
     });
     let stated = context.snapshot.threads.iter().filter_map(|thread| thread.stack);
+    let of_system_calls = super::windows::system_call_stacks(context);
     let unix_side = context.snapshot.unix_side.iter().flat_map(|unix_side| &unix_side.stacks);
-    initial.map(|r| r.range).chain(own).chain(stated).chain(unix_side.copied()).collect()
+    let stated = stated.chain(of_system_calls).chain(unix_side.copied());
+    initial.map(|r| r.range).chain(own).chain(stated).collect()
 }
 
 /// Stacks in one mapping become one: an exception's frames and the thread's own.

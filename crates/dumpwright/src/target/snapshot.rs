@@ -1,13 +1,13 @@
 //! What a process was when it was held still: plain data, the same for every
 //! kind of target.
 
-use super::{HasStreams, OriginalDump, UnixSide};
+use super::{HandleRecords, HasStreams, OriginalDump, UnixSide};
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use bitflags::bitflags;
 use dumpwright_format::minidump::{
     MEM_PRIVATE, PLATFORM_ANDROID, PLATFORM_LINUX, PLATFORM_WIN32_NT, PLATFORM_WIN32_WINDOWS,
-    ProcessVmCounters2, StreamType, SystemMemoryInfo1,
+    ProcessVmCounters2, StreamType, SystemMemoryInfo1, TimeZoneInformation,
 };
 use serde::Serialize;
 use std::fmt;
@@ -225,6 +225,28 @@ pub struct ProcessInfo {
     pub user_time: u64,
     /// Kernel time in 100 ns units.
     pub kernel_time: u64,
+    /// What only Windows tells.
+    pub nt: Option<Box<NtFacts>>,
+}
+
+/// What Windows tells of a process and its machine, and no other platform. What
+/// is `None` could not be had.
+#[derive(Clone, Debug)]
+pub struct NtFacts {
+    /// `*_PRIORITY_CLASS` of the process, winbase.h; 0 where unknown.
+    pub priority_class: u32,
+    /// Integrity level: `SECURITY_MANDATORY_*_RID`, winnt.h.
+    pub integrity_level: Option<u32>,
+    /// `MEM_EXECUTE_OPTION_*`: whether data may be executed.
+    pub execute_flags: Option<u32>,
+    /// Whether it is a protected process.
+    pub is_protected: Option<bool>,
+    /// Maximum, current and limited clock in MHz; deepest and current idle state.
+    pub power: Option<[u32; 5]>,
+    /// `TIME_ZONE_ID_*`, and the zone.
+    pub time_zone: Option<(u32, TimeZoneInformation)>,
+    /// What the process hides pointers with (`EncodePointer`).
+    pub cookie: Option<u32>,
 }
 
 /// Registers of a thread.
@@ -490,6 +512,8 @@ pub struct HandleSnapshot {
     pub granted_access: u32,
     /// More of it, one `key: value` a line: position, flags, endpoints.
     pub details: String,
+    /// Counts and state of the object, where the platform tells.
+    pub records: Option<HandleRecords>,
 }
 
 /// An exception or a fatal signal.

@@ -16,7 +16,8 @@ impl Folder {
     /// Resolves `path`; the working directory if it is empty.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let path = path.canonicalize()?;
+        // Wine does not resolve paths longer than 260 units.
+        let path = path.canonicalize().or_else(|_| std::path::absolute(path))?;
         if !path.metadata()?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
@@ -94,7 +95,15 @@ impl Temporary {
         tempfile::tempfile_in(&self.folder.0)
     }
 
+    /// Bytes that this user may still write. Some file servers do not tell.
+    #[cfg(windows)]
+    #[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
+    pub(super) fn free_space(&self) -> io::Result<Option<u64>> {
+        Ok(crate::target::windows::free_space(&self.folder.0).ok())
+    }
+
     /// Nothing portable tells.
+    #[cfg(not(windows))]
     #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on Linux")]
     pub(super) fn free_space(&self) -> io::Result<Option<u64>> {
         Ok(None)

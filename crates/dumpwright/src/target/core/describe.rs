@@ -162,6 +162,7 @@ pub(super) fn describe(
             create_time,
             user_time,
             kernel_time,
+            nt: None,
         },
         threads,
         modules,

@@ -207,6 +207,7 @@ fn process_info(proc: &ProcDir, clock: BootClock, notes: &mut Vec<SoftError>) ->
         create_time: clock.time_at(ticks(Stat::start_ticks)),
         user_time: clock.duration(ticks(Stat::user_ticks)),
         kernel_time: clock.duration(ticks(Stat::kernel_ticks)),
+        nt: None,
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) enum Effort {
     /// Through all of memory.
     Search,
     /// No further: a guest stands still meanwhile.
+    #[cfg(target_os = "linux")]
     Quick,
 }
 

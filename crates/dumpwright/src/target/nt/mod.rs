@@ -9,6 +9,8 @@
 #[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod environment;
 pub(crate) mod exception;
+#[cfg(any(windows, test))]
+pub(crate) mod exports;
 #[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod loader;
 #[cfg(any(windows, target_os = "linux", test))]
@@ -20,6 +22,8 @@ pub(crate) mod registers;
 pub(crate) mod unloaded;
 #[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod version;
+#[cfg(any(windows, test))]
+pub(crate) mod wow64;
 
 #[cfg(test)]
 pub(crate) mod fake;

@@ -174,6 +174,7 @@ fn snapshot(
             create_time: FileTime::default(),
             user_time: 0,
             kernel_time: 0,
+            nt: None,
         },
         threads,
         modules,

@@ -222,6 +222,7 @@ fn snapshot() -> ProcessSnapshot {
             create_time: FileTime(0),
             user_time: 0,
             kernel_time: 0,
+            nt: None,
         },
         threads: Vec::new(),
         modules: Vec::new(),

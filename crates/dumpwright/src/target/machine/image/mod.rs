@@ -14,6 +14,7 @@ mod raw;
 mod recognise;
 
 #[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")]
 pub(in crate::target::machine) use elf::{HeadError, parse_head};
 pub use extents::ExtentMemory;
 pub use raw::RawLayout;

@@ -67,6 +67,7 @@ pub(super) fn find<'m>(
     let low = low_stub(memory).map(open).filter(shared_data::is_there);
     match effort {
         Effort::Search => low.or_else(|| search(memory, architecture, snapshot)),
+        #[cfg(target_os = "linux")]
         Effort::Quick => low,
     }
 }
