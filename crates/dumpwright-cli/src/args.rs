@@ -109,7 +109,8 @@ pub struct DumpArgs {
     /// Process id
     #[arg(short, long, value_name = "PID", value_parser = parse_pid)]
     pub pid: Option<u32>,
-    /// Name of the process, as `ps -o comm` or its executable has it
+    /// Name of the process, as `ps -o comm` or its executable has it; under Wine also that of the
+    /// Windows program
     #[arg(short, long, value_name = "NAME")]
     pub name: Option<String>,
     /// The process that a dump holds: an ELF core, a minidump, or one of them packed
@@ -119,6 +120,10 @@ pub struct DumpArgs {
     /// stands for / (or for the root of a Windows drive)
     #[arg(long, value_name = "DIR", requires = "open")]
     pub sysroot: Option<PathBuf>,
+    /// Dump a process under Wine as the Windows process that it is
+    #[cfg(target_os = "linux")]
+    #[arg(long, conflicts_with_all = ["open", "qemu"])]
+    pub wine: bool,
     /// Dump every process of that name (needs -u)
     #[arg(short, long, requires = "unique", conflicts_with_all = ["pid", "open"])]
     pub all: bool,

@@ -51,22 +51,12 @@ pub const NT_FILE: u32 = 0x4649_4c45;
 
 /// Note of ours: what could not be had, as in the soft-errors stream.
 pub const NOTE_SOFT_ERRORS: u32 = 0x4457_0001;
-/// Note of ours: the comment, UTF-8.
-pub const NOTE_COMMENT: u32 = 0x4457_0002;
-/// Note of ours: a thread id (32 bits), and its name.
-pub const NOTE_THREAD_NAME: u32 = 0x4457_0003;
-/// Note of ours: the type of a minidump stream (32 bits), and its bytes.
-pub const NOTE_STREAM: u32 = 0x4457_0004;
-/// Note of ours: base, size (64 bits each) and length of the build id (32
-/// bits) of a module, its build id, and its path.
-pub const NOTE_MODULE: u32 = 0x4457_0005;
-/// Note of ours: a minidump's `SystemInfo` without its name, and the kernel's
-/// description.
-pub const NOTE_SYSTEM: u32 = 0x4457_0006;
-
+/// Note of ours: a minidump without memory, with the streams that a minidump of
+/// the same process by the same flags has.
+pub const NOTE_STREAMS: u32 = 0x4457_0002;
 /// Note of ours: ranges (start and end, 64 bits each) of memory that the process
 /// had never used, and that reads as zero without being stored.
-pub const NOTE_ZERO: u32 = 0x4457_0007;
+pub const NOTE_ZERO: u32 = 0x4457_0003;
 
 /// `sw_reserved` of an FXSAVE area in a core: the mask of features (`XCR0`).
 pub const XSAVE_XCR0_OFFSET: usize = 464;

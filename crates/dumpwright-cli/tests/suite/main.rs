@@ -10,6 +10,10 @@
 
 mod command_line;
 mod cores;
+mod crash_forward;
+mod cores_beyond_4_gib;
+mod cores_by_others;
+mod cores_round_trip;
 mod crash_handler;
 mod crash_languages;
 mod crash_storm;
@@ -23,14 +27,17 @@ mod extended_state;
 mod files_and_cab;
 mod handles;
 mod kernel_bad_input;
+mod kernel_debugger_data;
 mod kernel_engine;
 mod kernel_files;
 mod kernel_header;
 mod kernel_memory;
+mod kernel_processors;
 mod kernel_readers;
 mod kernel_small;
 mod machine_live;
 mod machine_sources;
+mod many_mappings;
 mod memory_truth;
 mod privacy;
 mod python_bindings;
@@ -42,5 +49,7 @@ mod target_goes_on;
 mod thousand_threads;
 mod windows;
 mod windows_dbgeng;
+mod windows_wow64;
+mod wine_outside;
 
 mod support;

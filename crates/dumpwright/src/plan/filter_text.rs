@@ -7,6 +7,7 @@ use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Folders that are the same on every machine of a kind. Any other can name a
 /// person, a customer or a machine.
@@ -58,6 +59,11 @@ impl Privacy {
             no_optional: flags.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA),
             windows: platform == Platform::Windows,
         }
+    }
+
+    /// Whether any text is filtered.
+    pub fn is_on(self) -> bool {
+        self.paths || self.triage || self.no_optional
     }
 
     /// Whether environment and command line are dropped.
@@ -180,21 +186,24 @@ impl Privacy {
 
     /// A platform's own stream, as far as the dump may hold it; `None` if not
     /// at all.
-    pub fn platform_stream(self, stream: &PlatformStream) -> Option<Vec<u8>> {
+    pub fn platform_stream(self, stream: &PlatformStream) -> Option<Arc<Vec<u8>>> {
         let bytes = stream.bytes.as_slice();
         let kept = match stream.stream_type {
             StreamType::LINUX_ENVIRON | StreamType::LINUX_CMD_LINE if self.drops_arguments() => {
                 return None;
             }
-            StreamType::LINUX_ENVIRON | StreamType::LINUX_CMD_LINE => {
-                self.text_bytes(bytes).into_owned()
+            StreamType::LINUX_ENVIRON | StreamType::LINUX_CMD_LINE => self.text_bytes(bytes),
+            StreamType::LINUX_MAPS if self.paths || self.triage => Cow::Owned(self.maps(bytes)),
+            StreamType::LINUX_PROC_STATUS => Cow::Owned(self.status(bytes)),
+            StreamType::LINUX_CPU_INFO if self.triage => {
+                Cow::Owned(without_lines(bytes, &SERIAL_LINES))
             }
-            StreamType::LINUX_MAPS => self.maps(bytes),
-            StreamType::LINUX_PROC_STATUS => self.status(bytes),
-            StreamType::LINUX_CPU_INFO if self.triage => without_lines(bytes, &SERIAL_LINES),
-            _ => bytes.to_vec(),
+            _ => Cow::Borrowed(bytes),
         };
-        Some(kept)
+        Some(match kept {
+            Cow::Borrowed(_) => Arc::clone(&stream.bytes),
+            Cow::Owned(kept) => Arc::new(kept),
+        })
     }
 
     /// `/proc/PID/status`; its first line is the name of the main thread.
@@ -211,9 +220,6 @@ impl Privacy {
 
     /// `/proc/PID/maps`: the sixth column is a path and may hold spaces.
     fn maps(self, maps: &[u8]) -> Vec<u8> {
-        if !(self.paths || self.triage) {
-            return maps.to_vec();
-        }
         let mut out = Vec::with_capacity(maps.len());
         // A program or library is known by its name; a document has a name of its own.
         let programs: HashSet<&[u8]> = lines_with_path(maps)
@@ -289,7 +295,7 @@ mod tests {
     const WINDOWS: Privacy = Privacy { windows: true, ..PATHS };
 
     fn stream(stream_type: StreamType, bytes: &[u8]) -> PlatformStream {
-        PlatformStream { stream_type, bytes: bytes.to_vec() }
+        PlatformStream { stream_type, bytes: bytes.to_vec().into() }
     }
 
     #[test]
@@ -327,12 +333,12 @@ mod tests {
             assert_eq!(TRIAGE.path(path), "app");
         }
         let cpu = stream(StreamType::LINUX_CPU_INFO, b"processor\t: 0\nSerial\t\t: 00ab\n");
-        assert_eq!(&*TRIAGE.platform_stream(&cpu).unwrap(), b"processor\t: 0\n");
+        assert_eq!(&**TRIAGE.platform_stream(&cpu).unwrap(), b"processor\t: 0\n");
         assert_eq!(TRIAGE.path("/home/ann/app"), "app");
         assert_eq!(TRIAGE.path("/usr/lib/libc.so.6"), "/usr/lib/libc.so.6");
         assert!(TRIAGE.platform_stream(&stream(StreamType::LINUX_ENVIRON, b"A=1\0")).is_none());
         let status = stream(StreamType::LINUX_PROC_STATUS, b"Name:\tx\nUid:\t1000\nVmRSS:\t4\n");
-        assert_eq!(&*TRIAGE.platform_stream(&status).unwrap(), b"VmRSS:\t4\n");
+        assert_eq!(&**TRIAGE.platform_stream(&status).unwrap(), b"VmRSS:\t4\n");
     }
 
     #[test]
@@ -371,7 +377,7 @@ mod tests {
     #[test]
     fn a_path_as_the_name_of_the_process_goes_from_its_status() {
         let status = stream(StreamType::LINUX_PROC_STATUS, b"Name:\t/a/b\nSigQ:\t0/9\n");
-        assert_eq!(&*PATHS.platform_stream(&status).unwrap(), b"Name:\tb\nSigQ:\t0/9\n");
+        assert_eq!(&**PATHS.platform_stream(&status).unwrap(), b"Name:\tb\nSigQ:\t0/9\n");
     }
 
     #[test]

@@ -31,9 +31,8 @@ pub(super) fn streams(
     done: &mut MinidumpType,
     soft_errors: &mut Vec<SoftError>,
 ) {
-    let Some(original) = &context.snapshot.original else { return };
-    let HasStreams { handles, unloaded_modules, thread_info, memory_info, token, .. } =
-        original.has;
+    let has = context.snapshot.has;
+    let HasStreams { handles, unloaded_modules, thread_info, memory_info, token, .. } = has;
     for (flag, subject, has) in [
         (MinidumpType::WITH_HANDLE_DATA, "HANDLE_DATA", handles),
         (MinidumpType::WITH_UNLOADED_MODULES, "UNLOADED_MODULES", unloaded_modules),
@@ -45,18 +44,20 @@ pub(super) fn streams(
             soft_errors.push(SoftError::new(subject, "the source dump does not have it"));
         }
     }
-    memory_types(original, done, soft_errors);
     let extensions = &request.extensions;
     for (asked, subject, has) in [
         (extensions.token, "token", token),
-        (extensions.vm_counters, "process memory counters", original.has.vm_counters),
-        (extensions.system_memory, "system memory counters", original.has.system_memory),
+        (extensions.vm_counters, "process memory counters", has.vm_counters),
+        (extensions.system_memory, "system memory counters", has.system_memory),
     ] {
         if asked && !has {
             soft_errors.push(SoftError::new(subject, "the source dump does not have them"));
         }
     }
-    *done |= original.minidump_type & KEPT_FILTERS;
+    if let Some(original) = &context.snapshot.original {
+        memory_types(original, done, soft_errors);
+        *done |= original.minidump_type & KEPT_FILTERS;
+    }
 }
 
 fn memory_types(

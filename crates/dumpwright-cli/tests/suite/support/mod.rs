@@ -12,6 +12,7 @@ pub mod machine;
 pub mod processor;
 pub mod readers;
 pub mod redump;
+pub mod same_process;
 pub mod target;
 pub mod tools;
 pub mod wine;

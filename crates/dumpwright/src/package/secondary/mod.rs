@@ -77,30 +77,35 @@ pub struct SecondaryFiles {
 /// (`.gnu_debugaltlink`) and with split DWARF in a `.dwp`. A module that has no
 /// file, the vDSO, is taken from memory.
 ///
-/// The files and the dump together pass
-/// [`cab_check`](super::cab_check): what does not fit is left out. Each file
+/// The files and the dump together pass [`cab_check`](super::cab_check), and take
+/// no more than `disk_space` bytes where that is known: what does not fit is left
+/// out. Each file
 /// stays open until it is packed, so some of a very great number can be left
 /// out for that too.
 pub fn collect_secondary_files(
     target: &dyn ProcessTarget,
     scope: SecondaryScope,
     dump_size: u64,
+    disk_space: Option<u64>,
 ) -> SecondaryFiles {
-    collect(target, scope, dump_size, &SearchPaths::of_this_machine())
+    collect(target, scope, dump_size, disk_space, &SearchPaths::of_this_machine())
 }
 
 fn collect(
     target: &dyn ProcessTarget,
     scope: SecondaryScope,
     dump_size: u64,
+    disk_space: Option<u64>,
     paths: &SearchPaths,
 ) -> SecondaryFiles {
+    let dump_needs = largest_cab([dump_size]);
     let mut collector = Collector {
         target,
         paths,
         found: SecondaryFiles::default(),
         seen: HashSet::new(),
-        room: MAX_CABINET_SIZE.saturating_sub(largest_cab([dump_size])),
+        room: MAX_CABINET_SIZE.saturating_sub(dump_needs),
+        disk: disk_space.map_or(u64::MAX, |space| space.saturating_sub(dump_needs)),
     };
     for module in &target.snapshot().modules {
         collector.module(module);
@@ -122,6 +127,8 @@ struct Collector<'a> {
     seen: HashSet<(u64, u64)>,
     /// Bytes that the cabinet still has room for.
     room: u64,
+    /// Bytes that the disk still has room for.
+    disk: u64,
 }
 
 impl Collector<'_> {
@@ -216,6 +223,7 @@ impl Collector<'_> {
             return self.note(&name, format!("left out of the CAB: {why}"));
         }
         self.room -= needs;
+        self.disk -= needs;
         let modified = metadata.modified().ok();
         self.found.entries.push(SecondaryFile { name, size, file, modified });
     }
@@ -228,6 +236,11 @@ impl Collector<'_> {
         }
         if needs > self.room {
             return Some(format!("its {size} bytes could make the CAB too large"));
+        }
+        if needs > self.disk {
+            return Some(format!(
+                "the disk has no room left for its {size} bytes; free some or write elsewhere"
+            ));
         }
         // The dump itself is a file too.
         if self.found.entries.len() + 1 >= MAX_FILES {
@@ -265,7 +278,7 @@ fn as_module(region: &Region) -> ModuleSnapshot {
     ModuleSnapshot {
         base: region.range.start,
         size: region.range.len(),
-        path: region.name.clone(),
+        path: region.name.to_string(),
         debug_id: DebugId::None,
         version: None,
         time_date_stamp: 0,

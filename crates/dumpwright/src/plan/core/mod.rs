@@ -1,10 +1,9 @@
 //! What goes into an ELF core besides memory: mappings and notes.
 //!
-//! The memory is that of the minidump plan, filters included. What a minidump
-//! tells and a core has no note for goes into notes of our own
-//! ([`OWNER_DUMPWRIGHT`]), which other readers pass over, so that a core can
-//! become a minidump again. All text has passed the same filters as in a
-//! minidump.
+//! The memory is that of the minidump plan, filters included. Memory that was
+//! never used goes into a note of our own ([`OWNER_DUMPWRIGHT`]), which other
+//! readers pass over; the layout adds one with the streams of a minidump. All
+//! text has passed the same filters as in a minidump.
 
 mod files;
 mod notes;
@@ -20,13 +19,13 @@ use crate::redact::Redactor;
 use crate::target::{Absent, Architecture, Platform, ProcessSnapshot, Protection};
 use dumpwright_format::FormatFlags;
 use dumpwright_format::elf_core::{
-    EM_AARCH64, EM_X86_64, NOTE_COMMENT, NOTE_MODULE, NOTE_STREAM, NOTE_SYSTEM, NOTE_THREAD_NAME,
-    NOTE_ZERO, NT_AUXV, NT_FILE, OWNER_CORE, OWNER_DUMPWRIGHT,
+    EM_AARCH64, EM_X86_64, NOTE_ZERO, NT_AUXV, OWNER_CORE, OWNER_DUMPWRIGHT,
 };
 use dumpwright_format::minidump::StreamType;
 pub(crate) use notes::head as note_head;
 
-use notes::NoteWriter;
+pub use files::FileNote;
+pub use notes::Notes;
 
 /// What an ELF core holds besides memory.
 #[derive(Clone, Debug)]
@@ -34,15 +33,12 @@ pub struct CorePlan {
     /// `e_machine`.
     pub machine: u16,
     /// The notes that are known before memory is read.
-    pub notes: Vec<u8>,
+    pub notes: Notes,
     /// The mappings, each with its `PF_*` flags.
     pub mappings: Vec<(AddressRange, u32)>,
     /// Bytes of a page.
     pub page_size: u64,
 }
-
-/// Streams that a core has notes of its own for, or no use for.
-const NOT_CARRIED: [StreamType; 2] = [StreamType::LINUX_AUXV, StreamType::LINUX_DSO_DEBUG];
 
 /// Text that is in no stream of the assembly, as far as a core may show it.
 #[derive(Clone, Copy)]
@@ -74,16 +70,6 @@ impl Text<'_> {
     }
 }
 
-/// The text of a wide comment stream.
-fn utf8(wide: &[u8]) -> String {
-    let units: Vec<u16> = wide
-        .chunks_exact(2)
-        .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
-        .take_while(|unit| *unit != 0)
-        .collect();
-    String::from_utf16_lossy(&units)
-}
-
 /// Plans the core of a Linux process.
 ///
 /// # Errors
@@ -91,29 +77,27 @@ fn utf8(wide: &[u8]) -> String {
 pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -> Result<CorePlan> {
     let snapshot = context.snapshot;
     let machine = machine(snapshot)?;
-    let mut notes = NoteWriter::default();
+    let mut notes = Notes::default();
     let stream = |kind| {
         let found = assembly.streams().iter().find(|(stream_type, _)| *stream_type == kind);
         found.map(|(_, section)| section.bytes())
     };
+    let maps = assembly.streams().iter().find(|(kind, _)| *kind == StreamType::LINUX_MAPS);
+    let maps = maps.map(|(_, section)| section.shared());
     process::notes(snapshot, text, stream, &mut notes, |notes| {
         if let Some(auxv) = stream(StreamType::LINUX_AUXV) {
             notes.put(OWNER_CORE, NT_AUXV, auxv);
         }
-        if let Some(files) = files::note(snapshot, stream(StreamType::LINUX_MAPS), text) {
-            notes.put(OWNER_CORE, NT_FILE, &files);
+        if let Some(files) = FileNote::new(snapshot, maps, text) {
+            notes.put_files(files);
         }
     });
-    own_notes(snapshot, assembly, text, &mut notes);
     if context.has(FormatFlags::USER_SMALL_FULL_MEMORY) {
         notes.put(OWNER_DUMPWRIGHT, NOTE_ZERO, &never_used(context));
     }
-    if let Some(comment) = stream(StreamType::COMMENT_W) {
-        notes.put(OWNER_DUMPWRIGHT, NOTE_COMMENT, utf8(comment).as_bytes());
-    }
     Ok(CorePlan {
         machine,
-        notes: notes.bytes,
+        notes,
         mappings: snapshot.regions.iter().map(|r| (r.range, flags(r.protection))).collect(),
         page_size: snapshot.page_size,
     })
@@ -154,33 +138,4 @@ fn machine(snapshot: &ProcessSnapshot) -> Result<u16> {
 fn flags(protection: Protection) -> u32 {
     let bit = |flag, bit| if protection.contains(flag) { bit } else { 0 };
     bit(Protection::READ, 4) | bit(Protection::WRITE, 2) | bit(Protection::EXECUTE, 1)
-}
-
-/// What cores have no notes for.
-fn own_notes(
-    snapshot: &ProcessSnapshot,
-    assembly: &Assembly,
-    text: Text<'_>,
-    notes: &mut NoteWriter,
-) {
-    for thread in snapshot.threads.iter().filter(|t| !t.name.is_empty()) {
-        let name = text.name(&thread.name, snapshot.program_name());
-        if name.is_empty() {
-            continue;
-        }
-        let bytes = [&thread.tid.0.to_le_bytes(), name.as_slice()].concat();
-        notes.put(OWNER_DUMPWRIGHT, NOTE_THREAD_NAME, &bytes);
-    }
-    for module in &snapshot.modules {
-        let bytes = process::module(module, text);
-        notes.put(OWNER_DUMPWRIGHT, NOTE_MODULE, &bytes);
-    }
-    for (stream_type, section) in assembly.streams() {
-        let of_linux = snapshot.platform_streams.iter().any(|s| s.stream_type == *stream_type);
-        if of_linux && !NOT_CARRIED.contains(stream_type) {
-            let bytes = [&stream_type.0.to_le_bytes(), section.bytes()].concat();
-            notes.put(OWNER_DUMPWRIGHT, NOTE_STREAM, &bytes);
-        }
-    }
-    notes.put(OWNER_DUMPWRIGHT, NOTE_SYSTEM, &process::system(snapshot, text));
 }

@@ -1,15 +1,13 @@
 //! The notes of the process and its threads.
 
 use super::Text;
-use super::notes::NoteWriter;
+use super::notes::Notes;
 use super::registers;
-use crate::target::{
-    DebugId, ExceptionSnapshot, ModuleSnapshot, ProcessSnapshot, Registers, ThreadSnapshot, Tid,
-};
+use crate::target::{ExceptionSnapshot, ProcessSnapshot, Registers, ThreadSnapshot, Tid};
 use dumpwright_format::elf_core::{
     NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, OWNER_CORE, PrPsInfo, PrStatus, SIGINFO_SIZE, TimeVal,
 };
-use dumpwright_format::minidump::{LINUX_DUMP_REQUESTED, StreamType, SystemInfo};
+use dumpwright_format::minidump::{LINUX_DUMP_REQUESTED, StreamType};
 use zerocopy::{FromZeros, IntoBytes};
 
 /// Writes the notes of the threads, the one that crashed first, with those of
@@ -18,8 +16,8 @@ pub(super) fn notes<'a>(
     snapshot: &ProcessSnapshot,
     text: Text<'_>,
     stream: impl Fn(StreamType) -> Option<&'a [u8]>,
-    notes: &mut NoteWriter,
-    of_process: impl FnOnce(&mut NoteWriter),
+    notes: &mut Notes,
+    of_process: impl FnOnce(&mut Notes),
 ) {
     let exception = snapshot.exception.as_ref();
     let signal = exception.filter(|e| e.code != LINUX_DUMP_REQUESTED);
@@ -29,7 +27,7 @@ pub(super) fn notes<'a>(
     let status = stream(StreamType::LINUX_PROC_STATUS);
     let arguments = stream(StreamType::LINUX_CMD_LINE);
     let mut of_process = Some(of_process);
-    let process_info = |notes: &mut NoteWriter| {
+    let process_info = |notes: &mut Notes| {
         notes.put(OWNER_CORE, NT_PRPSINFO, info(snapshot, text, status, arguments).as_bytes());
         if let Some(signal) = signal {
             notes.put(OWNER_CORE, NT_SIGINFO, &siginfo(signal));
@@ -65,7 +63,7 @@ fn put_status(
     thread: &ThreadSnapshot,
     registers: &Registers,
     signal: Option<&ExceptionSnapshot>,
-    notes: &mut NoteWriter,
+    notes: &mut Notes,
 ) {
     let process = &snapshot.process;
     let mut status = PrStatus::new_zeroed();
@@ -142,35 +140,4 @@ fn siginfo(exception: &ExceptionSnapshot) -> [u8; SIGINFO_SIZE] {
         raw[16..24].copy_from_slice(&exception.address.to_le_bytes());
     }
     raw
-}
-
-/// What `NOTE_MODULE` holds.
-pub(super) fn module(module: &ModuleSnapshot, text: Text<'_>) -> Vec<u8> {
-    let id = match &module.debug_id {
-        DebugId::ElfBuildId(id) => id.as_slice(),
-        DebugId::None | DebugId::Pdb70 { .. } => &[],
-    };
-    let mut bytes = Vec::new();
-    bytes.extend(module.base.to_le_bytes());
-    bytes.extend(module.size.to_le_bytes());
-    bytes.extend((id.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(id);
-    bytes.extend(text.path(&module.path));
-    bytes
-}
-
-/// What `NOTE_SYSTEM` holds.
-pub(super) fn system(snapshot: &ProcessSnapshot, text: Text<'_>) -> Vec<u8> {
-    let system = &snapshot.system;
-    let mut info = SystemInfo::new_zeroed();
-    info.processor_level = system.processor_level.into();
-    info.processor_revision = system.processor_revision.into();
-    info.number_of_processors = system.number_of_processors.min(255) as u8;
-    info.major_version = system.version[0].into();
-    info.minor_version = system.version[1].into();
-    info.build_number = system.version[2].into();
-    info.platform_id = system.platform_id.into();
-    info.cpu = system.cpu;
-    let (description, build) = (text.redacted(&system.description), text.redacted(&system.build));
-    [info.as_bytes(), &description, b"\0", &build].concat()
 }

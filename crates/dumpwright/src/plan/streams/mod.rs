@@ -17,14 +17,15 @@ use super::filter_text::Privacy;
 use super::stacks::Stack;
 use crate::address::RangeSet;
 use crate::request::DumpRequest;
-use crate::target::HasStreams;
 use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 
 pub(crate) use audit::audit;
 pub(crate) use carried::left_out;
+pub use memory_info::MemoryInfoPlan;
 
-/// Assembles all streams except memory lists and soft errors. `memory` is what
+/// Assembles all streams except memory lists, memory information and soft
+/// errors. `memory` is what
 /// the dump holds, so that threads describe no stack that it does not.
 pub(crate) fn assemble(
     context: &Context<'_>,
@@ -42,24 +43,23 @@ pub(crate) fn assemble(
     threads::thread_names(snapshot, privacy, out);
     modules::module_list(snapshot, privacy, out);
     exception::exception(snapshot, out);
-    let has = snapshot.original.as_ref().map_or(HasStreams::ALL, |original| original.has);
+    let has = snapshot.has;
     if context.has(FormatFlags::USER_SMALL_THREAD_INFO) && has.thread_info {
         threads::thread_info_list(snapshot, out);
     }
     if context.has(FormatFlags::USER_SMALL_UNLOADED_MODULES) && has.unloaded_modules {
         modules::unloaded_module_list(snapshot, privacy, out);
     }
-    if context.has(FormatFlags::USER_SMALL_HANDLE_DATA) && has.handles {
+    let has_handles = has.handles && snapshot.unix_side.is_none();
+    if context.has(FormatFlags::USER_SMALL_HANDLE_DATA) && has_handles {
         handles::handle_data(snapshot, privacy, out);
-    }
-    if context.has(FormatFlags::USER_SMALL_FULL_MEMORY_INFO) && has.memory_info {
-        memory_info::memory_info_list(snapshot, memory, out);
     }
     process::token(snapshot, out);
     process::vm_counters(snapshot, out);
     system::system_memory_info(snapshot, out);
     linux::platform_streams(snapshot, privacy, out);
     linux::dso_debug(snapshot, privacy, out);
+    linux::unix_side(snapshot, privacy, out);
     carried::streams(context, request, privacy, out);
     match &request.comment {
         Some(comment) => comment_streams(comment, out),

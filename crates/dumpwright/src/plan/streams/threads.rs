@@ -23,6 +23,7 @@ pub(super) fn thread_list(
 ) {
     let described: HashMap<Tid, AddressRange> =
         stacks.iter().filter(|s| s.described).map(|s| (s.tid, s.live)).collect();
+    let priority_class = snapshot.process.nt.as_ref().map_or(0, |nt| nt.priority_class);
     let mut section = Section::new();
     section.put(&U32::new(snapshot.threads.len() as u32));
     for (index, thread) in snapshot.threads.iter().enumerate() {
@@ -32,7 +33,7 @@ pub(super) fn thread_list(
         let at = section.put(&Thread {
             thread_id: thread.tid.0.into(),
             suspend_count: thread.suspend_count.into(),
-            priority_class: records.map_or(0, |records| records.priority_class).into(),
+            priority_class: records.map_or(priority_class, |records| records.priority_class).into(),
             priority: (thread.priority as u32).into(),
             teb: thread.thread_pointer.into(),
             stack: MemoryDescriptor {
@@ -55,7 +56,7 @@ pub(super) fn thread_list(
 
 /// Only threads that have a name are listed, and counted.
 pub(super) fn thread_names(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut Assembly) {
-    if snapshot.original.as_ref().is_some_and(|original| !original.has.thread_names) {
+    if !snapshot.has.thread_names {
         return;
     }
     let program = snapshot.program_name();

@@ -2,6 +2,7 @@
 
 use super::file::CoreFile;
 use super::files::CoreFiles;
+use super::linked::{self, LinkedFile};
 use super::maps::CoreMaps;
 use super::memory::{CoreMemory, Piece};
 use super::notes::Notes;
@@ -20,13 +21,26 @@ use crate::target::linux::modules::ModuleDescriber;
 use crate::target::linux::regions::{self, RegionBuilder};
 use crate::target::linux::threads::{local_storage, static_tls_size};
 use crate::target::{
-    Absent, Access, Architecture, DebugId, MemorySource, ModuleSnapshot, Pid, PlatformStream,
-    ProcessInfo, ProcessSnapshot, Protection, Region, Segment, SystemSnapshot, ThreadSnapshot,
+    Absent, Access, Architecture, DebugId, HasStreams, MemorySource, ModuleSnapshot, Pid,
+    PlatformStream, ProcessInfo, ProcessSnapshot, Protection, Region, Segment, SystemSnapshot,
     Wants,
 };
 use dumpwright_format::elf_core::PrPsInfo;
 use dumpwright_format::minidump::{PLATFORM_LINUX, StreamType};
 use std::fs::File;
+
+/// What flags ask for and cores have.
+const HAS: HasStreams = HasStreams {
+    unloaded_modules: true,
+    thread_info: true,
+    thread_names: true,
+    memory_info: true,
+    handles: false,
+    token: false,
+    vm_counters: false,
+    system_memory: false,
+    ipt_trace: false,
+};
 
 /// Describes the process; also answers its memory.
 pub(super) fn describe(
@@ -41,7 +55,7 @@ pub(super) fn describe(
     let page_size = page_size(&auxv);
     let mut troubles: Vec<SoftError> =
         core.troubles.iter().map(|trouble| SoftError::new("core", trouble)).collect();
-    note_unavailable(wants, &mut troubles);
+    let recorded = own::recorded(&notes.ours, architecture, wants, &mut troubles);
 
     let pieces = core.segments.iter().filter(|s| s.present > 0).map(|s| Piece {
         range: AddressRange::with_len(s.range.start, s.present),
@@ -51,21 +65,30 @@ pub(super) fn describe(
     let mut memory = CoreMemory::new(file, pieces, page_size);
     memory.set_zero(notes.ours.zero.iter().copied().collect());
     let mut maps = CoreMaps::new(&core.segments, &notes.files, &auxv, page_size);
-    if let Some(text) = notes.ours.stream(StreamType::LINUX_MAPS) {
-        maps.name_by(text);
+    if notes.files.is_empty() {
+        let linked = linked::files(architecture, &maps.maps, &memory, &auxv, page_size, files);
+        let linked: Vec<_> = linked.iter().map(LinkedFile::as_mapped).collect();
+        maps = CoreMaps::new(&core.segments, &linked, &auxv, page_size);
+    }
+    let recorded_streams = recorded.iter().flat_map(|recorded| &recorded.platform_streams);
+    for stream in recorded_streams.filter(|s| s.stream_type == StreamType::LINUX_MAPS) {
+        maps.name_by(&stream.bytes);
     }
     fill_in(architecture, &mut maps, files, &mut memory, page_size, &mut troubles);
     maps.write_text();
-    let maps = maps.maps;
+    let mut maps = maps.maps;
 
     let finder =
         ImageFinder { architecture, maps: &maps, files, memory: &memory, auxv: &auxv, page_size };
-    let (images, link_map) = find_images(&finder, &mut troubles);
+    let mut unfound = Vec::new();
+    let (images, link_map) = find_images(&finder, &mut unfound);
+    if recorded.is_none() {
+        troubles.append(&mut unfound);
+    }
     let describer =
         ModuleDescriber { files, memory: &memory, page_size, headers: wants.module_headers };
     let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
     add_unreadable_modules(&maps.mappings, link_map.as_ref(), &mut modules);
-    own::complete_modules(&notes.ours, &maps.mappings, &mut modules);
     let mut regions =
         RegionBuilder { maps: &maps, modules: &modules, files, memory: &memory, page_size }.build();
     let sparse = settle(&mut regions, &memory);
@@ -79,7 +102,10 @@ pub(super) fn describe(
     }
     let static_tls = static_tls_size(images.iter().map(|f| &f.image));
     for thread in &mut threads {
-        name(thread, notes, pid);
+        if thread.tid.0 == pid {
+            // A core has the name of the process, which is that of its main thread.
+            thread.name = notes.process.map(|info| process_name(&info)).unwrap_or_default();
+        }
         if let Some(info) = thread.info.as_mut().filter(|_| thread.tid.0 == pid) {
             info.start_address = auxv.get(AT_ENTRY);
         }
@@ -96,13 +122,16 @@ pub(super) fn describe(
     let places = initial_stack::find(notes.auxv, &auxv, &maps, &memory);
     let initial_stack =
         places.and_then(|places| linux_initial_stack::at(&places, &auxv, &maps, &memory));
-    if initial_stack.is_none() {
+    let strings = |range: Option<AddressRange>| {
+        let strings = range.and_then(|range| read_strings(range, &memory));
+        strings.filter(|strings| !strings.is_empty())
+    };
+    let arguments = strings(initial_stack.as_ref().map(|s| s.arguments));
+    let environment = strings(initial_stack.as_ref().map(|s| s.environment));
+    if arguments.is_none() && recorded.is_none() {
         let message = "was not found; of the arguments only what the core repeats is known";
         troubles.push(SoftError::new("initial stack", message));
     }
-    let strings = |range: Option<AddressRange>| range.and_then(|r| read_strings(r, &memory));
-    let arguments = strings(initial_stack.as_ref().map(|s| s.arguments));
-    let environment = strings(initial_stack.as_ref().map(|s| s.environment));
     let process_data = match &link_map {
         Some(link_map) if wants.process_data => {
             link_map.memory.iter().copied().collect::<RangeSet>().ranges().to_vec()
@@ -116,13 +145,13 @@ pub(super) fn describe(
     let mut streams = Vec::new();
     let mut add = |stream_type, bytes: Option<Vec<u8>>| {
         let bytes = bytes.filter(|bytes| !bytes.is_empty());
-        streams.extend(bytes.map(|bytes| PlatformStream { stream_type, bytes }));
+        streams.extend(bytes.map(|bytes| PlatformStream { stream_type, bytes: bytes.into() }));
     };
     let repeated = notes.process.map(|info| psargs(&info));
     add(StreamType::LINUX_CMD_LINE, arguments.or(repeated));
     add(StreamType::LINUX_ENVIRON, environment);
     add(StreamType::LINUX_AUXV, Some(notes.auxv.to_vec()));
-    add(StreamType::LINUX_MAPS, Some(maps.text));
+    add(StreamType::LINUX_MAPS, Some(std::mem::take(&mut maps.text)));
     let mut snapshot = ProcessSnapshot {
         system,
         process: ProcessInfo {
@@ -133,6 +162,7 @@ pub(super) fn describe(
             create_time,
             user_time,
             kernel_time,
+            nt: None,
         },
         threads,
         modules,
@@ -149,11 +179,19 @@ pub(super) fn describe(
         token: None,
         vm_counters: None,
         system_memory: None,
+        has: HAS,
         original: None,
+        unix_side: None,
         soft_errors: troubles,
     };
-    own::complete(&notes.ours, &mut snapshot);
+    let has_exception = recorded.is_some() && !wants.exception.is_given();
+    if let Some(recorded) = recorded {
+        own::complete(recorded, core.troubles.is_empty(), &maps.mappings, &mut snapshot);
+    }
     memory.set_sparse(sparse);
+    if has_exception {
+        return Ok((snapshot, memory));
+    }
     snapshot.exception = Evidence {
         pid: snapshot.process.pid,
         architecture,
@@ -189,29 +227,6 @@ fn psargs(info: &PrPsInfo) -> Vec<u8> {
     let text = info.psargs.split(|b| *b == 0).next().unwrap_or_default();
     let text = text.trim_ascii_end();
     if text.is_empty() { Vec::new() } else { [text, b"\0"].concat() }
-}
-
-/// A core has the name of the process only, which is that of its main thread.
-fn name(thread: &mut ThreadSnapshot, notes: &Notes<'_>, pid: u32) {
-    if let Some(own) = notes.ours.thread_names.get(&thread.tid.0) {
-        thread.name = String::from_utf8_lossy(own).into_owned();
-    } else if thread.tid.0 == pid {
-        thread.name = notes.process.map(|info| process_name(&info)).unwrap_or_default();
-    }
-}
-
-/// What was asked for and no core holds.
-fn note_unavailable(wants: &Wants, troubles: &mut Vec<SoftError>) {
-    for (wanted, subject) in [
-        (wants.handles, "handles"),
-        (wants.token, "token"),
-        (wants.vm_counters, "memory counters of the process"),
-        (wants.system_memory, "memory counters of the system"),
-    ] {
-        if wanted {
-            troubles.push(SoftError::new(subject, "an ELF core does not hold them"));
-        }
-    }
 }
 
 /// Finds the images that mapped files begin with, and fills in what the core
@@ -308,7 +323,7 @@ fn settle(regions: &mut [Region], memory: &CoreMemory) -> RangeSet {
     let mut sparse = RangeSet::new();
     for region in regions {
         // Not even of a core of ours: the kernel's own pages.
-        let kernel = region.name.starts_with("[vvar") || region.name == "[vsyscall]";
+        let kernel = region.name.starts_with("[vvar") || &*region.name == "[vsyscall]";
         region.access = if kernel { Access::Forbidden } else { Access::Normal };
         region.backed_end = region.range.end;
         let whole = memory.present(region.range).missing_from(region.range).is_empty();

@@ -14,6 +14,7 @@ mod describe;
 mod file;
 mod files;
 mod initial_stack;
+mod linked;
 mod maps;
 mod memory;
 pub(super) mod notes;

@@ -6,13 +6,10 @@
 
 use crate::address::AddressRange;
 use dumpwright_format::elf_core::{
-    FileNoteEntry, FileNoteHeader, NOTE_MODULE, NOTE_STREAM, NOTE_SYSTEM, NOTE_THREAD_NAME,
-    NOTE_ZERO, NT_ARM_TLS, NT_AUXV, NT_FILE, NT_FPREGSET, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO,
-    NT_X86_XSAVE_LAYOUT, NT_X86_XSTATE, NoteHeader, OWNER_CORE, OWNER_DUMPWRIGHT, OWNER_LINUX,
-    PrPsInfo, PrStatus,
+    FileNoteEntry, FileNoteHeader, NOTE_SOFT_ERRORS, NOTE_STREAMS, NOTE_ZERO, NT_ARM_TLS, NT_AUXV,
+    NT_FILE, NT_FPREGSET, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, NT_X86_XSAVE_LAYOUT, NT_X86_XSTATE,
+    NoteHeader, OWNER_CORE, OWNER_DUMPWRIGHT, OWNER_LINUX, PrPsInfo, PrStatus,
 };
-use dumpwright_format::minidump::StreamType;
-use std::collections::HashMap;
 use zerocopy::FromBytes;
 
 /// What the notes of a core say.
@@ -65,29 +62,12 @@ pub(in crate::target) struct MappedFile<'a> {
 /// Notes that only our own cores have.
 #[derive(Debug, Default)]
 pub(in crate::target) struct OwnNotes<'a> {
-    /// Names of threads.
-    pub thread_names: HashMap<u32, &'a [u8]>,
-    /// Streams: type and bytes.
-    pub streams: Vec<(u32, &'a [u8])>,
-    /// Modules: base, size, build id, path.
-    pub modules: Vec<OwnModule<'a>>,
+    /// A minidump without memory.
+    pub streams: Option<&'a [u8]>,
+    /// What could not be had.
+    pub soft_errors: Option<&'a [u8]>,
     /// Memory that was never used and is zero.
     pub zero: Vec<AddressRange>,
-    /// The system: a `SystemInfo`, and its description.
-    pub system: Option<&'a [u8]>,
-}
-
-/// A module, as a core of ours records it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::target) struct OwnModule<'a> {
-    /// Load address.
-    pub base: u64,
-    /// Bytes.
-    pub size: u64,
-    /// Build id; empty if it has none.
-    pub build_id: &'a [u8],
-    /// Path.
-    pub path: &'a [u8],
 }
 
 impl<'a> Notes<'a> {
@@ -139,33 +119,17 @@ impl<'a> Notes<'a> {
 }
 
 impl<'a> OwnNotes<'a> {
-    /// The bytes of a stream.
-    pub fn stream(&self, stream_type: StreamType) -> Option<&'a [u8]> {
-        self.streams.iter().find(|(kind, _)| *kind == stream_type.0).map(|(_, bytes)| *bytes)
-    }
-
     fn take(&mut self, note: &Note<'a>) {
         let bytes = note.bytes;
         match note.kind {
-            NOTE_THREAD_NAME if bytes.len() >= 4 => {
-                self.thread_names.insert(word(bytes, 0), &bytes[4..]);
-            }
-            NOTE_STREAM if bytes.len() >= 4 => self.streams.push((word(bytes, 0), &bytes[4..])),
-            NOTE_SYSTEM => self.system = Some(bytes),
+            NOTE_STREAMS => self.streams = Some(bytes),
+            NOTE_SOFT_ERRORS => self.soft_errors = Some(bytes),
             NOTE_ZERO => self.zero.extend(
                 bytes.chunks_exact(16).map(|pair| AddressRange::new(wide(pair, 0), wide(pair, 8))),
             ),
-            NOTE_MODULE => self.modules.extend(module(bytes)),
             _ => {}
         }
     }
-}
-
-fn module(bytes: &[u8]) -> Option<OwnModule<'_>> {
-    let (head, rest) = bytes.split_first_chunk::<20>()?;
-    let (base, size) = (wide(head, 0), wide(head, 8));
-    let (build_id, path) = rest.split_at_checked(word(head, 16) as usize)?;
-    Some(OwnModule { base, size, build_id, path })
 }
 
 /// `NT_FILE`: count and unit, entries, and as many names.

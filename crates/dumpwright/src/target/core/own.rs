@@ -1,75 +1,94 @@
-//! What a core that dumpwright wrote says beyond what cores say.
+//! What a core that dumpwright wrote says beyond what cores say: the streams of
+//! a minidump of the same process.
 
-use super::notes::{OwnModule, OwnNotes};
-use crate::address::AddressRange;
+use super::notes::OwnNotes;
+use crate::error::Result;
+use crate::read::Minidump;
+use crate::soft_error::SoftError;
 use crate::target::linux::maps::Mapping;
-use crate::target::{DebugId, ModuleSnapshot, PlatformStream, ProcessSnapshot, Segment};
-use dumpwright_format::minidump::{StreamType, SystemInfo};
-use zerocopy::FromBytes;
+use crate::target::minidump::{MinidumpProcess, soft_errors};
+use crate::target::{
+    Architecture, ExceptionSource, ModuleSnapshot, Platform, ProcessSnapshot, Segment, Wants,
+};
+use std::sync::Arc;
 
-/// Adds streams and the system.
-pub(super) fn complete(ours: &OwnNotes<'_>, snapshot: &mut ProcessSnapshot) {
-    for (kind, bytes) in &ours.streams {
-        let stream_type = StreamType(*kind);
-        snapshot.platform_streams.retain(|s| s.stream_type != stream_type);
-        snapshot.platform_streams.push(PlatformStream { stream_type, bytes: bytes.to_vec() });
-    }
-    let Some((info, text)) = ours.system.and_then(|b| SystemInfo::read_from_prefix(b).ok()) else {
-        return;
-    };
-    let system = &mut snapshot.system;
-    system.processor_level = info.processor_level.get();
-    system.processor_revision = info.processor_revision.get();
-    system.cpu = info.cpu;
-    system.number_of_processors = info.number_of_processors.into();
-    system.version = [info.major_version.get(), info.minor_version.get(), info.build_number.get()];
-    let mut texts = text.split(|b| *b == 0).map(|t| String::from_utf8_lossy(t).into_owned());
-    system.description = texts.next().unwrap_or_default();
-    system.build = texts.next().unwrap_or_default();
-}
-
-/// Adds what the core's memory does not tell of modules: those that it has no
-/// headers of, and build ids.
-pub(super) fn complete_modules(
+/// The process as the streams show it, if there are any.
+pub(super) fn recorded(
     ours: &OwnNotes<'_>,
-    mappings: &[Mapping],
-    modules: &mut Vec<ModuleSnapshot>,
-) {
-    for own in &ours.modules {
-        let id = match own.build_id {
-            [] => DebugId::None,
-            id => DebugId::ElfBuildId(id.to_vec()),
-        };
-        match modules.iter_mut().find(|m| m.range().overlaps(range(own))) {
-            Some(module) => {
-                module.path = String::from_utf8_lossy(own.path).into_owned();
-                if module.debug_id == DebugId::None {
-                    (module.base, module.size) = (own.base, own.size);
-                    module.debug_id = id;
-                }
-            }
-            None => modules.push(ModuleSnapshot {
-                base: own.base,
-                size: own.size,
-                path: String::from_utf8_lossy(own.path).into_owned(),
-                debug_id: id,
-                version: None,
-                time_date_stamp: 0,
-                check_sum: 0,
-                segments: mappings
-                    .iter()
-                    .map(|m| (m.range.intersection(range(own)), m.protection))
-                    .filter(|(range, _)| !range.is_empty())
-                    .map(|(range, protection)| Segment { range, protection })
-                    .collect(),
-                headers: Vec::new(),
-            }),
-        }
+    architecture: Architecture,
+    wants: &Wants,
+    troubles: &mut Vec<SoftError>,
+) -> Option<ProcessSnapshot> {
+    if let Some(text) = ours.soft_errors {
+        soft_errors::parse(text, troubles);
     }
-    // The executable first, as the core lists them.
-    modules.sort_by_key(|m| ours.modules.iter().position(|own| own.base == m.base));
+    let bytes: Arc<[u8]> = ours.streams?.into();
+    // An exception that the request names is looked for in the core.
+    let wants = Wants { exception: ExceptionSource::default(), ..wants.clone() };
+    let read = || -> Result<ProcessSnapshot> {
+        Ok(MinidumpProcess::open(Minidump::from_source(bytes)?, &wants)?.into_snapshot())
+    };
+    let fault = match read() {
+        Ok(snapshot) => {
+            let system = &snapshot.system;
+            if system.platform() == Platform::Linux && system.architecture == architecture {
+                return Some(snapshot);
+            }
+            "they are of another kind of system".to_owned()
+        }
+        Err(error) => error.to_string(),
+    };
+    let message = format!("the minidump's streams that it carries were left out: {fault}");
+    troubles.push(SoftError::new("core", message));
+    None
 }
 
-fn range(module: &OwnModule<'_>) -> AddressRange {
-    AddressRange::with_len(module.base, module.size)
+/// Puts in what was recorded in place of what was found out. Memory and where it
+/// is stay the core's.
+pub(super) fn complete(
+    recorded: ProcessSnapshot,
+    whole: bool,
+    mappings: &[Mapping],
+    snapshot: &mut ProcessSnapshot,
+) {
+    let mut original = recorded.original;
+    if let Some(original) = original.as_mut().filter(|_| !whole) {
+        original.full_memory = false;
+    }
+    let found = std::mem::take(&mut snapshot.threads);
+    snapshot.threads = recorded.threads;
+    for thread in &mut snapshot.threads {
+        let same = found.iter().find(|found| found.tid == thread.tid);
+        thread.local_storage = same.map(|found| found.local_storage.clone()).unwrap_or_default();
+    }
+    let found = std::mem::take(&mut snapshot.modules);
+    snapshot.modules = recorded.modules;
+    for module in &mut snapshot.modules {
+        place(module, found.iter().find(|found| found.base == module.base), mappings);
+    }
+    snapshot.system = recorded.system;
+    snapshot.process = recorded.process;
+    snapshot.unloaded_modules = recorded.unloaded_modules;
+    snapshot.handles = recorded.handles;
+    snapshot.exception = recorded.exception;
+    snapshot.platform_streams = recorded.platform_streams;
+    snapshot.dso_debug = snapshot.dso_debug.take().or(recorded.dso_debug);
+    snapshot.has = recorded.has;
+    snapshot.original = original;
+    snapshot.soft_errors.extend(recorded.soft_errors);
+}
+
+/// Says where the parts of a module are.
+fn place(module: &mut ModuleSnapshot, found: Option<&ModuleSnapshot>, mappings: &[Mapping]) {
+    if let Some(found) = found {
+        module.segments.clone_from(&found.segments);
+        module.headers.clone_from(&found.headers);
+        return;
+    }
+    let range = module.range();
+    let parts = mappings.iter().map(|m| (m.range.intersection(range), m.protection));
+    module.segments = parts
+        .filter(|(range, _)| !range.is_empty())
+        .map(|(range, protection)| Segment { range, protection })
+        .collect();
 }

@@ -21,7 +21,7 @@ mod maps;
 pub(super) mod memory;
 pub(super) mod modules;
 pub(super) mod regions;
-mod soft_errors;
+pub(super) mod soft_errors;
 mod streams;
 mod system;
 #[cfg(test)]
@@ -84,6 +84,14 @@ impl MinidumpProcess {
     pub fn with_sysroot(mut self, sysroot: Option<PathBuf>) -> MinidumpProcess {
         self.files.sysroot = sysroot;
         self
+    }
+}
+
+impl MinidumpProcess {
+    /// What the dump says, without its memory.
+    #[cfg(target_os = "linux")]
+    pub(super) fn into_snapshot(self) -> ProcessSnapshot {
+        self.snapshot
     }
 }
 
@@ -209,7 +217,6 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
         chained_exception: chained_exception.unwrap_or_default(),
         comments: carried.comments,
         streams: carried.streams,
-        has,
     };
     let address_space_end = regions.last().map_or(0, |region| region.range.end);
     let snapshot = ProcessSnapshot {
@@ -230,7 +237,9 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
         token: None,
         vm_counters: None,
         system_memory: None,
+        has,
         original: Some(Box::new(original)),
+        unix_side: None,
         soft_errors: notes,
     };
     let files = ModuleFiles { platform, sysroot: None };

@@ -20,6 +20,11 @@ pub(super) fn read(dump: &Minidump, notes: &mut Vec<SoftError>) {
             return;
         }
     };
+    parse(&bytes, notes);
+}
+
+/// Adds the entries that a text of them has to the notes.
+pub(in crate::target) fn parse(bytes: &[u8], notes: &mut Vec<SoftError>) {
     let end = bytes.iter().rposition(|b| *b != 0 && *b != b' ').map_or(0, |last| last + 1);
     let entries = match serde_json::from_slice::<Value>(&bytes[..end]) {
         Ok(Value::Array(entries)) => entries,

@@ -160,7 +160,6 @@ fn snapshot(
             .map(|t| ThreadRecords { priority_class: t.priority_class, info: None })
             .collect(),
         memory_info,
-        has: HasStreams { memory_info: true, ..HasStreams::default() },
         ..OriginalDump::default()
     };
     let name = modules.first().map(|m| m.path.rsplit('\\').next().unwrap_or_default().to_owned());
@@ -175,6 +174,7 @@ fn snapshot(
             create_time: FileTime::default(),
             user_time: 0,
             kernel_time: 0,
+            nt: None,
         },
         threads,
         modules,
@@ -191,7 +191,9 @@ fn snapshot(
         token: None,
         vm_counters: None,
         system_memory: None,
+        has: HasStreams { memory_info: true, ..HasStreams::default() },
         original: Some(Box::new(original)),
+        unix_side: None,
         soft_errors: notes,
     })
 }

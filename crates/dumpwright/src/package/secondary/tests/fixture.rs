@@ -3,7 +3,8 @@
 use super::*;
 use crate::soft_error::{Hole, HoleReason};
 use crate::target::{
-    Absent, Architecture, FileTime, MemorySource, Pid, ProcessInfo, ProcessSnapshot, SystemSnapshot,
+    Absent, Architecture, FileTime, HasStreams, MemorySource, Pid, ProcessInfo, ProcessSnapshot,
+    SystemSnapshot,
 };
 use std::collections::HashMap;
 use std::time::Duration;
@@ -221,6 +222,7 @@ fn snapshot() -> ProcessSnapshot {
             create_time: FileTime(0),
             user_time: 0,
             kernel_time: 0,
+            nt: None,
         },
         threads: Vec::new(),
         modules: Vec::new(),
@@ -237,7 +239,9 @@ fn snapshot() -> ProcessSnapshot {
         token: None,
         vm_counters: None,
         system_memory: None,
+        has: HasStreams::ALL,
         original: None,
+        unix_side: None,
         soft_errors: Vec::new(),
     }
 }
