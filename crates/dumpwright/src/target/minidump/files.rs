@@ -61,7 +61,7 @@ impl ModuleFiles {
         use crate::target::linux::root;
         let root = self.sysroot.as_deref().unwrap_or(Path::new("/"));
         let found = root::find(root, Path::new(path));
-        found.and_then(|found| root::open_regular(&found)).map_err(|error| self.add_advice(error))
+        found.and_then(|found| root::open_regular(&found)).map_err(|error| self.add_advice(&error))
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -111,7 +111,7 @@ impl ModuleFiles {
         if !path.metadata()?.is_file() {
             return Err(not_found("it is no file".into()));
         }
-        let file = File::open(path).map_err(|error| self.add_advice(error))?;
+        let file = File::open(path).map_err(|error| self.add_advice(&error))?;
         if identity.is_of(&file) {
             return Ok(file);
         }
@@ -124,7 +124,7 @@ impl ModuleFiles {
     }
 
     #[cfg(any(target_os = "linux", windows))]
-    fn add_advice(&self, error: io::Error) -> io::Error {
+    fn add_advice(&self, error: &io::Error) -> io::Error {
         io::Error::new(error.kind(), format!("{error}; {}", self.advice()))
     }
 
