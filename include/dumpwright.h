@@ -9,11 +9,17 @@
 
 #include <stdint.h>
 
-// A minidump; the format flags say what it holds.
+// A minidump; the format flags say what it holds. Of a machine a small dump.
 #define DUMPWRIGHT_DUMP_SMALL 1024
 
-// A full user-mode dump.
+// A full user-mode dump. Of a machine a dump of its kernel's memory.
 #define DUMPWRIGHT_DUMP_DEFAULT 1025
+
+// Of a machine, all memory.
+#define DUMPWRIGHT_DUMP_FULL 1026
+
+// Of a machine, the memory that is in use.
+#define DUMPWRIGHT_DUMP_ACTIVE 1030
 
 // `DEBUG_FORMAT_USER_SMALL_FULL_MEMORY`.
 #define DUMPWRIGHT_FORMAT_USER_SMALL_FULL_MEMORY 1
@@ -188,9 +194,13 @@ int32_t dumpwright_dump_process(uint32_t pid,
                                 const struct dumpwright_options *options,
                                 struct dumpwright_summary *summary);
 
-// Writes a dump of the process that another dump holds: a minidump, an ELF
-// core, or one of them packed. `source` is its name; the rest is as for
+// Writes a dump of what a file holds: of the process in a minidump, an ELF core
+// or a full user dump, or of the machine in a kernel dump or a memory image,
+// packed or not. `source` is its name; the rest is as for
 // `dumpwright_dump_process`. `file` may name `source` itself.
+//
+// A machine takes no `DUMPWRIGHT_FORMAT_USER_SMALL_*` flags, and no options but
+// `progress`.
 //
 // # Safety
 // As `dumpwright_dump_process`.
@@ -201,6 +211,21 @@ int32_t dumpwright_dump_file(const char *source,
                              const char *comment,
                              const struct dumpwright_options *options,
                              struct dumpwright_summary *summary);
+
+// Writes a kernel dump of a live QEMU or KVM guest; `socket` is the name of the
+// socket of its QMP monitor. The guest stands still meanwhile. Options are those
+// of a machine in a file; the rest is as for `dumpwright_dump_process`. On Linux
+// only; elsewhere it fails with `E_UNEXPECTED`.
+//
+// # Safety
+// As `dumpwright_dump_process`.
+int32_t dumpwright_dump_guest(const char *socket,
+                              const char *file,
+                              uint32_t qualifier,
+                              uint32_t format_flags,
+                              const char *comment,
+                              const struct dumpwright_options *options,
+                              struct dumpwright_summary *summary);
 
 #ifdef __cplusplus
 }  // extern "C"

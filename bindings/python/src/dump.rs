@@ -2,7 +2,8 @@
 
 use crate::errors::exception;
 use dumpwright::target::Pid;
-use dumpwright::{DumpRequest, FormatFlags, Observer, OpenOptions, Phase};
+use dumpwright::target::machine::MachineOptions;
+use dumpwright::{DumpRequest, FormatFlags, Observer, OpenOptions, Phase, Qualifier};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -29,6 +30,8 @@ pub struct Summary {
     memory_bytes: u64,
     /// The header's MINIDUMP_TYPE.
     minidump_type: u64,
+    /// Of a kernel dump, its type by name.
+    kernel_type: Option<&'static str>,
     /// Threads in the dump.
     threads: usize,
     /// Modules in the dump.
@@ -49,6 +52,13 @@ pub struct Summary {
 impl Summary {
     fn __repr__(&self) -> String {
         let file = self.file.clone().unwrap_or_default();
+        if let Some(kind) = self.kernel_type {
+            return format!(
+                "<dumpwright.Summary of a machine: {kind}, {} bytes in {}>",
+                self.size,
+                file.display()
+            );
+        }
         format!(
             "<dumpwright.Summary of process {}: {} threads, {} bytes in {}>",
             self.pid,
@@ -69,6 +79,7 @@ impl From<dumpwright::Summary> for Summary {
             dump_size: summary.dump_size,
             memory_bytes: summary.memory_bytes,
             minidump_type: summary.minidump_type,
+            kernel_type: summary.kernel.map(|kernel| kernel.kind.name()),
             threads: summary.threads,
             modules: summary.modules,
             handles: summary.handles,
@@ -84,52 +95,121 @@ impl From<dumpwright::Summary> for Summary {
     }
 }
 
+/// A number of dbgeng.h, or its name, or several names.
+#[derive(FromPyObject)]
+pub enum Value {
+    Number(u32),
+    Name(String),
+    Names(Vec<String>),
+}
+
+impl Value {
+    /// The number; names are looked up and put together.
+    fn number(&self, py: Python<'_>, find: impl Fn(&str) -> Option<u32>) -> PyResult<u32> {
+        let names: Vec<&str> = match self {
+            Value::Number(number) => return Ok(*number),
+            Value::Name(name) => name.split(['|', ',']).collect(),
+            Value::Names(names) => names.iter().map(String::as_str).collect(),
+        };
+        names.into_iter().try_fold(0, |number, name| {
+            let plain = name.trim().to_ascii_uppercase();
+            find(&plain).map(|bits| number | bits).ok_or_else(|| {
+                let message = format!("'{name}' is no name that dumpwright has a constant for");
+                exception(py, dumpwright::Error::InvalidRequest(message))
+            })
+        })
+    }
+}
+
+fn flag(name: &str) -> Option<u32> {
+    if name == "MA" {
+        return Some(FormatFlags::DUMP_MA.bits());
+    }
+    FormatFlags::from_name(name.trim_start_matches("DEBUG_FORMAT_")).map(|flags| flags.bits())
+}
+
+fn qualifier_of(name: &str) -> Option<u32> {
+    let qualifier = match name.trim_start_matches("DEBUG_DUMP_") {
+        "SMALL" => Qualifier::Small,
+        "DEFAULT" => Qualifier::Default,
+        "FULL" => Qualifier::Full,
+        "ACTIVE" => Qualifier::Active,
+        _ => return None,
+    };
+    Some(qualifier as u32)
+}
+
 /// Writes a dump of a live process.
 #[pyfunction]
-#[pyo3(signature = (pid, file, *, qualifier=1024, flags=0, comment=None, overwrite=false, progress=None))]
+#[pyo3(signature = (pid, file, *, qualifier=Value::Number(1024), flags=Value::Number(0), comment=None, overwrite=false, progress=None))]
 #[expect(clippy::too_many_arguments, reason = "Python names them")]
 pub fn dump(
     py: Python<'_>,
     pid: u32,
     file: PathBuf,
-    qualifier: u32,
-    flags: u32,
+    qualifier: Value,
+    flags: Value,
     comment: Option<&str>,
     overwrite: bool,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Summary> {
-    let request = request(py, file, qualifier, flags, comment, overwrite)?;
+    let request = request(py, file, &qualifier, &flags, comment, overwrite)?;
     write(py, progress, |observer| dumpwright::dump_process(Pid(pid), &request, observer))
 }
 
-/// Writes a dump of the process that another dump holds.
+/// Writes a dump of what a file holds: a process or a machine.
 #[pyfunction]
-#[pyo3(signature = (source, file, *, qualifier=1024, flags=0, comment=None, overwrite=false, sysroot=None, progress=None))]
+#[pyo3(signature = (source, file, *, qualifier=Value::Number(1024), flags=Value::Number(0), comment=None, overwrite=false, sysroot=None, progress=None))]
 #[expect(clippy::too_many_arguments, reason = "Python names them")]
 pub fn dump_file(
     py: Python<'_>,
     source: PathBuf,
     file: PathBuf,
-    qualifier: u32,
-    flags: u32,
+    qualifier: Value,
+    flags: Value,
     comment: Option<&str>,
     overwrite: bool,
     sysroot: Option<PathBuf>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Summary> {
-    let request = request(py, file, qualifier, flags, comment, overwrite)?;
-    let options = OpenOptions { sysroot };
-    write(py, progress, |observer| dumpwright::dump_file(&source, &request, &options, observer))
+    let request = request(py, file, &qualifier, &flags, comment, overwrite)?;
+    let (options, machine) = (OpenOptions { sysroot }, MachineOptions::default());
+    write(py, progress, |observer| {
+        dumpwright::dump_target(&source, &request, &options, &machine, observer)
+    })
+}
+
+/// Writes a kernel dump of a live guest.
+#[cfg(target_os = "linux")]
+#[pyfunction]
+#[pyo3(signature = (socket, file, *, qualifier=Value::Number(1024), flags=Value::Number(0), comment=None, overwrite=false, progress=None))]
+#[expect(clippy::too_many_arguments, reason = "Python names them")]
+pub fn dump_guest(
+    py: Python<'_>,
+    socket: PathBuf,
+    file: PathBuf,
+    qualifier: Value,
+    flags: Value,
+    comment: Option<&str>,
+    overwrite: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Summary> {
+    let request = request(py, file, &qualifier, &flags, comment, overwrite)?;
+    write(py, progress, |observer| {
+        dumpwright::dump_guest(&socket, &request, &MachineOptions::default(), observer)
+    })
 }
 
 fn request(
     py: Python<'_>,
     file: PathBuf,
-    qualifier: u32,
-    flags: u32,
+    qualifier: &Value,
+    flags: &Value,
     comment: Option<&str>,
     overwrite: bool,
 ) -> PyResult<DumpRequest> {
+    let qualifier = qualifier.number(py, qualifier_of)?;
+    let flags = flags.number(py, flag)?;
     let mut request =
         DumpRequest::from_raw(file, qualifier, flags, comment).map_err(|e| exception(py, e))?;
     if !overwrite {

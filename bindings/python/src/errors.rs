@@ -2,9 +2,11 @@
 
 use dumpwright::Error;
 use dumpwright::read::ReadError;
+use dumpwright::verify::{Fault, Severity};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 create_exception!(
     _dumpwright,
@@ -47,6 +49,8 @@ pub fn exception(py: Python<'_>, error: Error) -> PyErr {
         | Error::UnknownQualifier(_)
         | Error::ConflictingFlags(..)
         | Error::QualifierNotForProcess(_)
+        | Error::QualifierNotForMachine(_)
+        | Error::FlagsNotForMachine(_)
         | Error::InvalidRequest(_)
         | Error::EmptyFileName
         | Error::NoExtension(_) => InvalidRequest::new_err(message),
@@ -56,7 +60,10 @@ pub fn exception(py: Python<'_>, error: Error) -> PyErr {
         }
         Error::AccessDenied { .. } | Error::AlreadyTraced { .. } => AccessDenied::new_err(message),
         Error::Cancelled => Cancelled::new_err(message),
-        Error::NotADump { .. } | Error::NotATarget { .. } => NotADump::new_err(message),
+        Error::NotADump { .. }
+        | Error::NotATarget { .. }
+        | Error::NotAMachine { .. }
+        | Error::NotAKernelDump { .. } => NotADump::new_err(message),
         _ => DumpwrightError::new_err(message),
     };
     // An exception that takes no attributes is still the right one.
@@ -70,4 +77,23 @@ pub fn read_exception(error: ReadError) -> PyErr {
         ReadError::Io { .. } => PyRuntimeError::new_err(error.to_string()),
         other => NotADump::new_err(other.to_string()),
     }
+}
+
+/// Faults of a dump as dictionaries.
+pub fn faults(py: Python<'_>, faults: Vec<Fault>) -> PyResult<Vec<Bound<'_, PyDict>>> {
+    faults
+        .into_iter()
+        .map(|fault| {
+            let entry = PyDict::new(py);
+            let severity = match fault.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            entry.set_item("severity", severity)?;
+            entry.set_item("stream", fault.stream.map(|s| s.0))?;
+            entry.set_item("offset", fault.offset)?;
+            entry.set_item("message", fault.message)?;
+            Ok(entry)
+        })
+        .collect()
 }

@@ -3,6 +3,7 @@
 
 mod dump;
 mod errors;
+mod machine;
 mod reader;
 
 use pyo3::prelude::*;
@@ -12,6 +13,9 @@ mod _dumpwright {
     use super::PyModuleExtra as _;
     use pyo3::prelude::*;
 
+    #[cfg(target_os = "linux")]
+    #[pymodule_export]
+    use super::dump::dump_guest;
     #[pymodule_export]
     use super::dump::{Summary, dump, dump_file};
     #[pymodule_export]
@@ -19,6 +23,8 @@ mod _dumpwright {
         AccessDenied, Cancelled, DumpExists, DumpwrightError, InvalidRequest, NoSuchProcess,
         NotADump,
     };
+    #[pymodule_export]
+    use super::machine::{Machine, open_machine};
     #[pymodule_export]
     use super::reader::{Dump, open, verify};
 
@@ -38,6 +44,8 @@ impl PyModuleExtra for Bound<'_, PyModule> {
         self.add("__version__", env!("CARGO_PKG_VERSION"))?;
         self.add("SMALL", dumpwright::Qualifier::Small as u32)?;
         self.add("DEFAULT", dumpwright::Qualifier::Default as u32)?;
+        self.add("FULL", dumpwright::Qualifier::Full as u32)?;
+        self.add("ACTIVE", dumpwright::Qualifier::Active as u32)?;
         for (name, flag) in dumpwright::FormatFlags::all().iter_names() {
             self.add(name, flag.bits())?;
         }

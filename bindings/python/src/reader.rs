@@ -1,16 +1,16 @@
 //! Reading dumps.
 
-use crate::errors::{exception, read_exception};
+use crate::errors::{exception, faults, read_exception};
 use dumpwright::format::minidump::StreamType;
 use dumpwright::read::Minidump;
-use dumpwright::verify::Severity;
+use dumpwright::read::kernel::KernelDump;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// The most bytes that one read may ask for.
-const MAX_READ: usize = 1 << 30;
+pub const MAX_READ: usize = 1 << 30;
 
 /// An open minidump.
 #[pyclass(frozen, module = "dumpwright")]
@@ -26,31 +26,15 @@ pub fn open(py: Python<'_>, path: PathBuf) -> PyResult<Dump> {
     Ok(Dump { dump })
 }
 
-/// The faults of a minidump; none if it is sound.
+/// The faults of a minidump or kernel dump; none if it is sound.
 #[pyfunction]
 #[pyo3(signature = (path, /))]
 pub fn verify<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    if let Ok(dump) = KernelDump::open(&path) {
+        return faults(py, py.detach(|| dumpwright::verify::verify_kernel(&dump)));
+    }
     let dump = Minidump::open(path).map_err(|e| exception(py, e))?;
-    faults(py, &dump)
-}
-
-fn faults<'py>(py: Python<'py>, dump: &Minidump) -> PyResult<Vec<Bound<'py, PyDict>>> {
-    let faults = py.detach(|| dumpwright::verify::verify(dump));
-    faults
-        .into_iter()
-        .map(|fault| {
-            let entry = PyDict::new(py);
-            let severity = match fault.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-            };
-            entry.set_item("severity", severity)?;
-            entry.set_item("stream", fault.stream.map(|s| s.0))?;
-            entry.set_item("offset", fault.offset)?;
-            entry.set_item("message", fault.message)?;
-            Ok(entry)
-        })
-        .collect()
+    faults(py, py.detach(|| dumpwright::verify::verify(&dump)))
 }
 
 #[pymethods]
@@ -182,7 +166,7 @@ impl Dump {
 
     /// The faults of the dump; none if it is sound.
     fn verify<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        faults(py, &self.dump)
+        faults(py, py.detach(|| dumpwright::verify::verify(&self.dump)))
     }
 
     fn __repr__(&self) -> String {

@@ -116,6 +116,60 @@ class Bindings(unittest.TestCase):
             with self.assertRaises(error):
                 call()
 
+    def test_flags_have_names(self):
+        names = self.file("names.dmp")
+        flags = dumpwright.USER_SMALL_THREAD_INFO | dumpwright.USER_SMALL_HANDLE_DATA
+        for given in [
+            flags,
+            "USER_SMALL_THREAD_INFO|user_small_handle_data",
+            ["DEBUG_FORMAT_USER_SMALL_THREAD_INFO", "USER_SMALL_HANDLE_DATA"],
+        ]:
+            dumpwright.dump(
+                self.target.pid, names, qualifier="SMALL", flags=given, overwrite=True
+            )
+            # MiniDumpWithThreadInfo and MiniDumpWithHandleData.
+            self.assertEqual(dumpwright.open(names).minidump_type & 0x1004, 0x1004)
+        with self.assertRaisesRegex(dumpwright.InvalidRequest, "NO_SUCH"):
+            dumpwright.dump(self.target.pid, names, flags="NO_SUCH", overwrite=True)
+
+    def test_machines_are_dumped_and_read(self):
+        image = os.environ.get("DUMPWRIGHT_TEST_MACHINE")
+        if image is None:
+            print("SKIPPED: machines in Python: DUMPWRIGHT_TEST_MACHINE names no memory image")
+            return
+        path, small = self.file("kernel.dmp"), self.file("small-kernel.dmp")
+        summary = dumpwright.dump_file(image, path, qualifier="FULL", comment="a machine")
+        self.assertEqual(summary.kernel_type, "full")
+        self.assertEqual(summary.size, os.path.getsize(path))
+        dumpwright.dump_file(path, small, qualifier=dumpwright.SMALL)
+        with self.assertRaises(dumpwright.InvalidRequest):
+            dumpwright.dump_file(image, self.file("no.dmp"), flags=dumpwright.MA)
+        kernel = int(os.environ["DUMPWRIGHT_TEST_KERNEL"], 16)
+        for name, kind in [(image, None), (path, "full"), (small, "triage")]:
+            machine = dumpwright.open_machine(name)
+            self.assertEqual(machine.kind, kind)
+            self.assertGreater(machine.build, 0)
+            self.assertGreater(machine.processors, 0)
+            self.assertEqual(machine.modules[0]["base"], kernel)
+            self.assertEqual(machine.verify(), [])
+            self.assertEqual(dumpwright.verify(path), [])
+        self.assertEqual(dumpwright.open_machine(path).comment, "a machine")
+        machine = dumpwright.open_machine(path)
+        self.assertEqual(machine.read_memory(kernel, 2), b"MZ")
+        start, size = machine.memory_ranges[-1]
+        page = machine.read_physical(start + size - 4096, 4096)
+        self.assertEqual(page, dumpwright.open_machine(image).read_physical(start + size - 4096, 4096))
+        with self.assertRaises(LookupError):
+            machine.read_physical(start + size, 1)
+        with self.assertRaises(LookupError):
+            machine.read_memory(16, 1)
+        with self.assertRaises(dumpwright.NotADump):
+            dumpwright.open(path)
+        with self.assertRaises(dumpwright.NotADump):
+            dumpwright.open_machine(__file__)
+        with self.assertRaises(dumpwright.DumpwrightError):
+            dumpwright.dump_guest(self.file("no.sock"), self.file("no.dmp"))
+
     def test_progress_is_told_and_can_give_up(self):
         calls = []
         path = self.file("progress.dmp")

@@ -1,9 +1,13 @@
 //! The values of dbgeng.h, by names that do not collide with its own.
 
-/// A minidump; the format flags say what it holds.
+/// A minidump; the format flags say what it holds. Of a machine a small dump.
 pub const DUMPWRIGHT_DUMP_SMALL: u32 = 1024;
-/// A full user-mode dump.
+/// A full user-mode dump. Of a machine a dump of its kernel's memory.
 pub const DUMPWRIGHT_DUMP_DEFAULT: u32 = 1025;
+/// Of a machine, all memory.
+pub const DUMPWRIGHT_DUMP_FULL: u32 = 1026;
+/// Of a machine, the memory that is in use.
+pub const DUMPWRIGHT_DUMP_ACTIVE: u32 = 1030;
 /// `DEBUG_FORMAT_USER_SMALL_FULL_MEMORY`.
 pub const DUMPWRIGHT_FORMAT_USER_SMALL_FULL_MEMORY: u32 = 0x1;
 /// `DEBUG_FORMAT_USER_SMALL_HANDLE_DATA`.

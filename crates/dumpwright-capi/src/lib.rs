@@ -1,5 +1,5 @@
-//! The plain C interface: the four inputs of `WriteDumpFile2`, for a process or
-//! a dump file. `include/dumpwright.h` is generated of it by cbindgen.
+//! The plain C interface: the four inputs of `WriteDumpFile2`, for a process, a
+//! dump or memory image, or a live guest. `include/dumpwright.h` is generated of it by cbindgen.
 //!
 //! A function answers an `HRESULT` (0 is success, negative values are
 //! failures; `docs/dbgeng-hresults.md` has the table), and
@@ -11,13 +11,13 @@ mod constants;
 pub use constants::*;
 
 use dumpwright::{
-    DumpRequest, Error, HResult, Observer, OpenOptions, Phase, Summary as EngineSummary, dump_file,
-    dump_process, target::Pid,
+    DumpRequest, Error, HResult, Observer, OpenOptions, Phase, Summary as EngineSummary,
+    dump_process, dump_target, target::Pid, target::machine::MachineOptions,
 };
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Told how far a dump is: `done` of `total` bytes of a `DUMPWRIGHT_PHASE_*`.
@@ -127,9 +127,13 @@ pub unsafe extern "C" fn dumpwright_dump_process(
     }
 }
 
-/// Writes a dump of the process that another dump holds: a minidump, an ELF
-/// core, or one of them packed. `source` is its name; the rest is as for
+/// Writes a dump of what a file holds: of the process in a minidump, an ELF core
+/// or a full user dump, or of the machine in a kernel dump or a memory image,
+/// packed or not. `source` is its name; the rest is as for
 /// `dumpwright_dump_process`. `file` may name `source` itself.
+///
+/// A machine takes no `DUMPWRIGHT_FORMAT_USER_SMALL_*` flags, and no options but
+/// `progress`.
 ///
 /// # Safety
 /// As `dumpwright_dump_process`.
@@ -148,9 +152,52 @@ pub unsafe extern "C" fn dumpwright_dump_file(
         let source = path(source);
         dump(file, qualifier, format_flags, comment, options, summary, |request, observer| {
             let source = source.ok_or_else(|| invalid("the source has no name"))?;
-            dump_file(&source, request, &OpenOptions::default(), observer)
+            let (options, machine) = (OpenOptions::default(), MachineOptions::default());
+            dump_target(&source, request, &options, &machine, observer)
         })
     }
+}
+
+/// Writes a kernel dump of a live QEMU or KVM guest; `socket` is the name of the
+/// socket of its QMP monitor. The guest stands still meanwhile. Options are those
+/// of a machine in a file; the rest is as for `dumpwright_dump_process`. On Linux
+/// only; elsewhere it fails with `E_UNEXPECTED`.
+///
+/// # Safety
+/// As `dumpwright_dump_process`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dumpwright_dump_guest(
+    socket: *const c_char,
+    file: *const c_char,
+    qualifier: u32,
+    format_flags: u32,
+    comment: *const c_char,
+    options: *const Options,
+    summary: *mut Summary,
+) -> i32 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let socket = path(socket);
+        dump(file, qualifier, format_flags, comment, options, summary, |request, observer| {
+            let socket = socket.ok_or_else(|| invalid("the socket has no name"))?;
+            guest(&socket, request, observer)
+        })
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn guest(
+    socket: &Path,
+    request: &DumpRequest,
+    observer: &Watcher,
+) -> dumpwright::Result<EngineSummary> {
+    dumpwright::dump_guest(socket, request, &MachineOptions::default(), observer)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn guest(socket: &Path, _: &DumpRequest, _: &Watcher) -> dumpwright::Result<EngineSummary> {
+    let reason = "live guests are dumped on Linux only; dump a memory image of it".to_owned();
+    Err(Error::Guest { socket: socket.to_owned(), reason })
 }
 
 /// # Safety

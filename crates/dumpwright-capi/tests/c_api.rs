@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+use dumpwright_testkit::output::{self, ElfNotes};
+use dumpwright_testkit::{Nt, NtOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -42,27 +44,54 @@ fn libraries() -> PathBuf {
     candidates.into_iter().filter(|f| built(f).is_some()).max_by_key(built).unwrap()
 }
 
+/// Compiles a program of `tests/c` against our header and one of the libraries.
+fn compile(source: &str, linking: &str, folder: &Path) -> PathBuf {
+    let libraries = libraries();
+    let program = folder.join("program");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-I"]);
+    compiler.arg(root().join("include")).arg("-o").arg(&program);
+    compiler.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(source));
+    if linking == "static" {
+        compiler.arg(libraries.join("libdumpwright_c.a")).args(["-lpthread", "-ldl", "-lm"]);
+    } else {
+        compiler.arg("-L").arg(&libraries).arg("-ldumpwright_c");
+        compiler.arg(format!("-Wl,-rpath,{}", libraries.display()));
+    }
+    run(&mut compiler);
+    program
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_c_program_dumps_a_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let nt = Nt::build(&NtOptions::default());
+    let image = folder.path().join("guest.elf");
+    let notes = ElfNotes { processors: &nt.registers(), vmcoreinfo: None };
+    output::elf(&nt.image, &notes, &image).unwrap();
+    let program = compile("machine.c", "shared", folder.path());
+    let said = run(Command::new(&program).arg(&image).arg(folder.path()));
+    let sizes: Vec<u64> = said.split_whitespace().map(|size| size.parse().unwrap()).collect();
+    for (name, size) in ["full.dmp", "kernel.dmp", "small.dmp"].into_iter().zip(sizes) {
+        let file = folder.path().join(name);
+        assert_eq!(std::fs::metadata(&file).unwrap().len(), size, "{name}");
+        let dump = dumpwright::read::kernel::KernelDump::open(&file).unwrap();
+        assert!(dumpwright::verify::verify_kernel(&dump).is_empty(), "{name}");
+        assert_eq!(dump.comment().as_deref(), Some("from C"), "{name}");
+    }
+    assert!(!folder.path().join("never.dmp").exists());
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_c_program_dumps_a_process_and_a_dump() {
     let mut target = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
     // Until it runs its own program.
     std::thread::sleep(std::time::Duration::from_millis(200));
-    let libraries = libraries();
     for linking in ["shared", "static"] {
         let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("example");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-I"]);
-        compiler.arg(root().join("include")).arg("-o").arg(&program);
-        compiler.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/example.c"));
-        if linking == "static" {
-            compiler.arg(libraries.join("libdumpwright_c.a")).args(["-lpthread", "-ldl", "-lm"]);
-        } else {
-            compiler.arg("-L").arg(&libraries).arg("-ldumpwright_c");
-            compiler.arg(format!("-Wl,-rpath,{}", libraries.display()));
-        }
-        run(&mut compiler);
+        let program = compile("example.c", linking, folder.path());
         let said = run(Command::new(&program).arg(target.id().to_string()).arg(folder.path()));
         assert!(said.contains("1 threads"), "{said}");
         for name in ["example.dmp", "again.dmp"] {

@@ -90,6 +90,7 @@ WinDbg's .dump letters, with - for /:
   -xc ADDR     a ucontext_t in the target: the registers at the exception
   -xr ADDR     a siginfo_t in the target: the exception
   -xp ADDR     two pointers in the target: to a siginfo_t and a ucontext_t
+               (of Windows processes CONTEXT, EXCEPTION_RECORD, EXCEPTION_POINTERS)
 
 To standard output the target stands still for as long as the reader takes.
 
@@ -108,16 +109,21 @@ pub struct DumpArgs {
     /// Process id
     #[arg(short, long, value_name = "PID", value_parser = parse_pid)]
     pub pid: Option<u32>,
-    /// Name of the process, as `ps -o comm` or its executable has it
+    /// Name of the process, as `ps -o comm` or its executable has it; under Wine also that of the
+    /// Windows program
     #[arg(short, long, value_name = "NAME")]
     pub name: Option<String>,
     /// The process that a dump holds: an ELF core, a minidump, or one of them packed
     #[arg(short = 'z', long, value_name = "DUMP")]
     pub open: Option<PathBuf>,
-    /// Where the programs and libraries of a core are, if not on this machine: a folder that
-    /// stands for /
+    /// Where the programs and libraries of a dump are, if not on this machine: a folder that
+    /// stands for / (or for the root of a Windows drive)
     #[arg(long, value_name = "DIR", requires = "open")]
     pub sysroot: Option<PathBuf>,
+    /// Dump a process under Wine as the Windows process that it is
+    #[cfg(target_os = "linux")]
+    #[arg(long, conflicts_with_all = ["open", "qemu"])]
+    pub wine: bool,
     /// Dump every process of that name (needs -u)
     #[arg(short, long, requires = "unique", conflicts_with_all = ["pid", "open"])]
     pub all: bool,

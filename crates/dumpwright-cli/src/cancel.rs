@@ -37,13 +37,14 @@ fn watch(then: impl Fn() + Send + 'static) {
     });
 }
 
-/// Ends the program where it is. Linux lets a process go on by itself; guests
+/// Ends the program where it is, without what it was writing. Linux lets a process go on by itself; guests
 /// have to be told, and Windows processes too.
 fn end() -> ! {
     #[cfg(unix)]
     dumpwright::target::machine::qemu::resume_all();
     #[cfg(windows)]
     dumpwright::target::windows::resume_all();
+    dumpwright::package::remove_pending_files();
     std::process::exit(INTERRUPTED.into())
 }
 

@@ -212,6 +212,8 @@ fn request(args: &DumpArgs) -> Outcome<DumpRequest> {
         memory: args.memory.clone(),
         max_size: args.max_size,
         include_dontdump: args.include_dontdump,
+        #[cfg(target_os = "linux")]
+        wine: args.wine,
         exception: exception_source(args)?,
         format: match args.format {
             Format::Minidump => OutputFormat::Minidump,

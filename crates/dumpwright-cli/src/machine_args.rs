@@ -39,7 +39,7 @@ pub struct MachineArgs {
     #[arg(long, value_name = "URL")]
     pub symbol_server: Vec<String>,
     /// What is known of the guest: dtb=, kdbg=, kernel=, modules=, processes=, pfn=, build=,
-    /// arch= (amd64, la57, x86, pae, arm64)
+    /// cpu= (the processor that the dump is seen from), arch= (amd64, la57, x86, pae, arm64)
     #[arg(long, value_name = "KEY=VALUE,…", value_parser = parse_by_hand)]
     pub raw_header: Option<ByHand>,
 }
@@ -104,9 +104,14 @@ fn parse_by_hand(text: &str) -> Result<ByHand, String> {
                 let build = u32::try_from(number);
                 by_hand.build = Some(build.map_err(|_| format!("{value} is no build number"))?);
             }
+            "cpu" => {
+                let cpu = usize::try_from(number);
+                by_hand.current_processor =
+                    Some(cpu.map_err(|_| format!("{value} is no processor"))?);
+            }
             _ => {
                 return Err(format!(
-                    "'{key}' is not one of dtb, kdbg, kernel, modules, processes, pfn, build, arch"
+                    "'{key}' is not one of dtb, kdbg, kernel, modules, processes, pfn, build, cpu, arch"
                 ));
             }
         }

@@ -21,6 +21,7 @@ mod usage;
 
 use args::{Cli, Command};
 use clap::Parser;
+use dumpwright::info::clean;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
 
 /// One line on standard error, whatever went wrong.
 fn fail(message: &str, code: ExitCode) -> ExitCode {
-    eprintln!("dumpwright: {}", message.replace('\n', " "));
+    eprintln!("dumpwright: {}", clean(&message.replace('\n', " ")));
     code
 }
 

@@ -2,6 +2,7 @@
 
 use dumpwright::Summary;
 use dumpwright::format::kernel::bug_check_name;
+use dumpwright::info::clean;
 use dumpwright::summary::KernelSummary;
 use dumpwright::target::machine::GuestKind;
 use indicatif::{BinaryBytes, HumanCount};
@@ -16,14 +17,16 @@ pub fn text(summary: &Summary) -> String {
     let mut out = String::new();
     let name = summary.file.as_ref().map_or_else(|| "-".into(), |f| f.display().to_string());
     let mut line = |label: &str, value: String| {
-        let _ = writeln!(out, "{label:<9}{value}");
+        let _ = writeln!(out, "{label:<9}{}", clean(&value));
     };
     line("file", name);
     line("type", format!("{} ({})", summary.kind, summary.qualifier));
     if let Some(kernel) = &summary.kernel {
         machine(kernel, &mut line);
     } else {
-        line("process", format!("{} ({})", summary.pid, summary.process));
+        let linux = summary.unix_pid.map(|pid| format!(", process {pid} of Linux"));
+        let linux = linux.unwrap_or_default();
+        line("process", format!("{} ({}){linux}", summary.pid, summary.process));
     }
     line(
         "flags",

@@ -40,6 +40,7 @@ pub mod interfaces;
 mod methods;
 pub mod object;
 mod platform;
+mod reading;
 mod session;
 mod target;
 

@@ -4,11 +4,9 @@
 
 use crate::abi::Answer;
 use crate::com::Callback;
-use crate::target::Target;
+use crate::target::{Held, Slot, Target};
 use dumpwright::hresult::win32;
-use dumpwright::target::ProcessTarget;
 use dumpwright::{Error, HResult};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
@@ -56,10 +54,20 @@ pub struct State {
     pub event: bool,
     /// `DEBUG_PROCESS_*` options.
     pub process_options: u32,
-    /// Files that `AddDumpInformationFile` named, with their type.
-    pub information_files: Vec<(PathBuf, u32)>,
+    /// Files that `AddDumpInformationFile` named.
+    pub information_files: Vec<InformationFile>,
     /// How the process ended that was the last target.
     pub exit_code: Option<u32>,
+}
+
+/// A file that belongs to a dump.
+pub struct InformationFile {
+    /// What the program called it.
+    pub name: String,
+    /// The program's handle, or 0.
+    pub handle: u64,
+    /// `DEBUG_DUMP_FILE_*`.
+    pub kind: u32,
 }
 
 impl State {
@@ -124,39 +132,36 @@ impl Session {
         lock(&self.state)
     }
 
-    /// Runs `body` with the current target's process, which must not be lent
-    /// to a writer.
+    /// Runs `body` with the current target, which must not be lent to a writer.
     ///
     /// # Errors
     /// `E_UNEXPECTED` without a target, `ERROR_BUSY`, or what `body` answers.
-    pub fn with_process<T>(
-        &self,
-        body: impl FnOnce(&Target, &dyn ProcessTarget) -> Answer<T>,
-    ) -> Answer<T> {
+    pub fn with_held<T>(&self, body: impl FnOnce(&Target, Held<'_>) -> Answer<T>) -> Answer<T> {
         let state = self.state();
         let target = state.current()?;
-        let process = target.process.as_deref().ok_or(HResult::from_win32(win32::BUSY))?;
-        body(target, process)
+        let held = target.subject.held().ok_or(HResult::from_win32(win32::BUSY))?;
+        body(target, held)
     }
 
-    /// Takes the process of a target for a while.
+    /// Takes the process or machine of a target for a while.
     ///
     /// # Errors
     /// `ERROR_BUSY` if another call has it; `E_UNEXPECTED` if the target is gone.
-    pub fn lend(&self, id: u32) -> Answer<Box<dyn ProcessTarget>> {
+    pub fn lend<T: ?Sized>(&self, id: u32, slot: Slot<T>) -> Answer<Box<T>> {
         let mut state = self.state();
         let target = state.targets.iter_mut().find(|t| t.id == id);
-        let target = target.ok_or(HResult::E_UNEXPECTED)?;
-        target.process.take().ok_or(HResult::from_win32(win32::BUSY))
+        let slot = target.and_then(|t| slot(&mut t.subject)).ok_or(HResult::E_UNEXPECTED)?;
+        slot.take().ok_or(HResult::from_win32(win32::BUSY))
     }
 
-    /// Gives a process back. If its target was detached meanwhile, it is let go.
-    pub fn give_back(&self, id: u32, process: Box<dyn ProcessTarget>) {
+    /// Gives it back. If its target was detached meanwhile, it is let go.
+    pub fn give_back<T: ?Sized>(&self, id: u32, slot: Slot<T>, held: Box<T>) {
         let mut state = self.state();
+        let target = state.targets.iter_mut().find(|t| t.id == id);
         // What is not wanted any more is dropped after the lock.
-        let _gone = match state.targets.iter_mut().find(|t| t.id == id) {
-            Some(target) => target.process.replace(process),
-            None => Some(process),
+        let _gone = match target.and_then(|t| slot(&mut t.subject)) {
+            Some(slot) => slot.replace(held),
+            None => Some(held),
         };
         drop(state);
     }

@@ -3,11 +3,14 @@
 
 #![forbid(unsafe_code)]
 
+use crate::abi::Answer;
 use crate::platform::Running;
 use crate::session::Session;
+use dumpwright::HResult;
 use dumpwright::format::context::amd64::{CONTEXT_AMD64, CONTEXT_XSTATE, ContextAmd64};
 use dumpwright::format::context::arm64::ContextArm64;
 use dumpwright::format::context::x86::ContextX86;
+use dumpwright::target::machine::{MachineSnapshot, MachineTarget, PhysicalMemory};
 use dumpwright::target::{
     Architecture, MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, Wants,
 };
@@ -24,11 +27,9 @@ pub struct Target {
     pub id: u32,
     /// Where it comes from.
     pub origin: Origin,
-    /// What it was when it became a target.
-    pub snapshot: Arc<ProcessSnapshot>,
-    /// The process; `None` while a writer has it.
-    pub process: Option<Box<dyn ProcessTarget>>,
-    /// Index of the current thread.
+    /// What it is.
+    pub subject: Subject,
+    /// Index of the current thread; of a machine, of the current processor.
     pub current_thread: usize,
 }
 
@@ -41,8 +42,70 @@ pub enum Origin {
         /// Whether it stands still as long as it is a target.
         suspended: bool,
     },
+    /// A live guest of a virtual machine, which stands still.
+    Guest,
     /// A dump file.
     Dump(DumpFile),
+}
+
+/// What a target is.
+pub enum Subject {
+    /// A process.
+    Process {
+        /// What it was when it became a target.
+        snapshot: Arc<ProcessSnapshot>,
+        /// The process itself; `None` while a writer has it.
+        held: Option<Box<dyn ProcessTarget>>,
+    },
+    /// A machine: a kernel target.
+    Machine {
+        /// What it was when it became a target.
+        snapshot: Arc<MachineSnapshot>,
+        /// The machine itself; `None` while a writer has it.
+        held: Option<Box<dyn MachineTarget>>,
+    },
+}
+
+/// Where a subject's process or machine is kept, if it is of that kind.
+pub type Slot<T> = fn(&mut Subject) -> Option<&mut Option<Box<T>>>;
+
+impl Subject {
+    /// The [`Slot`] of processes.
+    pub fn process(&mut self) -> Option<&mut Option<Box<dyn ProcessTarget>>> {
+        match self {
+            Subject::Process { held, .. } => Some(held),
+            Subject::Machine { .. } => None,
+        }
+    }
+
+    /// The [`Slot`] of machines.
+    pub fn machine(&mut self) -> Option<&mut Option<Box<dyn MachineTarget>>> {
+        match self {
+            Subject::Machine { held, .. } => Some(held),
+            Subject::Process { .. } => None,
+        }
+    }
+
+    /// What is held; `None` while a writer has it.
+    pub fn held(&self) -> Option<Held<'_>> {
+        match self {
+            Subject::Process { snapshot, held } => {
+                Some(Held::Process(snapshot, held.as_deref()?.memory()))
+            }
+            Subject::Machine { snapshot, held } => {
+                Some(Held::Machine(snapshot, held.as_deref()?.memory()))
+            }
+        }
+    }
+}
+
+/// A target that can be read.
+#[derive(Clone, Copy)]
+pub enum Held<'a> {
+    /// A process and its memory.
+    Process(&'a ProcessSnapshot, &'a dyn MemorySource),
+    /// A machine and its memory.
+    Machine(&'a MachineSnapshot, &'a dyn PhysicalMemory),
 }
 
 /// A dump file that is open.
@@ -61,19 +124,50 @@ pub struct DumpFile {
 
 impl Target {
     /// A target of a process that was just opened.
-    pub fn new(origin: Origin, process: Box<dyn ProcessTarget>) -> Target {
+    pub fn of_process(origin: Origin, process: Box<dyn ProcessTarget>) -> Target {
         let snapshot = Arc::new(process.snapshot().clone());
         let current_thread = snapshot
             .exception
             .as_ref()
             .and_then(|e| snapshot.threads.iter().position(|t| t.tid == e.tid))
             .unwrap_or(0);
-        Target { id: 0, origin, snapshot, process: Some(process), current_thread }
+        let subject = Subject::Process { snapshot, held: Some(process) };
+        Target { id: 0, origin, subject, current_thread }
     }
 
-    /// The process id.
+    /// A target of a machine that was just opened.
+    pub fn of_machine(origin: Origin, machine: Box<dyn MachineTarget>) -> Target {
+        let snapshot = Arc::new(machine.snapshot().clone());
+        let current_thread = snapshot.current_processor;
+        let subject = Subject::Machine { snapshot, held: Some(machine) };
+        Target { id: 0, origin, subject, current_thread }
+    }
+
+    /// What the process was.
+    ///
+    /// # Errors
+    /// `E_UNEXPECTED` of a machine: the question is one of user mode.
+    pub fn process(&self) -> Answer<&ProcessSnapshot> {
+        match &self.subject {
+            Subject::Process { snapshot, .. } => Ok(snapshot),
+            Subject::Machine { .. } => Err(HResult::E_UNEXPECTED),
+        }
+    }
+
+    /// What the machine was.
+    ///
+    /// # Errors
+    /// `E_UNEXPECTED` of a process: the question is one of kernel mode.
+    pub fn machine(&self) -> Answer<&MachineSnapshot> {
+        match &self.subject {
+            Subject::Machine { snapshot, .. } => Ok(snapshot),
+            Subject::Process { .. } => Err(HResult::E_UNEXPECTED),
+        }
+    }
+
+    /// The process id; 0 of a machine.
     pub fn pid(&self) -> Pid {
-        self.snapshot.process.pid
+        self.process().map_or(Pid(0), |snapshot| snapshot.process.pid)
     }
 }
 
@@ -93,8 +187,7 @@ pub fn wants_of_a_held_process() -> Wants {
 }
 
 /// What a snapshot would have been if only this had been wanted.
-pub fn tailored(snapshot: &ProcessSnapshot, wants: &Wants) -> ProcessSnapshot {
-    let mut snapshot = snapshot.clone();
+fn tailored(mut snapshot: ProcessSnapshot, wants: &Wants) -> ProcessSnapshot {
     if !wants.handles {
         snapshot.handles.clear();
     }
@@ -149,56 +242,108 @@ fn without_xstate_flag(context: &mut [u8]) {
     }
 }
 
-/// A held process on loan to a writer, with the snapshot that fits the request.
-/// It is not released but given back when the writer has done.
-pub struct Loan {
-    process: Option<Box<dyn ProcessTarget>>,
-    snapshot: ProcessSnapshot,
+/// A held target on loan to a writer. It is not released but given back when
+/// the writer has done.
+struct Loan<T: ?Sized> {
+    held: Option<Box<T>>,
+    slot: Slot<T>,
     id: u32,
     session: Arc<Session>,
 }
 
-impl Loan {
-    /// Lends the process of target `id`.
-    pub fn new(
-        process: Box<dyn ProcessTarget>,
-        wants: &Wants,
-        id: u32,
-        session: Arc<Session>,
-    ) -> Loan {
-        let snapshot = tailored(process.snapshot(), wants);
-        Loan { process: Some(process), snapshot, id, session }
+impl<T: ?Sized> Loan<T> {
+    fn take(id: u32, slot: Slot<T>, session: &Arc<Session>) -> Answer<Loan<T>> {
+        let held = session.lend(id, slot)?;
+        Ok(Loan { held: Some(held), slot, id, session: session.clone() })
     }
 
-    fn process(&self) -> &dyn ProcessTarget {
-        self.process.as_deref().expect("it is only taken when the loan ends")
+    fn held(&self) -> &T {
+        self.held.as_deref().expect("it is only taken when the loan ends")
     }
 }
 
-impl ProcessTarget for Loan {
+impl<T: ?Sized> Drop for Loan<T> {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.session.give_back(self.id, self.slot, held);
+        }
+    }
+}
+
+/// A process on loan, with the snapshot that fits the request.
+pub struct ProcessLoan {
+    loan: Loan<dyn ProcessTarget>,
+    snapshot: ProcessSnapshot,
+}
+
+impl ProcessLoan {
+    /// Lends the process of target `id`. Inside is the engine's answer: an
+    /// exception that is wanted can be unreadable.
+    ///
+    /// # Errors
+    /// As [`Session::lend`].
+    pub fn take(
+        id: u32,
+        wants: &Wants,
+        session: &Arc<Session>,
+    ) -> Answer<dumpwright::Result<ProcessLoan>> {
+        let loan = Loan::take(id, Subject::process, session)?;
+        let mut snapshot = loan.held().snapshot().clone();
+        if wants.exception.is_given() {
+            match loan.held().exception(&wants.exception) {
+                Ok(exception) => snapshot.exception = exception,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(ProcessLoan { snapshot: tailored(snapshot, wants), loan }))
+    }
+}
+
+impl ProcessTarget for ProcessLoan {
     fn snapshot(&self) -> &ProcessSnapshot {
         &self.snapshot
     }
 
     fn memory(&self) -> &dyn MemorySource {
-        self.process().memory()
+        self.loan.held().memory()
     }
 
     fn release(&mut self) {}
 
     fn held(&self) -> Option<Duration> {
-        self.process().held()
+        self.loan.held().held()
     }
 
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File> {
-        self.process().open_module(module)
+        self.loan.held().open_module(module)
     }
 }
 
-impl Drop for Loan {
-    fn drop(&mut self) {
-        if let Some(process) = self.process.take() {
-            self.session.give_back(self.id, process);
-        }
+/// A machine on loan.
+pub struct MachineLoan(Loan<dyn MachineTarget>);
+
+impl MachineLoan {
+    /// Lends the machine of target `id`.
+    ///
+    /// # Errors
+    /// As [`Session::lend`].
+    pub fn take(id: u32, session: &Arc<Session>) -> Answer<MachineLoan> {
+        Loan::take(id, Subject::machine, session).map(MachineLoan)
+    }
+}
+
+impl MachineTarget for MachineLoan {
+    fn snapshot(&self) -> &MachineSnapshot {
+        self.0.held().snapshot()
+    }
+
+    fn memory(&self) -> &dyn PhysicalMemory {
+        self.0.held().memory()
+    }
+
+    fn release(&mut self) {}
+
+    fn held(&self) -> Option<Duration> {
+        self.0.held().held()
     }
 }

@@ -10,6 +10,25 @@ use std::fs;
 use std::process::{Command, Stdio};
 use support::{Child, compile_c, run};
 
+/// Where the target keeps record, context, and pointers to both.
+fn places(target: &Child) -> [String; 3] {
+    ["record", "context", "pointers"].map(|name| {
+        let (_, rest) = target.said.split_once(&format!("\"{name}\":")).unwrap();
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        format!("{:x}", digits.parse::<u64>().unwrap())
+    })
+}
+
+/// The exception that was asked for is the dump's: all of it, or a thread.
+fn assert_exception(dump: &Minidump, name: &str) {
+    let exception = dump.exception().unwrap().unwrap_or_else(|| panic!("{name} has none"));
+    if name.ends_with("2.dmp") {
+        assert_eq!(exception.code, u32::MAX, "{name}: no signal, but a mark on a thread");
+    } else {
+        assert_eq!((exception.code, exception.address), (11, 0x1234), "{name}");
+    }
+}
+
 #[test]
 fn a_c_program_dumps_processes_and_dumps_and_gets_every_answer() {
     let folder = tempfile::tempdir().unwrap();
@@ -19,6 +38,7 @@ fn a_c_program_dumps_processes_and_dumps_and_gets_every_answer() {
         .arg("run")
         .arg(folder.path())
         .arg(target.id().to_string())
+        .args(places(&target))
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -38,6 +58,10 @@ fn a_c_program_dumps_processes_and_dumps_and_gets_every_answer() {
         let ours = Minidump::open(&path).unwrap_or_else(|e| panic!("{e}"));
         let faults = dumpwright::verify::verify(&ours);
         assert!(faults.is_empty(), "{}: {faults:?}", path.display());
+        let name = path.file_name().unwrap().to_string_lossy();
+        if name.contains("exception") {
+            assert_exception(&ours, &name);
+        }
         let theirs = minidump::Minidump::read_path(&path).unwrap();
         let threads = theirs.get_stream::<minidump::MinidumpThreadList>().unwrap();
         let created = path.ends_with("created.dmp");

@@ -1,23 +1,30 @@
 //! Any order of calls with any arguments that the contract allows (null, valid
 //! pointers, any number) answers, and crashes nothing: not the caller, not the
-//! process that is dumped.
+//! process that is dumped. `DUMPWRIGHT_FUZZ_SECONDS=600` goes on with further
+//! seeds for so long.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![cfg(target_os = "linux")]
 
 mod support;
 
+use dumpwright::target::machine::MachineOptions;
+use dumpwright::{DumpRequest, OpenOptions, Qualifier, dump_target};
 use dumpwright_dbgeng::HResult;
 use dumpwright_dbgeng::abi::{Guid, Raw};
 use dumpwright_dbgeng::exports::DebugCreate;
 use dumpwright_dbgeng::interfaces::FAMILIES;
+use dumpwright_testkit::output::{self, ElfNotes};
+use dumpwright_testkit::{Nt, NtOptions};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::{CString, c_void};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use support::Child;
 
 /// Numbers that say how much of something there is stay below this.
@@ -45,12 +52,17 @@ unsafe extern "system" fn nothing() -> u32 {
 
 static DUMMY_VTABLE: [unsafe extern "system" fn() -> u32; 24] = [nothing; 24];
 
+// SAFETY: its methods touch nothing.
+unsafe impl Sync for Dummy {}
+
+/// Outlives every client that may hold it.
+static DUMMY: Dummy = Dummy { vtable: &raw const DUMMY_VTABLE };
+
 /// What arguments are made of.
 struct Pool {
     strings: Vec<CString>,
     wides: Vec<Vec<u16>>,
     buffer: Vec<u8>,
-    dummy: Dummy,
     pid: u32,
     file: File,
 }
@@ -61,12 +73,16 @@ impl Pool {
         let texts = [
             String::new(),
             path("a.dmp"),
+            path("kernel.dmp"),
             path("b.cab"),
             path("no/such/folder.dmp"),
             path("no extension"),
             format!(".dump /o /mhtu {}", path("a.dmp")),
             format!(".dump /ma /c \"not closed {}", path("c.dmp")),
             ".dump; ;x;\"".to_owned(),
+            format!(".dump /o /k {}", path("k.dmp")),
+            format!(".dump /o /xt 1 {}", path("x.dmp")),
+            "qemu:socket=/no/such/socket".to_owned(),
             "sleep".to_owned(),
             "%s %n \u{1F600} ä".to_owned(),
             "x".repeat(5000),
@@ -75,7 +91,6 @@ impl Pool {
             wides: texts.iter().map(|t| t.encode_utf16().chain([0, 0]).collect()).collect(),
             strings: texts.iter().map(|t| CString::new(t.as_str()).unwrap()).collect(),
             buffer: vec![0; BUFFER],
-            dummy: Dummy { vtable: &raw const DUMMY_VTABLE },
             pid,
             file: File::create(folder.join("handle.bin")).unwrap(),
         }
@@ -109,7 +124,7 @@ impl Pool {
             "Str" => self.strings[pick % self.strings.len()].as_ptr() as u64,
             "Wide" => self.wides[pick % self.wides.len()].as_ptr() as u64,
             "Raw" if name == "client" => client as u64,
-            "Raw" => &raw mut self.dummy as u64,
+            "Raw" => &raw const DUMMY as u64,
             _ => self.buffer.as_mut_ptr() as u64,
         }
     }
@@ -144,72 +159,162 @@ fn call(client: *mut c_void, name: &str, arguments: &[u64]) {
     call_at(client, 0, place, values);
 }
 
-#[test]
-fn no_order_of_calls_crashes() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new("sh");
-    let target = Child::start(command.args(["-c", "echo READY; read line"]));
-    let mut pool = Pool::new(folder.path(), target.id());
+/// A target's small kernel dump.
+fn kernel_dump(folder: &Path) {
+    let nt = Nt::build(&NtOptions::default());
+    let image = folder.join("guest.elf");
+    let notes = ElfNotes { processors: &nt.registers(), vmcoreinfo: None };
+    output::elf(&nt.image, &notes, &image).unwrap();
+    let request = DumpRequest::new(folder.join("kernel.dmp"), Qualifier::Small);
+    let (options, machine) = (OpenOptions::default(), MachineOptions::default());
+    dump_target(&image, &request, &options, &machine, &()).unwrap();
+    std::fs::remove_file(image).unwrap();
+}
 
+/// What came of calls.
+#[derive(Default)]
+struct Tally {
+    made: usize,
+    worked: usize,
+}
+
+/// A call: family, which method, whether one that does nothing will do, seeds.
+type Call = (usize, prop::sample::Index, u8, [u64; 14]);
+
+/// Calls methods of a client, most of the time with a target from the start:
+/// the process, a dump of it, or a kernel dump.
+fn run_calls(pool: &mut Pool, client: *mut c_void, start: u8, calls: &[Call], tally: &mut Tally) {
+    let pid = pool.pid.into();
+    match start {
+        0 => {}
+        1 => call(client, "AttachProcess", &[0, pid, calls.len() as u64 & 1]),
+        2 => call(client, "OpenDumpFile", &[pool.strings[2].as_ptr() as u64]),
+        _ => {
+            let dump = pool.strings[1].clone();
+            call(client, "AttachProcess", &[0, pid, 1]);
+            call(client, "WriteDumpFile", &[dump.as_ptr() as u64, 1024]);
+            call(client, "DetachProcesses", &[]);
+            call(client, "OpenDumpFile", &[dump.as_ptr() as u64]);
+        }
+    }
+    for (family, index, chance, seeds) in calls {
+        let mut methods: Vec<_> =
+            FAMILIES[*family].iter().flat_map(|i| i.methods).enumerate().collect();
+        // Mostly methods that work, since the others have nothing to go wrong.
+        methods.retain(|(_, m)| (m.implemented || *chance == 0) && !is_left_out(m.name));
+        let (place, method) = methods[index.index(methods.len())];
+        let mut values = [0; 14];
+        for ((value, (name, ty)), seed) in values.iter_mut().zip(method.arguments).zip(seeds) {
+            *value = pool.argument(name, ty, *seed, client);
+        }
+        tally.made += 1;
+        tally.worked += usize::from(!call_at(client, *family, place, values).is_failure());
+    }
+}
+
+fn calls() -> impl Strategy<Value = (u8, Vec<Call>)> {
+    let one = (0..FAMILIES.len(), any::<prop::sample::Index>(), 0..10_u8, any::<[u64; 14]>());
+    (0..4_u8, prop::collection::vec(one, 1..20))
+}
+
+fn runner(seed: u8, cases: u32) -> TestRunner {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new_with_rng(config, rng)
+}
+
+fn create_client() -> *mut c_void {
     let mut client = Raw::NULL;
     let iid = Guid::from_u128(0xca83c3de_5089_4cf8_93c8_d892387f2a5e);
     // SAFETY: both pointers are to locals.
     assert_eq!(unsafe { DebugCreate(&raw const iid, &raw mut client) }, HResult::S_OK);
-    let client = client.pointer();
+    client.pointer()
+}
 
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, rng);
-    // Mostly methods that work, since the others have nothing to go wrong.
-    let one = (0..FAMILIES.len(), any::<prop::sample::Index>(), 0..10_u8, any::<[u64; 14]>());
-    let calls = (0..3_u8, prop::collection::vec(one, 1..20));
-    let pool = RefCell::new(&mut pool);
-    let (calls_made, worked) = (Cell::new(0_usize), Cell::new(0_usize));
-    runner
-        .run(&calls, |(start, calls)| {
-            // Most runs have a target from the start: the process, or a dump.
-            let pid = pool.borrow().pid.into();
-            match start {
-                0 => {}
-                1 => call(client, "AttachProcess", &[0, pid, calls.len() as u64 & 1]),
-                _ => {
-                    let dump = pool.borrow().strings[1].clone();
-                    call(client, "AttachProcess", &[0, pid, 1]);
-                    call(client, "WriteDumpFile", &[dump.as_ptr() as u64, 1024]);
-                    call(client, "DetachProcesses", &[]);
-                    call(client, "OpenDumpFile", &[dump.as_ptr() as u64]);
-                }
-            }
-            for (family, index, chance, seeds) in calls {
-                let mut methods: Vec<_> =
-                    FAMILIES[family].iter().flat_map(|i| i.methods).enumerate().collect();
-                methods.retain(|(_, m)| (m.implemented || chance == 0) && !is_left_out(m.name));
-                let (place, method) = methods[index.index(methods.len())];
-                let mut values = [0; 14];
-                for ((value, (name, ty)), seed) in
-                    values.iter_mut().zip(method.arguments).zip(seeds)
-                {
-                    *value = pool.borrow_mut().argument(name, ty, seed, client);
-                }
-                calls_made.set(calls_made.get() + 1);
-                worked.set(
-                    worked.get()
-                        + usize::from(!call_at(client, family, place, values).is_failure()),
-                );
-            }
-            Ok(())
-        })
-        .unwrap();
-
-    // Answers of methods that work, and of methods that have something to do.
-    let (made, worked) = (calls_made.get(), worked.get());
-    assert!(made > 3000 && worked > made / 5, "of {made} calls {worked} succeeded");
-
-    // SAFETY: the last reference is given back: Release is the third method.
-    let left = unsafe {
+fn release(client: *mut c_void) -> u32 {
+    // SAFETY: a reference is given back: Release is the third method.
+    unsafe {
         let vtable = *client.cast::<*const unsafe extern "system" fn(*mut c_void) -> u32>();
         (*vtable.add(2))(client)
-    };
-    // Clients that CreateClient handed out have counts of their own.
-    assert_eq!(left, 0);
+    }
+}
+
+fn target() -> Child {
+    let mut command = Command::new("sh");
+    Child::start(command.args(["-c", "echo READY; read line"]))
+}
+
+/// The session and its targets are the process's: one test at a time.
+static SESSION: Mutex<()> = Mutex::new(());
+
+#[test]
+fn no_order_of_calls_crashes() {
+    let _session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
+    let seconds = std::env::var("DUMPWRIGHT_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok());
+    let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(0));
+    let folder = tempfile::tempdir().unwrap();
+    kernel_dump(folder.path());
+    let mut seed = 7;
+    loop {
+        let target = target();
+        let mut pool = Pool::new(folder.path(), target.id());
+        let client = create_client();
+        let state = RefCell::new((&mut pool, Tally::default()));
+        runner(seed, 400)
+            .run(&calls(), |(start, calls)| {
+                let (pool, tally) = &mut *state.borrow_mut();
+                run_calls(pool, client, start, &calls, tally);
+                Ok(())
+            })
+            .unwrap();
+        // Answers of methods that work, and of methods that have something to do.
+        let Tally { made, worked } = state.into_inner().1;
+        assert!(made > 3000 && worked > made / 5, "of {made} calls {worked} succeeded");
+        // Clients that CreateClient handed out have counts of their own.
+        assert_eq!(release(client), 0);
+        seed = seed.wrapping_add(1);
+        if Instant::now() >= until {
+            return;
+        }
+    }
+}
+
+/// A client's address, for a thread that calls it too.
+#[derive(Clone, Copy)]
+struct Shared(*mut c_void);
+
+// SAFETY: the library promises that methods can be called from any thread.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    fn client(self) -> *mut c_void {
+        self.0
+    }
+}
+
+#[test]
+fn threads_on_one_client_and_on_two_crash_nothing() {
+    let _session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    kernel_dump(folder.path());
+    let target = target();
+    let (first, second) = (Shared(create_client()), Shared(create_client()));
+    std::thread::scope(|scope| {
+        for (seed, client) in [(1, first), (2, first), (3, second), (4, second)] {
+            let (folder, pid) = (folder.path(), target.id());
+            scope.spawn(move || {
+                let state = RefCell::new((Pool::new(folder, pid), Tally::default()));
+                runner(seed, 60)
+                    .run(&calls(), |(start, calls)| {
+                        let (pool, tally) = &mut *state.borrow_mut();
+                        run_calls(pool, client.client(), start, &calls, tally);
+                        Ok(())
+                    })
+                    .unwrap();
+                let Tally { made, worked } = state.into_inner().1;
+                assert!(made > 300 && worked > made / 10, "of {made} calls {worked} succeeded");
+            });
+        }
+    });
+    assert_eq!((release(first.client()), release(second.client())), (0, 0));
 }

@@ -28,6 +28,7 @@ pub mod machine;
 pub mod minidump;
 pub mod nt;
 pub mod userdump;
+pub mod wine;
 
 pub use flags::{FormatFlags, MinidumpType, Qualifier};
 

@@ -181,12 +181,35 @@ pub const STATIC_UNICODE_BUFFER: u64 = 522;
 
 /// Where the 32-bit TEB of a WOW64 thread stands, from its 64-bit one.
 pub const WOW64_TEB_OFFSET: u64 = 0x2000;
+/// `TEB::TlsSlots` of a 64-bit thread: 64 pointers.
+pub const TEB_TLS_SLOTS: u64 = 0x1480;
+/// `WOW64_TLS_CPURESERVED`: the slot of a WOW64 thread's `WOW64_CPURESERVED`.
+pub const WOW64_TLS_CPU_RESERVED: u64 = 1;
+/// Bytes of a `WOW64_CPURESERVED` (flags and machine) before the x86 `CONTEXT`.
+pub const WOW64_CPU_AREA_HEAD: u64 = 4;
 
 /// UTF-16 units of `RTL_UNLOAD_EVENT_TRACE::ImageName`.
 pub const UNLOAD_NAME_UNITS: usize = 32;
 
+/// `TEB::ClientId.UniqueProcess` of a 64-bit process; `UniqueThread` follows it.
+pub const TEB_CLIENT_ID: u64 = 0x40;
+/// `NT_TIB::StackLimit` of a 64-bit process.
+pub const TEB_STACK_LIMIT: u64 = 0x10;
+/// `PEB::OSMajorVersion` of a 64-bit process; `OSMinorVersion` follows it, then
+/// `OSBuildNumber` and `OSCSDVersion` as 16 bits each.
+pub const PEB_OS_VERSION: u64 = 0x118;
+/// `PEB::CSDVersion` of a 64-bit process: the service pack, a `UNICODE_STRING`.
+pub const PEB_CSD_VERSION: u64 = 0x2E8;
+
+/// Address of `KUSER_SHARED_DATA` in every process, ntddk.h.
+pub const SHARED_DATA: u64 = 0x7FFE_0000;
+/// Address of `KUSER_SHARED_DATA::NtProductType`, ntddk.h.
+pub const SHARED_DATA_PRODUCT_TYPE: u64 = SHARED_DATA + 0x264;
+/// Address of `KUSER_SHARED_DATA::SuiteMask`, ntddk.h.
+pub const SHARED_DATA_SUITE_MASK: u64 = SHARED_DATA + 0x2D0;
+
 /// Address of `KUSER_SHARED_DATA::XState` in every process, ntddk.h.
-pub const SHARED_DATA_XSTATE: u64 = 0x7FFE_0000 + 0x3D8;
+pub const SHARED_DATA_XSTATE: u64 = SHARED_DATA + 0x3D8;
 
 wire! {
     /// `XSTATE_CONFIGURATION` as far as its array of features, winnt.h.

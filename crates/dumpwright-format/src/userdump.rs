@@ -6,6 +6,9 @@
 //! the header and the parts that it points to: threads, contexts in the same
 //! order, modules with their names, regions, and the contents of the regions
 //! back to back.
+//!
+//! Which of the two thread offsets leads to what, their names do not say; Ghidra's
+//! reader (`UserdumpFileHeader`, `Userdump`) takes contexts at the first.
 
 use crate::wire;
 use zerocopy::little_endian::{U32, U64};
@@ -46,8 +49,8 @@ wire! {
 
     /// Offsets of the parts, in a 64-bit dump; a 32-bit one has them in 32 bits.
     pub struct Offsets64 [64] {
-        /// Threads.
-        pub threads: U64,
+        /// `ThreadOffset`: contexts.
+        pub contexts: U64,
         /// Modules.
         pub modules: U64,
         /// Contents of regions.
@@ -56,8 +59,8 @@ wire! {
         pub regions: U64,
         /// `DEBUG_EVENT`.
         pub debug_event: U64,
-        /// Contexts.
-        pub contexts: U64,
+        /// `ThreadStateOffset`: threads, in the order of the contexts.
+        pub threads: U64,
         /// [`VersionInfo`].
         pub version_info: U64,
         /// 0.
@@ -66,8 +69,8 @@ wire! {
 
     /// The same of a 32-bit dump.
     pub struct Offsets32 [32] {
-        /// Threads.
-        pub threads: U32,
+        /// `ThreadOffset`: contexts.
+        pub contexts: U32,
         /// Modules.
         pub modules: U32,
         /// Contents of regions.
@@ -76,8 +79,8 @@ wire! {
         pub regions: U32,
         /// `DEBUG_EVENT`.
         pub debug_event: U32,
-        /// Contexts.
-        pub contexts: U32,
+        /// `ThreadStateOffset`: threads, in the order of the contexts.
+        pub threads: U32,
         /// [`VersionInfo`].
         pub version_info: U32,
         /// 0.

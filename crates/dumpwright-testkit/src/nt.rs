@@ -69,8 +69,10 @@ pub enum KdbgForm {
     Encoded,
     /// Encoded, and a decoded copy where a guest driver's header says.
     EncodedWithCopy,
-    /// Not at all.
+    /// Not at all: zeros.
     Missing,
+    /// Its page is not mapped.
+    NoPage,
 }
 
 /// What guest to build.
@@ -86,6 +88,8 @@ pub struct NtOptions {
     pub kdbg: KdbgForm,
     /// Bug check of a guest that crashed.
     pub bug_check: Option<(u32, [u64; 4])>,
+    /// Which processor raised it.
+    pub crashed: usize,
     /// Whether the kernel's code lies in one large page.
     pub large_kernel: bool,
     /// Whether programs have page tables without the kernel.
@@ -112,6 +116,7 @@ impl Default for NtOptions {
             processors: 2,
             kdbg: KdbgForm::Clear,
             bug_check: None,
+            crashed: 0,
             large_kernel: true,
             kva_shadow: false,
             huge_user_page: None,
@@ -376,6 +381,14 @@ impl Nt {
             ("KiWaitAlways", rva::WAIT_ALWAYS),
             ("KiWaitNever", rva::WAIT_NEVER),
             ("PsLoadedModuleList", rva::MODULES),
+            ("PsActiveProcessHead", rva::PROCESSES),
+            ("KiBugCheckData", rva::BUG_CHECK),
+            ("MmPfnDatabase", rva::PFN_DATABASE),
+            ("NtBuildLab", rva::BUILD_LAB),
+            ("KiProcessorBlock", rva::PROCESSOR_BLOCK),
+            ("MmUnloadedDrivers", rva::UNLOADED),
+            ("MmLastUnloadedDriver", rva::LAST_UNLOADED),
+            ("MmPhysicalMemoryBlock", rva::MEMORY_BLOCK),
         ];
         crate::pdb::of(&self.kernel, &symbols)
     }

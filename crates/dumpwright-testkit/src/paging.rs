@@ -229,6 +229,16 @@ impl AddressSpace {
         None
     }
 
+    /// Takes the page of an address away.
+    pub fn unmap(&self, image: &mut Image, va: u64) {
+        let levels = self.mode.levels();
+        let (last, upper) = levels.split_last().unwrap();
+        let table = upper.iter().fold(self.root, |table, level| {
+            self.read_entry(image, self.entry_address(table, level, va)) & FRAME
+        });
+        self.write_entry(image, self.entry_address(table, last, va), 0);
+    }
+
     /// Maps fresh frames to all pages of `va..va + length` that have none.
     pub fn back(&self, image: &mut Image, va: u64, length: u64, access: Access) {
         let mut page = va / PAGE * PAGE;

@@ -21,7 +21,7 @@ pub fn of(kernel: &KernelImage, symbols: &[(&str, u32)]) -> Vec<u8> {
     let streams = [
         Vec::new(),
         information(kernel),
-        types(&mmpfn()),
+        types(&kernel_types()),
         debug_information(),
         types(&[]),
         symbol_records(symbols),
@@ -96,6 +96,61 @@ fn types(records: &[Vec<u8>]) -> Vec<u8> {
     s
 }
 
+/// A structure: its name, its size, and members with their offsets.
+type Structure = (&'static str, u16, &'static [(&'static str, u16)]);
+
+/// Structures of build 19041, as KDBG of `triage_x64.dmp` has them.
+const STRUCTURES: [Structure; 8] = [
+    (
+        "_KTHREAD",
+        0x430,
+        &[
+            ("InitialStack", 0x28),
+            ("StackLimit", 0x30),
+            ("StackBase", 0x38),
+            ("KernelStack", 0x58),
+            ("ApcState", 0x98),
+            ("Teb", 0xf0),
+            ("State", 0x184),
+            ("NextProcessor", 0x218),
+        ],
+    ),
+    ("_KAPC_STATE", 0x30, &[("Process", 0x20)]),
+    ("_KPROCESS", 0x438, &[("DirectoryTableBase", 0x28)]),
+    ("_EPROCESS", 0xa40, &[("InheritedFromUniqueProcessId", 0x540), ("Peb", 0x550)]),
+    ("_ETHREAD", 0x898, &[]),
+    (
+        "_KPRCB",
+        crate::kdbg::PRCB_SIZE,
+        &[
+            ("CurrentThread", 0x8),
+            ("Number", 0x24),
+            ("CpuType", 0x40),
+            ("MHz", 0x44),
+            ("ProcessorState", 0x100),
+            ("DpcRoutineActive", 0x3128),
+            ("VendorString", 0x8590),
+            ("Context", 0x85c0),
+        ],
+    ),
+    ("_KPROCESSOR_STATE", 0x5c0, &[("SpecialRegisters", 0), ("ContextFrame", 0xf0)]),
+    ("_KPCR", 0xb080, &[("Self", 0x18), ("CurrentPrcb", 0x20), ("Prcb", 0x180)]),
+];
+
+/// `_MMPFN`, and the structures that KDBG tells of.
+fn kernel_types() -> Vec<Vec<u8>> {
+    let mut records = mmpfn().to_vec();
+    for (name, size, members) in STRUCTURES {
+        let list: Vec<u8> =
+            members.iter().flat_map(|(name, offset)| member(U8, *offset, name)).collect();
+        let fields = FIRST_TYPE + records.len() as u32;
+        records.push(record(FIELD_LIST, &list));
+        let count = members.len() as u16;
+        records.push(record(STRUCTURE, &aggregate(count, fields, Some(0), size, name)));
+    }
+    records
+}
+
 /// `_MMPFN` of 0x30 bytes, with `u3.e1.PageLocation` in the low three bits of
 /// byte 0x22.
 fn mmpfn() -> [Vec<u8>; 7] {
@@ -124,9 +179,15 @@ fn record(kind: u16, body: &[u8]) -> Vec<u8> {
     r
 }
 
+/// A number: as it is, or behind `LF_USHORT` where it would look like a kind.
+fn numeric(value: u16) -> Vec<u8> {
+    let prefix = if value < 0x8000 { &[][..] } else { &0x8002_u16.to_le_bytes() };
+    [prefix, &value.to_le_bytes()].concat()
+}
+
 fn member(kind: u32, offset: u16, name: &str) -> Vec<u8> {
     let mut m = [&MEMBER.to_le_bytes()[..], &3_u16.to_le_bytes(), &kind.to_le_bytes()].concat();
-    m.extend(offset.to_le_bytes());
+    m.extend(numeric(offset));
     m.extend(name.as_bytes());
     m.push(0);
     while m.len() % 4 != 0 {
@@ -142,7 +203,7 @@ fn aggregate(count: u16, fields: u32, base: Option<u32>, size: u16, name: &str) 
         a.extend(base.to_le_bytes());
         a.extend(0_u32.to_le_bytes());
     }
-    a.extend(size.to_le_bytes());
+    a.extend(numeric(size));
     a.extend(name.as_bytes());
     a.push(0);
     a

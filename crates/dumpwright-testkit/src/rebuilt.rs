@@ -118,7 +118,7 @@ impl Rebuilt {
             block.extend(run.count.to_le_bytes());
         }
         let at = self.add(&block);
-        self.set(t.debugger_u64(0x268), &at.to_le_bytes());
+        self.set(t.debugger_u64(0x270), &at.to_le_bytes());
     }
 
     fn modules(&mut self) {

@@ -6,11 +6,9 @@
 //! ```
 //!
 //! A process cannot stop itself and go on writing, so it starts a helper: here
-//! this same program again, connected by pipes. `minidumper` does the same by a
-//! socket, and its server writes dumps itself; to have them from dumpwright
-//! instead, its client sends `context.as_bytes()` by `send_message` and waits
-//! for the answer to a `ping`, and the server's `on_message` does what
-//! `serve_one` does here.
+//! this same program again, connected by pipes. How an application of
+//! `minidumper`, which does that by a socket, has its dumps from dumpwright shows
+//! the example `minidumper`.
 
 use crash_handler::{CrashContext, CrashEventResult, CrashHandler, make_crash_event};
 use dumpwright::target::Pid;

@@ -9,6 +9,8 @@
 
 #![forbid(unsafe_code)]
 
+use crate::kernel_type::KernelDumpType;
+use crate::request::{DumpRequest, Extensions};
 use crate::target::{ExceptionSource, Pid, Tid};
 use crate::time::CivilTime;
 use dumpwright_format::{FormatFlags, Qualifier};
@@ -66,11 +68,25 @@ pub fn unique_name(file: &Path, pid: Pid, now: SystemTime) -> PathBuf {
     file.with_file_name(name)
 }
 
+/// What kind of dump a command asks for; what that is of a process differs from
+/// what it is of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DotDumpKind {
+    /// `/m`, or nothing.
+    Small,
+    /// `/f`: all of it.
+    Full,
+    /// `/k`: a machine's kernel memory.
+    Kernel,
+    /// `/ka`: a machine's kernel memory and that of the current process.
+    KernelAndUser,
+}
+
 /// A `.dump` command, without the word `.dump`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DotDump {
-    /// `SMALL`, or `DEFAULT` for `/f`.
-    pub qualifier: Qualifier,
+    /// What kind of dump.
+    pub kind: DotDumpKind,
     /// What the letters stand for. `NO_OVERWRITE` unless `/o` is given.
     pub flags: FormatFlags,
     /// `/c`.
@@ -97,14 +113,14 @@ impl DotDump {
             return Err(format!("'.dump' needs a file name after '{}'", file.text));
         }
         let mut dump = DotDump {
-            qualifier: Qualifier::Small,
+            kind: DotDumpKind::Small,
             flags: FormatFlags::NO_OVERWRITE,
             comment: None,
             unique: false,
             exception: ExceptionSource::default(),
             file: file.text,
         };
-        let (mut mini, mut full) = (false, false);
+        let mut kinds = Vec::new();
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             let option = match word.text.strip_prefix(['/', '-']) {
@@ -126,9 +142,11 @@ impl DotDump {
                 "b" => dump.flags |= FormatFlags::WRITE_CAB,
                 "ba" => dump.flags |= FormatFlags::WRITE_CAB | FormatFlags::CAB_SECONDARY_FILES,
                 "c" => dump.comment = Some(value()?),
-                "f" => full = true,
+                "f" => kinds.push(DotDumpKind::Full),
+                "k" => kinds.push(DotDumpKind::Kernel),
+                "ka" => kinds.push(DotDumpKind::KernelAndUser),
                 "fy" => {
-                    full = true;
+                    kinds.push(DotDumpKind::Full);
                     dump.flags |= FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT;
                 }
                 "xt" => {
@@ -141,25 +159,59 @@ impl DotDump {
                 "xp" => dump.exception.pointers = Some(number(&value()?)?),
                 "a" => return Err("'/a' is not supported: dump each process by itself".into()),
                 "j" => return Err("'/j' is not supported: JIT_DEBUG_INFO is not read".into()),
-                "k" | "ka" | "kpmf" => {
-                    return Err(format!(
-                        "'/{option}' makes a kernel dump, which a process has none of"
-                    ));
-                }
+                "kpmf" => return Err("'/kpmf' is not supported: take /f, which has more".into()),
                 letters if letters.starts_with('m') => {
-                    mini = true;
+                    kinds.push(DotDumpKind::Small);
                     dump.flags |= mini_flags(&letters[1..])?;
                 }
                 _ => return Err(format!("'{}' is no option of '.dump'", word.text)),
             }
         }
-        if full && mini {
-            return Err("'/f' and '/m' choose different types; give one".into());
-        }
-        if full {
-            dump.qualifier = Qualifier::Default;
+        kinds.dedup();
+        match kinds.as_slice() {
+            [] => {}
+            [kind] => dump.kind = *kind,
+            _ => return Err("'/m', '/f' and '/k' choose different types; give one".into()),
         }
         Ok(dump)
+    }
+
+    /// The request to make of a process.
+    ///
+    /// # Errors
+    /// A message for the user: the type is one of machines.
+    pub fn of_process(&self, file: PathBuf) -> Result<DumpRequest, String> {
+        let qualifier = match self.kind {
+            DotDumpKind::Small => Qualifier::Small,
+            DotDumpKind::Full => Qualifier::Default,
+            DotDumpKind::Kernel | DotDumpKind::KernelAndUser => {
+                return Err("'/k' makes a kernel dump, which a process has none of".into());
+            }
+        };
+        Ok(self.request(file, qualifier))
+    }
+
+    /// The request to make of a machine.
+    pub fn of_machine(&self, file: PathBuf) -> DumpRequest {
+        let (qualifier, kind) = match self.kind {
+            DotDumpKind::Small => (Qualifier::Small, None),
+            DotDumpKind::Full => (Qualifier::Full, None),
+            DotDumpKind::Kernel => (Qualifier::Default, None),
+            DotDumpKind::KernelAndUser => {
+                (Qualifier::Default, Some(KernelDumpType::KernelAndUserMemory))
+            }
+        };
+        let mut request = self.request(file, qualifier);
+        request.extensions.kernel_type = kind;
+        request
+    }
+
+    fn request(&self, file: PathBuf, qualifier: Qualifier) -> DumpRequest {
+        let extensions = Extensions { exception: self.exception, ..Extensions::default() };
+        let mut request =
+            DumpRequest::new(file, qualifier).flags(self.flags).extensions(extensions);
+        request.comment.clone_from(&self.comment);
+        request
     }
 }
 
@@ -247,9 +299,30 @@ mod tests {
     #[test]
     fn without_o_an_existing_file_stays_and_without_a_type_the_dump_is_small() {
         let dump = DotDump::parse("/tmp/x.dmp").unwrap();
-        assert_eq!((dump.qualifier, dump.flags), (Qualifier::Small, FormatFlags::NO_OVERWRITE));
+        assert_eq!((dump.kind, dump.flags), (DotDumpKind::Small, FormatFlags::NO_OVERWRITE));
         assert_eq!(dump.file, "/tmp/x.dmp");
-        assert_eq!(DotDump::parse("/f x.dmp").unwrap().qualifier, Qualifier::Default);
+    }
+
+    #[test]
+    fn a_type_means_what_it_means_of_its_target() {
+        let process = |options: &str| {
+            let dump = DotDump::parse(&format!("{options} x.dmp")).unwrap();
+            dump.of_process("x.dmp".into()).map(|request| request.qualifier)
+        };
+        assert_eq!(process("/m"), Ok(Qualifier::Small));
+        assert_eq!(process("/f"), Ok(Qualifier::Default));
+        assert!(process("/ka").unwrap_err().contains("kernel"));
+        let machine = |options: &str| {
+            let dump = DotDump::parse(&format!("{options} x.dmp")).unwrap();
+            let request = dump.of_machine("x.dmp".into());
+            request.validate_for_machine().unwrap();
+            request.extensions.kernel_type.or(KernelDumpType::of(request.qualifier)).unwrap()
+        };
+        assert_eq!(machine(""), KernelDumpType::Triage);
+        assert_eq!(machine("/m"), KernelDumpType::Triage);
+        assert_eq!(machine("/f"), KernelDumpType::Full);
+        assert_eq!(machine("/k"), KernelDumpType::KernelMemory);
+        assert_eq!(machine("/ka"), KernelDumpType::KernelAndUserMemory);
     }
 
     #[test]
@@ -264,7 +337,8 @@ mod tests {
             ("/f /ma x.dmp", "different types"),
             ("/xt zz x.dmp", "'zz'"),
             ("\"x.dmp", "not closed"),
-            ("/ka x.dmp", "kernel"),
+            ("/m /ka x.dmp", "different types"),
+            ("/kpmf x.dmp", "/kpmf"),
         ] {
             let error = DotDump::parse(command).unwrap_err();
             assert!(error.contains(named), "{command}: {error}");

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::layout::core::CoreLayout;
 use crate::layout::{DumpLayout, Layout};
 use crate::observer::Observer;
-use crate::package::{self, CabEntry, Need, Overwrite, PendingFile, SecondaryScope, largest_cab};
+use crate::package::{self, Overwrite, PendingFile, SecondaryFiles, SecondaryScope, largest_cab};
 use crate::plan::{self, DumpPlan};
 use crate::request::{Destination, DumpRequest, OutputFormat};
 use crate::summary::Summary;
@@ -14,17 +14,24 @@ use crate::target::dump_file::{OpenOptions, open_process};
 use crate::target::linux::LinuxProcess as LiveProcess;
 #[cfg(windows)]
 use crate::target::windows::WindowsProcess as LiveProcess;
+#[cfg(target_os = "linux")]
+use crate::target::wine;
+use crate::write::kernel::Target;
 use crate::write::{self, Outcome};
 use dumpwright_format::FormatFlags;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Seek};
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+mod job;
 mod machine;
 
-pub use machine::write_machine_dump;
+use job::Job;
+#[cfg(target_os = "linux")]
+pub use machine::dump_guest;
+pub use machine::{dump_target, write_machine_dump};
 
 /// Where a dump goes, checked and opened before the target is held, so that a
 /// name that cannot be written costs the target nothing.
@@ -39,6 +46,8 @@ enum OutputKind {
     File(PendingFile),
     Stdout,
     Handle(File),
+    /// Where the CAB is packed, and where it is copied to.
+    CabToHandle(PendingFile, File),
 }
 
 impl Output {
@@ -79,24 +88,40 @@ impl Output {
 
     /// Checks the request and takes a file that the caller has opened, whose
     /// contents the dump replaces. The request's destination only serves for
-    /// messages, and NO_OVERWRITE says nothing of a file that is already open.
+    /// messages and for the name of the dump inside a CAB, and NO_OVERWRITE says
+    /// nothing of a file that is already open.
     ///
     /// Unlike a file that is named, this one holds part of a dump if writing
-    /// fails.
+    /// fails. A CAB is packed in the folder for temporary files and copied.
     ///
     /// # Errors
-    /// Those of [`DumpRequest::validate`]; [`Error::InvalidRequest`] with
-    /// WRITE_CAB, since a CAB is packed beside the file that it will be.
+    /// Those of [`DumpRequest::validate`]; [`Error::Io`] for the temporary file.
     pub fn to_handle(request: &DumpRequest, file: File) -> Result<Output> {
-        let started = Instant::now();
         request.validate()?;
-        if request.format_flags.contains(FormatFlags::WRITE_CAB) {
-            return Err(Error::InvalidRequest(
-                "a CAB cannot be written to a file handle; name the file, or leave WRITE_CAB out"
-                    .into(),
-            ));
-        }
-        Ok(Output { kind: OutputKind::Handle(file), started })
+        Self::to_handle_checked(request, file)
+    }
+
+    /// As [`to_handle`](Self::to_handle), of a machine.
+    ///
+    /// # Errors
+    /// Those of [`DumpRequest::validate_for_machine`]; [`Error::Io`] for the
+    /// temporary file.
+    pub fn to_handle_for_machine(request: &DumpRequest, file: File) -> Result<Output> {
+        request.validate_for_machine()?;
+        Self::to_handle_checked(request, file)
+    }
+
+    fn to_handle_checked(request: &DumpRequest, file: File) -> Result<Output> {
+        let started = Instant::now();
+        let kind = if request.format_flags.contains(FormatFlags::WRITE_CAB) {
+            // Never published: a name that only this process has.
+            let name = format!("dumpwright-{}.cab", std::process::id());
+            let cab = PendingFile::create(&std::env::temp_dir().join(name), Overwrite::Replace)?;
+            OutputKind::CabToHandle(cab, file)
+        } else {
+            OutputKind::Handle(file)
+        };
+        Ok(Output { kind, started })
     }
 }
 
@@ -112,8 +137,26 @@ pub fn dump_process(
     observer: &dyn Observer,
 ) -> Result<Summary> {
     let output = Output::open(request)?;
-    let target = LiveProcess::attach(pid, &request.wants())?;
-    write_dump(Box::new(target), request, output, observer)
+    write_dump(attach(pid, request)?, request, output, observer)
+}
+
+/// Attaches to a process as the request wants it seen.
+#[cfg(target_os = "linux")]
+fn attach(pid: crate::target::Pid, request: &DumpRequest) -> Result<Box<dyn ProcessTarget>> {
+    if request.extensions.wine {
+        return Ok(Box::new(wine::WineProcess::attach(pid, &request.wants())?));
+    }
+    let mut process = LiveProcess::attach(pid, &request.wants())?;
+    if let Some(hint) = wine::hint(&process) {
+        process.note(hint);
+    }
+    Ok(Box::new(process))
+}
+
+/// Attaches to a process.
+#[cfg(windows)]
+fn attach(pid: crate::target::Pid, request: &DumpRequest) -> Result<Box<dyn ProcessTarget>> {
+    Ok(Box::new(LiveProcess::attach(pid, &request.wants())?))
 }
 
 /// Writes a dump of a process that crashed and asks for one from its signal
@@ -175,49 +218,31 @@ pub fn write_dump(
         Some(core) => Box::new(CoreLayout::new(&plan, core, time)?),
         None => Box::new(Layout::new(&plan, time)?),
     };
-    let mut job = Job { target: &mut *target, plan: &plan, layout: &*layout, observer };
-    let mut summary = match output.kind {
-        OutputKind::Stdout => {
-            let outcome = job.write(&mut io::stdout().lock())?;
-            job.summary(request, &outcome)
-        }
-        OutputKind::Handle(mut file) => {
-            empty(&mut file).map_err(Error::Write)?;
-            let outcome = job.write(&mut file)?;
-            job.summary(request, &outcome)
-        }
-        OutputKind::File(mut file) if request.format_flags.contains(FormatFlags::WRITE_CAB) => {
-            let summary = job.write_cab(request, &mut file)?;
-            file.publish()?;
-            summary
-        }
-        OutputKind::File(mut file) => {
-            file.reserve(layout.file_size())?;
-            let outcome = job.write(file.file())?;
-            file.publish()?;
-            job.summary(request, &outcome)
-        }
-    };
-    summary.held = target.held().unwrap_or_default();
-    summary.total = output.started.elapsed();
-    Ok(summary)
+    let mut job = ProcessJob { target: &mut *target, plan: &plan, layout: &*layout, observer };
+    job::run(&mut job, request, output, observer)
 }
 
-/// One dump, laid out.
-struct Job<'a> {
+/// A dump of a process, laid out.
+struct ProcessJob<'a> {
     target: &'a mut dyn ProcessTarget,
     plan: &'a DumpPlan,
     layout: &'a dyn DumpLayout,
     observer: &'a dyn Observer,
 }
 
-impl Job<'_> {
-    /// Writes the dump, and lets the target go as soon as it is not needed.
-    fn write(&mut self, out: &mut dyn Write) -> Result<Outcome> {
+impl Job for ProcessJob<'_> {
+    type Outcome = Outcome;
+
+    fn size(&self) -> u64 {
+        self.layout.file_size()
+    }
+
+    fn write(&mut self, mut to: Target<'_>) -> Result<Outcome> {
+        let out = to.out();
         let target = &*self.target;
         let outcome = write::write_memory(
             self.layout,
-            &self.plan.memory,
+            self.plan,
             target.snapshot(),
             target.memory(),
             out,
@@ -228,48 +253,21 @@ impl Job<'_> {
         Ok(outcome)
     }
 
-    /// Writes the dump into a temporary file without a name, and packs that.
-    fn write_cab(&mut self, request: &DumpRequest, cab: &mut PendingFile) -> Result<Summary> {
-        let Destination::File(destination) = &request.destination else {
-            return Err(Error::EmptyFileName);
-        };
-        let name = dump_name(destination, request.extensions.format);
-        let size = self.layout.file_size();
-        package::cab_check(&[(name.clone(), size)])?;
-        // The dump, and at worst a CAB that could not compress it.
-        cab.check_space(size + largest_cab([size]))?;
-        let io_error =
-            |action| move |source| Error::Io { action, file: destination.clone(), source };
-        let mut dump = cab.scratch()?;
-        let outcome = self.write(&mut dump)?;
-        dump.rewind().map_err(io_error("rewind the dump for"))?;
-
-        let mut summary = self.summary(request, &outcome);
-        let need = Need::Required;
-        let mut entries = vec![CabEntry { name, size, source: dump, modified: None, need }];
-        if let Some(scope) = secondary_scope(request.format_flags) {
-            let files = package::collect_secondary_files(&*self.target, scope, size);
-            entries.extend(files.entries.into_iter().map(CabEntry::from));
-            summary.note(files.notes);
-        }
-        let max_size = request.extensions.max_size;
-        let packed = package::write_cab(cab, &entries, max_size, self.observer)?;
-        summary.cab_files = packed.names;
-        summary.note(packed.notes);
-        summary.size = file_size(cab.file()).map_err(io_error("read the size of"))?;
-        // The table of many files beside a dump that does not compress.
-        match max_size {
-            Some(max) if summary.size > max => Err(Error::InvalidRequest(format!(
-                "the CAB has {} bytes and --max-size allows {max}; allow more, or leave the secondary files out (-b)",
-                summary.size
-            ))),
-            _ => Ok(summary),
-        }
-    }
-
     fn summary(&self, request: &DumpRequest, outcome: &Outcome) -> Summary {
         let snapshot = self.target.snapshot();
         Summary::new(request, snapshot, self.plan, outcome, self.layout.file_size())
+    }
+
+    fn secondary_files(&self, request: &DumpRequest, disk_space: Option<u64>) -> SecondaryFiles {
+        let scope = secondary_scope(request.format_flags);
+        let (target, size) = (&*self.target, self.size());
+        scope
+            .map(|scope| package::collect_secondary_files(target, scope, size, disk_space))
+            .unwrap_or_default()
+    }
+
+    fn held(&self) -> Option<Duration> {
+        self.target.held()
     }
 }
 
@@ -279,6 +277,15 @@ fn empty(file: &mut File) -> io::Result<()> {
         file.set_len(0)?;
         file.rewind()?;
     }
+    Ok(())
+}
+
+/// Copies a packed CAB into a file that the caller has opened.
+fn copy_to_handle(mut cab: PendingFile, mut file: File) -> Result<()> {
+    let from = cab.file();
+    from.rewind().map_err(Error::Write)?;
+    empty(&mut file).map_err(Error::Write)?;
+    io::copy(from, &mut file).map_err(Error::Write)?;
     Ok(())
 }
 

@@ -1,11 +1,12 @@
 //! Every offset of a dump, before its first byte is written.
 //!
 //! ```text
-//! header, directory | streams | memory list | blobs | memory | soft errors
+//! header, directory | streams | memory info | memory list | blobs | memory | soft errors
 //! ```
 //!
-//! Everything but memory and soft errors is encoded here (the *head*; its size
-//! depends on threads and modules, not on memory). Soft errors come last,
+//! Everything but memory and soft errors is the *head*. It is placed here, and
+//! encoded while it is written: a process with many mappings has tens of MiB of
+//! them. Soft errors come last,
 //! since memory that cannot be read is only known once it has been tried; their
 //! stream has a fixed size, and what it does not need is filled with spaces,
 //! which JSON ignores.
@@ -22,14 +23,17 @@ use crate::address::AddressRange;
 use crate::error::{Error, Result};
 use crate::plan::assembly::{Assembly, Fixup, FixupKind, Section};
 use crate::plan::core::CorePlan;
+use crate::plan::streams::MemoryInfoPlan;
 use crate::plan::{DumpPlan, MemoryForm};
 use crate::soft_error::SoftError;
-use crate::write::soft_errors::{self, Entry as SoftErrorEntry, Holes};
-use dumpwright_format::MinidumpType;
+use crate::target::ProcessSnapshot;
+use crate::write::soft_errors::{self, Holes};
 use dumpwright_format::minidump::{
     Directory, Header, LocationDescriptor, Memory64ListHeader, MemoryDescriptor,
     MemoryDescriptor64, SIGNATURE, StreamType, VERSION,
 };
+use std::borrow::Cow;
+use std::io::{self, BufWriter, Write};
 use std::mem::size_of;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
@@ -39,6 +43,8 @@ const ALIGN: u64 = 16;
 /// Alignment of the memory of a `Memory64List`: whole pages of the target
 /// become whole pages of the file.
 const MEMORY64_ALIGN: u64 = 4096;
+/// Bytes of the head that are written at once.
+const HEAD_BUFFER: usize = 64 << 10;
 /// What is kept free in the soft-errors stream for memory that turns out to be
 /// unreadable.
 const HOLES_RESERVE: u64 = 4096;
@@ -50,8 +56,19 @@ pub mod core;
 /// A dump of which every offset is known: a head, then the planned memory, then
 /// a trailer.
 pub trait DumpLayout: Sync {
-    /// Everything before the memory.
-    fn head(&self) -> &[u8];
+    /// Bytes before the memory.
+    fn head_size(&self) -> u64;
+
+    /// Writes everything before the memory, of the plan that was laid out.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn write_head(
+        &self,
+        plan: &DumpPlan,
+        snapshot: &ProcessSnapshot,
+        out: &mut dyn Write,
+    ) -> io::Result<()>;
 
     /// The exact size of the file.
     fn file_size(&self) -> u64;
@@ -63,9 +80,19 @@ pub trait DumpLayout: Sync {
 /// Where everything stands.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    head: Vec<u8>,
+    /// Whether it holds memory and soft errors, and not streams alone.
+    has_memory: bool,
+    /// Header and directory.
+    directory: Vec<u8>,
+    /// RVA of each stream and blob of the assembly.
+    streams: Vec<u64>,
+    blobs: Vec<u64>,
+    memory_info: u64,
+    memory_list: u64,
+    /// Soft errors that stand in the head.
+    known: Option<(u64, Vec<u8>)>,
+    head_size: u64,
     trailer_size: u64,
-    trailer_holds_known: bool,
     memory_size: u64,
 }
 
@@ -75,207 +102,96 @@ impl Layout {
     /// # Errors
     /// [`Error::RvaOverflow`] when the head does not fit under 4 GiB.
     pub fn new(plan: &DumpPlan, time_date_stamp: u32) -> Result<Layout> {
-        let known = soft_errors::known(plan);
-        let memory_size = plan.memory.len();
-        let trailer_size = soft_errors::encoded_len(&known) + HOLES_RESERVE;
-        let reach = head_bound(&plan.assembly, plan.memory.ranges.len()) + memory_size;
-        let trailer_holds_known = u32::try_from(reach + trailer_size).is_ok();
-        let trailer_size = if trailer_holds_known { trailer_size } else { HOLES_RESERVE };
-        let mut head = HeadBuilder::new(&plan.assembly, &plan.memory.ranges, plan.memory.form);
-        if !trailer_holds_known {
-            head.add_known_soft_errors(&known, memory_size, trailer_size);
+        Self::place(plan, time_date_stamp, true)
+    }
+
+    /// Lays out the streams of a plan, without memory and soft errors: what an
+    /// ELF core carries.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_streams(plan: &DumpPlan, time_date_stamp: u32) -> Result<Layout> {
+        Self::place(plan, time_date_stamp, false)
+    }
+
+    fn place(plan: &DumpPlan, time_date_stamp: u32, has_memory: bool) -> Result<Layout> {
+        let assembly = &plan.assembly;
+        let (held, form) = memory_of(plan, has_memory);
+        let ranges = held.len();
+        let (mut memory_size, mut trailer_size, mut trailer_holds_known) = (0, 0, true);
+        let errors = soft_errors::known(plan);
+        if has_memory {
+            memory_size = plan.memory.len();
+            trailer_size = soft_errors::encoded_len(&errors) + HOLES_RESERVE;
+            let reach = head_bound(assembly, plan.memory_info, ranges) + memory_size;
+            trailer_holds_known = u32::try_from(reach + trailer_size).is_ok();
+            if !trailer_holds_known {
+                trailer_size = HOLES_RESERVE;
+            }
         }
-        let (types, time) = (plan.minidump_type, time_date_stamp);
-        let head = head.encode(types, time, memory_size, Some(trailer_size))?;
-        Ok(Layout { head, trailer_size, trailer_holds_known, memory_size })
-    }
 
-    /// Where target memory starts.
-    pub fn memory_offset(&self) -> u64 {
-        self.head.len() as u64
-    }
-}
-
-impl DumpLayout for Layout {
-    /// Header, directory, streams and blobs, and padding up to the memory.
-    fn head(&self) -> &[u8] {
-        &self.head
-    }
-
-    fn file_size(&self) -> u64 {
-        self.memory_offset() + self.memory_size + self.trailer_size
-    }
-
-    /// Soft errors.
-    fn trailer(&self, plan: &DumpPlan, holes: Holes<'_>) -> Vec<u8> {
-        let known = if self.trailer_holds_known { soft_errors::known(plan) } else { Vec::new() };
-        soft_errors::encode(&known, holes, self.trailer_size as usize)
-    }
-}
-
-/// A minidump of everything in a plan but memory and soft errors.
-///
-/// # Errors
-/// [`Error::RvaOverflow`] when that does not fit under 4 GiB.
-pub(crate) fn streams_alone(plan: &DumpPlan, time_date_stamp: u32) -> Result<Vec<u8>> {
-    let head = HeadBuilder::new(&plan.assembly, &[], MemoryForm::List);
-    head.encode(plan.minidump_type, time_date_stamp, 0, None)
-}
-
-/// Bytes that `max` leaves for memory and its descriptors in a dump with these
-/// streams.
-///
-/// # Errors
-/// [`Error::InvalidRequest`] when not even the streams fit.
-pub fn memory_budget(
-    assembly: &Assembly,
-    core: Option<&CorePlan>,
-    known: &[SoftError],
-    max: u64,
-) -> Result<u64> {
-    let known: u64 =
-        known.iter().map(|e| (e.subject.len() + e.message.len()) as u64 * 2 + 64).sum();
-    let streams = head_bound(assembly, 0);
-    // A core has its own head, and the streams in a note.
-    let fixed =
-        core.map_or(0, core::fixed_size) + streams + known + HOLES_RESERVE + LEFT_OUT_RESERVE;
-    max.checked_sub(fixed).ok_or_else(|| {
-        Error::InvalidRequest(format!(
-            "a dump of this process has {fixed} bytes before any memory and --max-size allows {max}; allow more, or ask for fewer streams"
-        ))
-    })
-}
-
-/// No head is larger than this.
-fn head_bound(assembly: &Assembly, memory_ranges: usize) -> u64 {
-    let section = |s: &Section| s.bytes().len() as u64 + ALIGN;
-    let streams: u64 = assembly.streams().iter().map(|(_, s)| section(s) + 12).sum();
-    let blobs: u64 = assembly.blobs().iter().map(section).sum();
-    // Header, memory list and soft errors with their directory entries.
-    streams + blobs + 16 * memory_ranges as u64 + 1024 + MEMORY64_ALIGN
-}
-
-/// Gives out offsets.
-struct Cursor(u64);
-
-impl Cursor {
-    fn place(&mut self, len: u64, align: u64) -> u64 {
-        let at = self.0.next_multiple_of(align);
-        self.0 = at + len;
-        at
-    }
-}
-
-/// Places the sections of the head and encodes them.
-struct HeadBuilder<'a> {
-    cursor: Cursor,
-    assembly: &'a Assembly,
-    ranges: &'a [AddressRange],
-    form: MemoryForm,
-    streams: Vec<u64>,
-    memory_list: u64,
-    memory_list_size: u64,
-    blobs: Vec<u64>,
-    memory_align: u64,
-    /// Soft errors that stand in the head.
-    known: Option<(u64, Vec<u8>)>,
-}
-
-impl<'a> HeadBuilder<'a> {
-    fn new(assembly: &'a Assembly, ranges: &'a [AddressRange], form: MemoryForm) -> Self {
-        // The memory list and soft errors are streams too.
-        let directory = (assembly.streams().len() + 2) * size_of::<Directory>();
-        let mut cursor = Cursor((size_of::<Header>() + directory) as u64);
+        // The memory list, soft errors and memory information are streams too.
+        let others = [true, has_memory, plan.memory_info.is_some()];
+        let entries = assembly.streams().len() + others.iter().filter(|is| **is).count();
+        let mut cursor = Cursor((size_of::<Header>() + entries * size_of::<Directory>()) as u64);
         let place = |cursor: &mut Cursor, s: &Section| cursor.place(s.bytes().len() as u64, ALIGN);
         let streams = assembly.streams().iter().map(|(_, s)| place(&mut cursor, s)).collect();
-        let count = ranges.len();
-        let (memory_list_size, memory_align) = match form {
-            MemoryForm::List => (4 + size_of::<MemoryDescriptor>() * count, ALIGN),
+        let memory_info = cursor.place(plan.memory_info.map_or(0, MemoryInfoPlan::size), ALIGN);
+        let (list_size, memory_align) = match form {
+            MemoryForm::List => (4 + size_of::<MemoryDescriptor>() * ranges, ALIGN),
             MemoryForm::List64 => (
-                size_of::<Memory64ListHeader>() + size_of::<MemoryDescriptor64>() * count,
+                size_of::<Memory64ListHeader>() + size_of::<MemoryDescriptor64>() * ranges,
                 MEMORY64_ALIGN,
             ),
         };
-        let memory_list_size = memory_list_size as u64;
-        let memory_list = cursor.place(memory_list_size, ALIGN);
+        let memory_list = cursor.place(list_size as u64, ALIGN);
         let blobs = assembly.blobs().iter().map(|b| place(&mut cursor, b)).collect();
-        HeadBuilder {
-            cursor,
-            assembly,
-            ranges,
-            form,
+        let known = (!trailer_holds_known).then(|| {
+            // The text's length depends on the offset that it names; that
+            // offset's digits are padded, so that it does not.
+            let size = soft_errors::encode_with_pointer(&errors, 0, trailer_size).len() as u64;
+            let at = cursor.place(size, ALIGN);
+            let trailer = cursor.0.next_multiple_of(memory_align) + memory_size;
+            (at, soft_errors::encode_with_pointer(&errors, trailer, trailer_size))
+        });
+        let head_size = cursor.0.next_multiple_of(memory_align);
+        if head_size > u64::from(u32::MAX) {
+            let what = "the end of the streams".into();
+            return Err(Error::RvaOverflow { what, offset: head_size });
+        }
+        let mut layout = Layout {
+            has_memory,
+            directory: Vec::new(),
             streams,
-            memory_list,
-            memory_list_size,
             blobs,
-            memory_align,
-            known: None,
-        }
-    }
-
-    /// Puts the soft errors that are known already into the head, with a
-    /// pointer to the list of holes at the end of the file.
-    fn add_known_soft_errors(&mut self, known: &[SoftErrorEntry], memory: u64, trailer_size: u64) {
-        // The text's length depends on the offset that it names; that offset's
-        // digits are padded, so that it does not.
-        let size = soft_errors::encode_with_pointer(known, 0, trailer_size).len() as u64;
-        let at = self.cursor.place(size, ALIGN);
-        let trailer = self.cursor.0.next_multiple_of(self.memory_align) + memory;
-        self.known = Some((at, soft_errors::encode_with_pointer(known, trailer, trailer_size)));
-    }
-
-    /// Soft errors are in the head, or in a trailer if there is one.
-    fn encode(
-        self,
-        flags: MinidumpType,
-        time_date_stamp: u32,
-        memory_size: u64,
-        trailer_size: Option<u64>,
-    ) -> Result<Vec<u8>> {
-        let end = self.cursor.0.next_multiple_of(self.memory_align);
-        if end > u64::from(u32::MAX) {
-            return Err(Error::RvaOverflow { what: "the end of the streams".into(), offset: end });
-        }
-        let memory = MemoryPlaces::new(self.ranges, end);
-        let mut head = vec![0; end as usize];
-        let mut put = |at: u64, bytes: &[u8]| {
-            head[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
+            memory_info,
+            memory_list,
+            known,
+            head_size,
+            trailer_size,
+            memory_size,
         };
-        let soft_errors = match &self.known {
-            Some((at, bytes)) => {
-                put(*at, bytes);
-                Some((*at, bytes.len() as u64))
-            }
-            None => trailer_size.map(|size| (end + memory_size, size)),
-        };
-        put(0, &self.directory(flags, time_date_stamp, soft_errors));
-        put(self.memory_list, &memory.encode_list(self.form, end));
-        let streams = self.assembly.streams().iter().map(|(_, s)| s).zip(&self.streams);
-        let blobs = self.assembly.blobs().iter().zip(&self.blobs);
-        for (section, at) in streams.chain(blobs) {
-            put(*at, section.bytes());
-            for fixup in section.fixups() {
-                put(at + fixup.at as u64, &self.resolve(fixup, &memory));
-            }
-        }
-        Ok(head)
+        layout.directory = layout.encode_directory(plan, time_date_stamp, list_size as u64);
+        Ok(layout)
     }
 
-    fn directory(
-        &self,
-        flags: MinidumpType,
-        time_date_stamp: u32,
-        soft_errors: Option<(u64, u64)>,
-    ) -> Vec<u8> {
-        let memory_type = match self.form {
+    fn encode_directory(&self, plan: &DumpPlan, time_date_stamp: u32, list_size: u64) -> Vec<u8> {
+        let memory_type = match memory_of(plan, self.has_memory).1 {
             MemoryForm::List => StreamType::MEMORY_LIST,
             MemoryForm::List64 => StreamType::MEMORY64_LIST,
         };
-        let own = self.assembly.streams().iter().zip(&self.streams);
+        let soft_errors = match &self.known {
+            Some((at, bytes)) => (*at, bytes.len() as u64),
+            None => (self.head_size + self.memory_size, self.trailer_size),
+        };
+        let soft_errors = (StreamType::MOZ_SOFT_ERRORS, soft_errors.0, soft_errors.1);
+        let own = plan.assembly.streams().iter().zip(&self.streams);
+        let info = plan.memory_info.iter();
         let entries: Vec<Directory> = own
             .map(|((stream_type, section), at)| (*stream_type, *at, section.bytes().len() as u64))
-            .chain([(memory_type, self.memory_list, self.memory_list_size)])
-            .chain(soft_errors.map(|(at, size)| (StreamType::MOZ_SOFT_ERRORS, at, size)))
+            .chain(info.map(|i| (StreamType::MEMORY_INFO_LIST, self.memory_info, i.size())))
+            .chain([(memory_type, self.memory_list, list_size)])
+            .chain(self.has_memory.then_some(soft_errors))
             .map(|(stream_type, at, size)| Directory {
                 stream_type: stream_type.0.into(),
                 location: location(size, at),
@@ -288,17 +204,32 @@ impl<'a> HeadBuilder<'a> {
             stream_directory_rva: (size_of::<Header>() as u32).into(),
             check_sum: 0.into(),
             time_date_stamp: time_date_stamp.into(),
-            flags: flags.bits().into(),
+            flags: plan.minidump_type.bits().into(),
         };
         [header.as_bytes(), entries.as_bytes()].concat()
     }
 
-    fn resolve(&self, fixup: &Fixup, memory: &MemoryPlaces<'_>) -> Vec<u8> {
+    /// The bytes of a section, its pointers resolved.
+    fn resolved<'a>(
+        &self,
+        section: &'a Section,
+        assembly: &Assembly,
+        memory: &MemoryPlaces<'_>,
+    ) -> Cow<'a, [u8]> {
+        let mut bytes = Cow::Borrowed(section.bytes());
+        for fixup in section.fixups() {
+            let value = self.resolve(fixup, assembly, memory);
+            bytes.to_mut()[fixup.at..fixup.at + value.len()].copy_from_slice(&value);
+        }
+        bytes
+    }
+
+    fn resolve(&self, fixup: &Fixup, assembly: &Assembly, memory: &MemoryPlaces<'_>) -> Vec<u8> {
         match fixup.kind {
             FixupKind::Rva(blob) => (self.blobs[blob.index()] as u32).to_le_bytes().to_vec(),
             FixupKind::Rva64(blob) => self.blobs[blob.index()].to_le_bytes().to_vec(),
             FixupKind::Location(blob) => {
-                let size = self.assembly.blobs()[blob.index()].bytes().len() as u64;
+                let size = assembly.blobs()[blob.index()].bytes().len() as u64;
                 location(size, self.blobs[blob.index()]).as_bytes().to_vec()
             }
             FixupKind::Memory(range) => {
@@ -306,6 +237,139 @@ impl<'a> HeadBuilder<'a> {
                 at.map_or(location(0, 0), |at| location(range.len(), at)).as_bytes().to_vec()
             }
         }
+    }
+}
+
+impl DumpLayout for Layout {
+    fn head_size(&self) -> u64 {
+        self.head_size
+    }
+
+    /// Header, directory, streams and blobs, and padding up to the memory.
+    fn write_head(
+        &self,
+        plan: &DumpPlan,
+        snapshot: &ProcessSnapshot,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let (held, form) = memory_of(plan, self.has_memory);
+        let memory = MemoryPlaces::new(held, self.head_size);
+        let mut out = Placed { out: BufWriter::with_capacity(HEAD_BUFFER, out), at: 0 };
+        out.write_all(&self.directory)?;
+        let assembly = &plan.assembly;
+        for ((_, section), at) in assembly.streams().iter().zip(&self.streams) {
+            out.go_to(*at)?;
+            out.write_all(&self.resolved(section, assembly, &memory))?;
+        }
+        if let Some(info) = plan.memory_info {
+            out.go_to(self.memory_info)?;
+            info.write(snapshot, &plan.memory.ranges, &mut out)?;
+        }
+        out.go_to(self.memory_list)?;
+        memory.write_list(form, self.head_size, &mut out)?;
+        for (section, at) in assembly.blobs().iter().zip(&self.blobs) {
+            out.go_to(*at)?;
+            out.write_all(&self.resolved(section, assembly, &memory))?;
+        }
+        if let Some((at, bytes)) = &self.known {
+            out.go_to(*at)?;
+            out.write_all(bytes)?;
+        }
+        out.go_to(self.head_size)?;
+        out.flush()
+    }
+
+    fn file_size(&self) -> u64 {
+        self.head_size + self.memory_size + self.trailer_size
+    }
+
+    /// Soft errors.
+    fn trailer(&self, plan: &DumpPlan, holes: Holes<'_>) -> Vec<u8> {
+        let known = if self.known.is_none() { soft_errors::known(plan) } else { Vec::new() };
+        soft_errors::encode(&known, holes, self.trailer_size as usize)
+    }
+}
+
+/// The memory that a dump holds, and the form of its list.
+fn memory_of(plan: &DumpPlan, has_memory: bool) -> (&[AddressRange], MemoryForm) {
+    if has_memory { (&plan.memory.ranges, plan.memory.form) } else { (&[], MemoryForm::List) }
+}
+
+/// A head being written, that knows where it is.
+struct Placed<W> {
+    out: W,
+    at: u64,
+}
+
+impl<W: Write> Placed<W> {
+    /// Fills up to the place of the next part.
+    fn go_to(&mut self, place: u64) -> io::Result<()> {
+        // What stands there would be somewhere else than pointers say.
+        let gap = place.checked_sub(self.at).filter(|gap| *gap < MEMORY64_ALIGN);
+        let gap = gap.ok_or_else(|| io::Error::other("a part of the head has a wrong size"))?;
+        self.write_all(&[0; MEMORY64_ALIGN as usize][..gap as usize])
+    }
+}
+
+impl<W: Write> Write for Placed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.at += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Bytes that `max` leaves for memory and its descriptors in a dump with these
+/// streams.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] when not even the streams fit.
+pub fn memory_budget(
+    assembly: &Assembly,
+    memory_info: Option<MemoryInfoPlan>,
+    core: Option<&CorePlan>,
+    known: &[SoftError],
+    max: u64,
+) -> Result<u64> {
+    let known: u64 =
+        known.iter().map(|e| (e.subject.len() + e.message.len()) as u64 * 2 + 64).sum();
+    let streams = head_bound(assembly, memory_info, 0);
+    // A core has its own head, and the streams in a note.
+    let fixed =
+        core.map_or(0, core::fixed_size) + streams + known + HOLES_RESERVE + LEFT_OUT_RESERVE;
+    max.checked_sub(fixed).ok_or_else(|| {
+        Error::InvalidRequest(format!(
+            "a dump of this process has {fixed} bytes before any memory and --max-size allows {max}; allow more, or ask for fewer streams"
+        ))
+    })
+}
+
+/// No head is larger than this.
+fn head_bound(
+    assembly: &Assembly,
+    memory_info: Option<MemoryInfoPlan>,
+    memory_ranges: usize,
+) -> u64 {
+    let section = |s: &Section| s.bytes().len() as u64 + ALIGN;
+    let streams: u64 = assembly.streams().iter().map(|(_, s)| section(s) + 12).sum();
+    let blobs: u64 = assembly.blobs().iter().map(section).sum();
+    let info = memory_info.map_or(0, MemoryInfoPlan::size);
+    // Header, memory list and soft errors with their directory entries.
+    streams + blobs + info + 16 * memory_ranges as u64 + 1024 + MEMORY64_ALIGN
+}
+
+/// Gives out offsets.
+struct Cursor(u64);
+
+impl Cursor {
+    fn place(&mut self, len: u64, align: u64) -> u64 {
+        let at = self.0.next_multiple_of(align);
+        self.0 = at + len;
+        at
     }
 }
 
@@ -342,32 +406,34 @@ impl<'a> MemoryPlaces<'a> {
             .then(|| self.offsets[index] + (range.start - held.start))
     }
 
-    fn encode_list(&self, form: MemoryForm, base: u64) -> Vec<u8> {
-        let mut list = Section::new();
+    fn write_list(&self, form: MemoryForm, base: u64, out: &mut dyn Write) -> io::Result<()> {
         match form {
             MemoryForm::List => {
-                list.put(&U32::new(self.ranges.len() as u32));
+                out.write_all(U32::new(self.ranges.len() as u32).as_bytes())?;
                 for (range, at) in self.ranges.iter().zip(&self.offsets) {
-                    list.put(&MemoryDescriptor {
+                    let descriptor = MemoryDescriptor {
                         start_of_memory_range: range.start.into(),
                         memory: location(range.len(), *at),
-                    });
+                    };
+                    out.write_all(descriptor.as_bytes())?;
                 }
             }
             MemoryForm::List64 => {
-                list.put(&Memory64ListHeader {
+                let header = Memory64ListHeader {
                     number_of_memory_ranges: (self.ranges.len() as u64).into(),
                     base_rva: base.into(),
-                });
+                };
+                out.write_all(header.as_bytes())?;
                 for range in self.ranges {
-                    list.put(&MemoryDescriptor64 {
+                    let descriptor = MemoryDescriptor64 {
                         start_of_memory_range: range.start.into(),
                         data_size: range.len().into(),
-                    });
+                    };
+                    out.write_all(descriptor.as_bytes())?;
                 }
             }
         }
-        list.bytes().to_vec()
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ fn written(snapshot: &ProcessSnapshot, memory: &SyntheticMemory, request: &DumpR
     let plan = plan(snapshot, memory, request).unwrap();
     let layout = Layout::new(&plan, 0).unwrap();
     let mut out = Vec::new();
-    let outcome = write_memory(&layout, &plan.memory, snapshot, memory, &mut out, &()).unwrap();
+    let outcome = write_memory(&layout, &plan, snapshot, memory, &mut out, &()).unwrap();
     finish(&layout, &plan, &outcome, &mut out).unwrap();
     assert_eq!(out.len() as u64, layout.file_size());
     out
@@ -227,12 +227,12 @@ fn a_dump_past_4_gib_has_every_pointer_in_reach() {
     let plan = plan(&snapshot, &memory, &request).unwrap();
     let layout = Layout::new(&plan, 0).unwrap();
     let mut out = Ends { head: Vec::new(), tail: Vec::new(), len: 0 };
-    let outcome = write_memory(&layout, &plan.memory, &snapshot, &memory, &mut out, &()).unwrap();
+    let outcome = write_memory(&layout, &plan, &snapshot, &memory, &mut out, &()).unwrap();
     finish(&layout, &plan, &outcome, &mut out).unwrap();
     assert_eq!(out.len, layout.file_size());
     assert!(out.len > 1 << 32);
 
-    let head = &out.head[..layout.head().len()];
+    let head = &out.head[..layout.head_size() as usize];
     for entry in directory(head) {
         let end = entry.location.rva.get() as usize + entry.location.data_size.get() as usize;
         assert!(end <= head.len(), "{:?} stands in the head", entry.stream_type);
@@ -299,8 +299,7 @@ fn partial_pages_are_kept_when_asked_for_and_only_then() {
         let plan = plan(&snapshot, &memory, &request).unwrap();
         let layout = Layout::new(&plan, 0).unwrap();
         let mut out = Vec::new();
-        let outcome =
-            write_memory(&layout, &plan.memory, &snapshot, &memory, &mut out, &()).unwrap();
+        let outcome = write_memory(&layout, &plan, &snapshot, &memory, &mut out, &()).unwrap();
         assert_eq!(outcome.holes.iter().map(|h| h.range).collect::<Vec<_>>(), [hole]);
         let (start, at, _) =
             memory_ranges(&out).into_iter().find(|(start, ..)| *start == 0x60_0000).unwrap();

@@ -100,9 +100,11 @@ pub use dumpwright_format as format;
 pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
 #[cfg(all(target_os = "linux", feature = "crash-context"))]
 pub use engine::dump_crash;
+#[cfg(target_os = "linux")]
+pub use engine::dump_guest;
 #[cfg(any(target_os = "linux", windows))]
 pub use engine::dump_process;
-pub use engine::{Output, dump_file, write_dump, write_machine_dump};
+pub use engine::{Output, dump_file, dump_target, write_dump, write_machine_dump};
 pub use error::{Error, Result};
 pub use hresult::HResult;
 pub use kernel_type::KernelDumpType;

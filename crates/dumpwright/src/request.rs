@@ -67,6 +67,8 @@ pub struct Extensions {
     /// taken by [`Reason`](crate::plan::selection::Reason), in its order;
     /// [`Summary::left_out`](crate::Summary::left_out) says what had no place.
     pub max_size: Option<u64>,
+    /// Dump a process under Wine as the Windows process that it is.
+    pub wine: bool,
     /// Take memory that the process marked `MADV_DONTDUMP` too.
     pub include_dontdump: bool,
     /// Where in the target an exception was left.
@@ -190,12 +192,32 @@ impl DumpRequest {
                     .into(),
             ));
         }
+        self.validate_wine()?;
         if self.extensions.kernel_type.is_some() || !self.extensions.attach.is_empty() {
             return Err(Error::InvalidRequest(
                 "a process has no kernel dump; leave --type and --attach out".into(),
             ));
         }
         self.validate_file()
+    }
+
+    /// Checks what dumping a process as one of Windows excludes.
+    fn validate_wine(&self) -> Result<()> {
+        if !self.extensions.wine {
+            return Ok(());
+        }
+        if cfg!(windows) {
+            return Err(Error::InvalidRequest(
+                "from inside of Wine every process is dumped as one of Windows; leave --wine out"
+                    .into(),
+            ));
+        }
+        if self.extensions.format == OutputFormat::ElfCore {
+            return Err(Error::InvalidRequest(
+                "an ELF core shows a process under Wine as Linux sees it; leave --wine out, or write a minidump".into(),
+            ));
+        }
+        Ok(())
     }
 
     /// Checks, for a machine, what can be checked without it: the qualifier or

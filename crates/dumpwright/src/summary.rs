@@ -47,6 +47,10 @@ pub struct Summary {
     pub pid: Pid,
     /// Process ids from the dumper's namespace inward.
     pub namespace_pids: Vec<u32>,
+    /// What Linux calls a process under Wine that was dumped as one of Windows;
+    /// only in JSON of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unix_pid: Option<Pid>,
     /// Short name of the process.
     pub process: String,
     /// Bytes of the file (of the CAB, if it is one), or of the stream.
@@ -172,6 +176,7 @@ impl Summary {
             kernel: None,
             pid: snapshot.process.pid,
             namespace_pids: snapshot.process.namespace_pids.clone(),
+            unix_pid: snapshot.unix_side.as_ref().map(|unix_side| unix_side.pid),
             process: snapshot.process.name.clone(),
             size,
             dump_size: size,
@@ -236,6 +241,7 @@ impl Summary {
             }),
             pid: Pid(0),
             namespace_pids: Vec::new(),
+            unix_pid: None,
             process: String::new(),
             size: layout.file_size(),
             dump_size: layout.file_size(),

@@ -58,7 +58,7 @@ pub fn region(start: u64, end: u64) -> Region {
         protection: Protection::READ | Protection::WRITE,
         shared: false,
         backing: Backing::Anonymous,
-        name: String::new(),
+        name: "".into(),
         allocation_base: start,
         access: Access::Normal,
         absent: Absent::Zero,
@@ -129,6 +129,7 @@ pub fn snapshot() -> ProcessSnapshot {
             create_time: FileTime::from_unix_nanos(1_700_000_000_000_000_000),
             user_time: 0,
             kernel_time: 0,
+            nt: None,
         },
         threads: vec![thread(100, 0x7FFF_0000_8000, 0x40_1000)],
         modules: vec![ModuleSnapshot {
@@ -165,7 +166,7 @@ pub fn snapshot() -> ProcessSnapshot {
         exception: None,
         platform_streams: vec![PlatformStream {
             stream_type: StreamType::LINUX_ENVIRON,
-            bytes: b"HOME=/home/ann\0".to_vec(),
+            bytes: b"HOME=/home/ann\0".to_vec().into(),
         }],
         dso_debug: None,
         initial_stack: None,
@@ -175,6 +176,7 @@ pub fn snapshot() -> ProcessSnapshot {
         system_memory: None,
         has: HasStreams::ALL,
         original: None,
+        unix_side: None,
         soft_errors: Vec::new(),
     }
 }

@@ -332,12 +332,11 @@ pub fn request(kind: crate::KernelDumpType) -> crate::DumpRequest {
 
 /// The kernel's address space.
 pub fn kernel_space(machine: &Machine) -> crate::plan::kernel::AddressSpace<'_> {
-    crate::plan::kernel::AddressSpace {
-        memory: &machine.memory,
-        ram: &machine.memory.runs,
-        architecture: machine.snapshot.architecture,
-        directory_table_base: machine.snapshot.directory_table_base,
-        windows: true,
-        system_range_start: 0,
-    }
+    let snapshot = &machine.snapshot;
+    crate::plan::kernel::AddressSpace::new(
+        &machine.memory,
+        &machine.memory.runs,
+        snapshot.architecture,
+        snapshot.directory_table_base,
+    )
 }

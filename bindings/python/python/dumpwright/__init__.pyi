@@ -1,16 +1,20 @@
 """Types of the dumpwright package."""
 
 import os
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 _Path = Union[str, os.PathLike[str]]
 _Progress = Callable[[str, int, int], Any]
+# A number, or names of the constants below: "MA", "USER_SMALL_HANDLE_DATA|WRITE_CAB".
+_Value = Union[int, str, Sequence[str]]
 
 __version__: str
 
-# Qualifiers, DEBUG_DUMP_*.
+# Qualifiers, DEBUG_DUMP_*; the last two are of machines.
 SMALL: int
 DEFAULT: int
+FULL: int
+ACTIVE: int
 
 # Format flags, DEBUG_FORMAT_*; MA is what `.dump /ma` takes.
 MA: int
@@ -74,6 +78,7 @@ class Summary:
     dump_size: int
     memory_bytes: int
     minidump_type: int
+    kernel_type: Optional[str]
     threads: int
     modules: int
     handles: int
@@ -86,8 +91,8 @@ def dump(
     pid: int,
     file: _Path,
     *,
-    qualifier: int = ...,
-    flags: int = ...,
+    qualifier: _Value = ...,
+    flags: _Value = ...,
     comment: Optional[str] = ...,
     overwrite: bool = ...,
     progress: Optional[_Progress] = ...,
@@ -103,14 +108,28 @@ def dump_file(
     source: _Path,
     file: _Path,
     *,
-    qualifier: int = ...,
-    flags: int = ...,
+    qualifier: _Value = ...,
+    flags: _Value = ...,
     comment: Optional[str] = ...,
     overwrite: bool = ...,
     sysroot: Optional[_Path] = ...,
     progress: Optional[_Progress] = ...,
 ) -> Summary:
-    """Writes a dump of the process that another dump holds."""
+    """Writes a dump of what a file holds: of the process in a minidump, ELF core or
+    full user dump, or of the machine in a kernel dump or memory image."""
+
+def dump_guest(
+    socket: _Path,
+    file: _Path,
+    *,
+    qualifier: _Value = ...,
+    flags: _Value = ...,
+    comment: Optional[str] = ...,
+    overwrite: bool = ...,
+    progress: Optional[_Progress] = ...,
+) -> Summary:
+    """Writes a kernel dump of a live QEMU or KVM guest, by the socket of its QMP
+    monitor. The guest stands still meanwhile. On Linux only."""
 
 class Dump:
     """An open minidump."""
@@ -135,8 +154,33 @@ class Dump:
     def verify(self) -> List[Dict[str, Any]]:
         """The faults of the dump; none if it is sound."""
 
+class Machine:
+    """A machine in a file: a kernel dump or a memory image."""
+
+    path: os.PathLike[str]
+    kind: Optional[str]
+    build: int
+    processors: int
+    bug_check: Optional[Tuple[int, List[int]]]
+    comment: Optional[str]
+    time: int
+    modules: List[Dict[str, Any]]
+    memory_ranges: List[Tuple[int, int]]
+
+    def read_physical(self, address: int, size: int) -> bytes:
+        """Exactly so many bytes; LookupError if the file does not hold them."""
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        """The same, at a virtual address of the kernel."""
+
+    def verify(self) -> List[Dict[str, Any]]:
+        """The faults of a kernel dump; none if it is sound."""
+
+def open_machine(path: _Path, /) -> Machine:
+    """Opens a kernel dump or a memory image to read it."""
+
 def open(path: _Path, /) -> Dump:
     """Opens a minidump to read it."""
 
 def verify(path: _Path, /) -> List[Dict[str, Any]]:
-    """The faults of a minidump; none if it is sound."""
+    """The faults of a minidump or kernel dump; none if it is sound."""

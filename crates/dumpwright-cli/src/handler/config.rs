@@ -2,11 +2,15 @@
 //! for whatever is wrong with it.
 
 use super::crash::Crash;
-use super::rules::{Compress, Counted, DumpType, Rules, SANITIZE};
+use super::room::LEAST;
+use super::rules::{Compress, Counted, DumpType, Rules};
+use super::safe;
 use crate::flag_args::parse_flags;
 use crate::numbers::parse_size;
+use crate::privacy::SANITIZE;
 use dumpwright::FormatFlags;
 use dumpwright::dot_dump::mini_flags;
+use dumpwright::redact::{RedactPattern, Redactor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -68,6 +72,30 @@ impl Config {
         }
     }
 
+    /// Reads a file that nobody but root can have changed.
+    pub fn of_root(file: &Path) -> Result<Config, String> {
+        if file.exists() {
+            safe::file(file)?;
+        }
+        Self::read(file)
+    }
+
+    /// The state folder that a file names, whatever else is wrong with it; the
+    /// default one where it names none.
+    pub fn state_of(file: &Path) -> PathBuf {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let (table, _) = DeTable::parse_recoverable(&text);
+        let state = table.get_ref().get("state").and_then(|state| state.get_ref().as_str());
+        let state = state.map(PathBuf::from);
+        state.filter(|state| state.is_absolute()).unwrap_or_else(|| Config::default().state)
+    }
+
+    /// Every folder of dumps that it names.
+    pub fn folders(&self) -> BTreeSet<&Path> {
+        let rules = std::iter::once(&self.rules).chain(self.programs.values());
+        rules.map(|rules| rules.folder.as_path()).collect()
+    }
+
     fn parse(text: &str, file: &Path) -> Result<Config, String> {
         Parser { text, file }.config()
     }
@@ -115,6 +143,7 @@ impl Parser<'_> {
             if key.get_ref() == "program" {
                 let programs = self.table(key, value)?;
                 for (name, section) in programs {
+                    self.check_name(name)?;
                     let rules = self.section(&config.rules, name, section)?;
                     config.programs.insert(name.get_ref().to_string(), rules);
                 }
@@ -146,6 +175,18 @@ impl Parser<'_> {
         let at = name.span().start;
         self.check(&rules, at, &format!("program.\"{}\"", name.get_ref()))?;
         Ok(rules)
+    }
+
+    /// A name that no program can have would be a section without effect.
+    fn check_name(&self, name: &Key<'_>) -> Result<(), String> {
+        let text = name.get_ref().as_ref();
+        let is_name = !text.is_empty() && !text.contains('/');
+        let is_path = text.starts_with('/') && !text.ends_with('/');
+        if (is_name || is_path) && !text.contains(['*', '?']) {
+            return Ok(());
+        }
+        let what = "a section is for one program: a file name or an absolute path, no pattern";
+        Err(self.message(name.span().start, text, what))
     }
 
     /// Combinations that make no sense.
@@ -181,13 +222,14 @@ impl Parser<'_> {
             }
             "flags" => rules.flags = self.flags(key, value)?,
             "comment" => rules.comment = Some(self.string(key, value)?.to_owned()),
-            "max-size" => rules.max_size = Some(self.size(key, value)?),
+            "max-size" => rules.max_size = Some(self.size_of_dumps(key, value)?),
             "compress" => {
                 let values = [("none", Compress::None), ("cab", Compress::Cab)];
                 rules.compress = self.one_of(key, value, &values)?;
             }
             "sanitize" => rules.sanitize = self.sanitize(key, value)?,
-            "budget" => rules.budget = self.size(key, value)?,
+            "redact" => rules.redact = self.redact(key, value)?,
+            "budget" => rules.budget = self.size_of_dumps(key, value)?,
             "min-free" => rules.min_free = self.size(key, value)?,
             "ignore" => rules.ignore = self.boolean(key, value)?,
             _ => return Ok(false),
@@ -258,6 +300,15 @@ impl Parser<'_> {
         size.ok_or_else(|| self.wrong(key, value, "a size, such as 1048576 or \"64M\""))
     }
 
+    /// A size that leaves room for a dump.
+    fn size_of_dumps(&self, key: &Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<u64, String> {
+        let size = self.size(key, value)?;
+        if size >= LEAST {
+            return Ok(size);
+        }
+        Err(self.wrong(key, value, "room for any dump; give 256K or more"))
+    }
+
     fn one_of<T: Copy>(
         &self,
         key: &Key<'_>,
@@ -294,6 +345,28 @@ impl Parser<'_> {
             }),
             _ => Err(self.wrong(key, value, "true, false or a list of filters")),
         }
+    }
+
+    /// Patterns, named by their place in the list: they can be secret themselves.
+    fn redact(
+        &self,
+        key: &Key<'_>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Vec<RedactPattern>, String> {
+        let list = value.get_ref().as_array();
+        let list = list.ok_or_else(|| self.wrong(key, value, "a list of regular expressions"))?;
+        let mut patterns = Vec::new();
+        for (number, regex) in (1..).zip(list.iter()) {
+            let pattern = RedactPattern {
+                name: format!("redact {number}"),
+                regex: self.string(key, regex)?.to_owned(),
+            };
+            Redactor::new(std::slice::from_ref(&pattern)).map_err(|error| {
+                self.message(regex.span().start, key.get_ref(), &error.to_string())
+            })?;
+            patterns.push(pattern);
+        }
+        Ok(patterns)
     }
 
     fn wrong(&self, key: &Key<'_>, value: &Spanned<DeValue<'_>>, expected: &str) -> String {

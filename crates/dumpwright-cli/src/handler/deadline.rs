@@ -1,7 +1,6 @@
 //! How long one dump may take. A disk that hangs, or a program's files on a
 //! network that is gone, must not hold crashed processes for ever.
 
-use super::record;
 use dumpwright::Observer;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -19,12 +18,12 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// From now on. `of` is what the system's log will say was given up.
-    pub fn new(limit: Duration, of: String) -> Deadline {
+    /// From now on. `give_up` tells whom it may concern, before the program ends.
+    pub fn new(limit: Duration, give_up: impl FnOnce() + Send + 'static) -> Deadline {
         let (done, is_done) = mpsc::channel();
         thread::spawn(move || {
             if is_done.recv_timeout(limit + GRACE) == Err(RecvTimeoutError::Timeout) {
-                record::syslog(&format!("{of}: it hangs; given up"));
+                give_up();
                 std::process::exit(1);
             }
         });
@@ -44,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_dump_is_cancelled_when_its_time_is_over() {
-        let deadline = Deadline::new(Duration::from_millis(20), String::new());
+        let deadline = Deadline::new(Duration::from_millis(20), || {});
         assert!(!deadline.is_cancelled());
         thread::sleep(Duration::from_millis(30));
         assert!(deadline.is_cancelled());

@@ -3,25 +3,25 @@
 //! process held meanwhile.
 
 use super::crash::Crash;
+use rustix::fs::Mode;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::ffi::{OsStr, OsString};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::{Command, Stdio};
+use std::thread;
 
-/// Starts the handler of `pattern` and gives it the core: `taken`, and then the
-/// rest of `pipe`.
+/// What the kernel starts handlers with.
+const KERNEL_UMASK: u32 = 0o022;
+
+/// Starts the handler of `pattern` and gives it the core.
 ///
 /// # Errors
 /// `pattern` is no pipe, or its handler cannot be started, or fails.
-pub fn forward(
-    pattern: &str,
-    crash: &Crash,
-    taken: &[u8],
-    pipe: &mut dyn Read,
-) -> Result<(), String> {
+pub fn forward(pattern: &str, crash: &Crash, core: &mut dyn Read) -> Result<(), String> {
     let command = pattern.strip_prefix('|').ok_or_else(|| {
         format!("what was there before, '{pattern}', is no program to hand the core on to")
     })?;
@@ -30,6 +30,8 @@ pub fn forward(
     let mut expansion = Expansion { crash, pidfd: None };
     let arguments: Vec<_> = words.map(|word| expansion.word(word)).collect();
     let failed = |what: &str, error: io::Error| format!("{what} '{program}': {error}");
+    // Files that it makes have the modes that they would have without us.
+    rustix::process::umask(Mode::from_raw_mode(KERNEL_UMASK));
     let mut child = Command::new(program)
         .args(arguments)
         .env_clear()
@@ -40,7 +42,7 @@ pub fn forward(
         .spawn()
         .map_err(|error| failed("cannot start", error))?;
     let mut input = child.stdin.take().ok_or("the handler has no standard input")?;
-    let copied = input.write_all(taken).and_then(|()| io::copy(pipe, &mut input));
+    let copied = io::copy(core, &mut input);
     drop(input);
     let status = child.wait().map_err(|error| failed("cannot wait for", error))?;
     match copied {
@@ -92,13 +94,14 @@ impl Expansion<'_> {
             b'g' => number(crash.gid.into()),
             b't' => number(crash.time),
             b'c' => core_limit(crash.pid).unwrap_or_else(|| number(u64::MAX)),
-            b'h' => rustix::system::uname().nodename().to_bytes().to_vec(),
-            b'e' => without_slashes(&crash.name),
-            b'f' => without_slashes(crash.program()),
-            b'E' => crash.executable.as_ref().map_or_else(
-                || without_slashes(&crash.name),
-                |path| without_slashes(path.as_os_str()),
-            ),
+            b'h' => escaped(&host_name(crash.pid)),
+            b'e' => escaped(crash.name.as_bytes()),
+            b'f' => {
+                let path = executable(crash);
+                escaped(path.rsplit(|byte| *byte == b'/').next().unwrap_or_default())
+            }
+            b'E' => escaped(&executable(crash)),
+            b'C' => processor(crash).unwrap_or_else(|| number(0)),
             b'F' => self.pidfd().unwrap_or_default(),
             _ => Vec::new(),
         }
@@ -115,9 +118,55 @@ impl Expansion<'_> {
     }
 }
 
-/// Slashes become `!`, as the kernel has them.
-fn without_slashes(name: &OsStr) -> Vec<u8> {
-    name.as_bytes().iter().map(|byte| if *byte == b'/' { b'!' } else { *byte }).collect()
+/// A name as the kernel has it in arguments: one that is no path, and not empty.
+fn escaped(name: &[u8]) -> Vec<u8> {
+    match name {
+        b"" | b"." => b"!".to_vec(),
+        b".." => b"!.".to_vec(),
+        name => name.iter().map(|byte| if *byte == b'/' { b'!' } else { *byte }).collect(),
+    }
+}
+
+/// The executable's path as the process itself would see it, with the kernel's
+/// ` (deleted)`; the thread's name where it is not known.
+fn executable(crash: &Crash) -> Vec<u8> {
+    let link = |name: &str| {
+        let link = fs::read_link(format!("/proc/{}/{name}", crash.tid)).ok()?;
+        Some(link.into_os_string().into_vec())
+    };
+    let Some(path) = link("exe") else {
+        let known = crash.executable.as_ref().map_or(crash.name.as_os_str(), |p| p.as_os_str());
+        return known.as_bytes().to_vec();
+    };
+    // Of a process after chroot, links show where its root is for us.
+    let root = link("root").filter(|root| root != b"/");
+    let inside = root.as_ref().and_then(|root| path.strip_prefix(root.as_slice()));
+    inside.filter(|rest| rest.starts_with(b"/")).unwrap_or(&path).to_vec()
+}
+
+/// The name of the machine, or of the container that the process is in.
+fn host_name(pid: u32) -> Vec<u8> {
+    // Only this thread goes there.
+    let inner = thread::spawn(move || {
+        let namespace = fs::File::open(format!("/proc/{pid}/ns/uts")).ok()?;
+        let kind = Some(LinkNameSpaceType::HostNameAndNISDomainName);
+        move_into_link_name_space(namespace.as_fd(), kind).ok()?;
+        Some(own_host_name())
+    });
+    inner.join().ok().flatten().unwrap_or_else(own_host_name)
+}
+
+fn own_host_name() -> Vec<u8> {
+    rustix::system::uname().nodename().to_bytes().to_vec()
+}
+
+/// The processor that the thread was on (proc_pid_stat(5), field 39).
+fn processor(crash: &Crash) -> Option<Vec<u8>> {
+    let stat = fs::read(format!("/proc/{}/task/{}/stat", crash.pid, crash.tid)).ok()?;
+    // The name before the last parenthesis can hold anything.
+    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 2;
+    let processor = stat[after_name..].split(|byte| *byte == b' ').nth(39 - 3)?;
+    Some(processor.to_vec())
 }
 
 /// The process id as the process itself counts.
@@ -143,7 +192,7 @@ mod tests {
         Crash {
             pid: std::process::id(),
             inner_tid: 2,
-            tid: 3,
+            tid: std::process::id(),
             signal: 11,
             dump_mode: 1,
             uid: 1000,
@@ -159,17 +208,32 @@ mod tests {
         let crash = crash();
         let mut expansion = Expansion { crash: &crash, pidfd: None };
         let pid = crash.pid.to_string();
+        let own = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
+        let file = own.rsplit('/').next().unwrap();
         for (word, expected) in [
             ("%P/%p", format!("{pid}/{pid}")),
-            ("%i-%I-%s-%d-%u-%g-%t", "2-3-11-1-1000-100-77".into()),
+            ("%i-%I-%s-%d-%u-%g-%t", format!("2-{pid}-11-1-1000-100-77")),
             ("%e", "a b!c".into()),
-            ("%E,%f", "!usr!bin!x,x".into()),
+            ("%E,%f", format!("{},{file}", own.replace('/', "!"))),
+            ("%h", String::from_utf8(own_host_name()).unwrap()),
             ("100%%%z%", "100%".into()),
         ] {
             assert_eq!(expansion.word(word), OsString::from(expected), "{word}");
         }
         assert!(expansion.word("%c").to_str().unwrap().parse::<u64>().is_ok());
+        assert!(expansion.word("%C").to_str().unwrap().parse::<u32>().is_ok());
         assert!(expansion.word("%F").to_str().unwrap().parse::<u32>().is_ok());
+    }
+
+    #[test]
+    fn names_that_would_be_paths_or_nothing_are_none() {
+        for (name, expected) in [("", "!"), (".", "!"), ("..", "!."), ("a/../b", "a!..!b")] {
+            assert_eq!(escaped(name.as_bytes()), expected.as_bytes(), "{name}");
+        }
+        // What cannot be seen of a process is taken from what is known of it.
+        let gone = Crash { pid: 4_194_305, tid: 4_194_305, ..crash() };
+        assert_eq!(executable(&gone), b"/usr/bin/x");
+        assert_eq!(host_name(gone.pid), own_host_name());
     }
 
     #[test]
@@ -179,11 +243,11 @@ mod tests {
         let script = folder.path().join("script");
         fs::write(&script, format!("cat >{}; echo $* >>{0}; exit $2", out.display())).unwrap();
         let pattern = |exit| format!("|/bin/sh {} %s {exit}", script.display());
-        forward(&pattern(0), &crash(), b"head ", &mut &b"tail "[..]).unwrap();
+        forward(&pattern(0), &crash(), &mut b"head ".chain(&b"tail "[..])).unwrap();
         assert_eq!(fs::read_to_string(out).unwrap(), "head tail 11 0\n");
-        let failed = forward(&pattern(3), &crash(), b"", &mut &b""[..]).unwrap_err();
+        let failed = forward(&pattern(3), &crash(), &mut &b""[..]).unwrap_err();
         assert!(failed.contains("/bin/sh"), "{failed}");
-        assert!(forward("core", &crash(), b"", &mut &b""[..]).unwrap_err().contains("'core'"));
-        assert!(forward("|/nowhere", &crash(), b"", &mut &b""[..]).unwrap_err().contains("start"));
+        assert!(forward("core", &crash(), &mut &b""[..]).unwrap_err().contains("'core'"));
+        assert!(forward("|/nowhere", &crash(), &mut &b""[..]).unwrap_err().contains("start"));
     }
 }

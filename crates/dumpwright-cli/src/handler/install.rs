@@ -20,10 +20,7 @@ const PREVIOUS_FILE: &str = "previous.json";
 pub fn install(args: &InstallArgs) -> Outcome {
     let config_file = std::path::absolute(&args.config)
         .map_err(|error| format!("'{}': {error}", args.config.display()))?;
-    let config = Config::read(&config_file)?;
-    if config_file.exists() {
-        safe::file(&config_file)?;
-    }
+    let config = Config::of_root(&config_file)?;
     let program =
         std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let program = safe::file(&program)?;
@@ -42,7 +39,13 @@ pub fn install(args: &InstallArgs) -> Outcome {
         Some(_) => previous(&config.state).unwrap_or_else(|_| Settings::of_a_new_kernel()),
         None => before.clone(),
     };
-    let folders = [&config.state, &config.rules.folder];
+    let folders: Vec<_> = std::iter::once(config.state.as_path()).chain(config.folders()).collect();
+    // Others than root do not see into them.
+    if rustix::process::geteuid().is_root() {
+        for folder in &folders {
+            safe::look(folder)?;
+        }
+    }
     if args.dry_run {
         let mut lines = would_write(&settings);
         if !args.no_persist {
@@ -52,10 +55,11 @@ pub fn install(args: &InstallArgs) -> Outcome {
         lines.extend(missing.map(|folder| format!("would make the folder {}", folder.display())));
         lines.push("would remember:".into());
         lines.extend(indented(&previous));
+        lines.extend(in_a_container().map(|note| format!("note: {note}")));
         return print_lines(&lines);
     }
     require_root()?;
-    for folder in folders.into_iter().chain(config.programs.values().map(|r| &r.folder)) {
+    for folder in folders {
         safe::folder(folder)?;
     }
     remember(&config.state, &previous)?;
@@ -74,9 +78,8 @@ pub fn install(args: &InstallArgs) -> Outcome {
         format!("installed: {}", settings.core_pattern),
         format!("before:    {}", previous.core_pattern),
     ];
-    if config.forward && !previous.is_pipe() {
-        lines.push("note: forward = true, and before was no program to forward to".into());
-    }
+    let notes = no_forward(&config, &previous).into_iter().chain(in_a_container());
+    lines.extend(notes.map(|note| format!("note: {note}")));
     print_lines(&lines)
 }
 
@@ -86,8 +89,9 @@ pub fn uninstall(args: &UninstallArgs) -> Outcome {
     let Some((_, installed_config)) = now.ours() else {
         return not_installed(&now, args.dry_run);
     };
-    let config = Config::read(args.config.as_ref().unwrap_or(&installed_config))?;
-    let (restored, note) = match previous(&config.state) {
+    // A mistake in it must not keep anybody from getting rid of the handler.
+    let state = Config::state_of(args.config.as_ref().unwrap_or(&installed_config));
+    let (restored, note) = match previous(&state) {
         Ok(previous) => (previous, None),
         // Better the kernel's own way than a handler that cannot be got rid of.
         Err(why) => (Settings::of_a_new_kernel(), Some(format!("note: {why}"))),
@@ -101,14 +105,14 @@ pub fn uninstall(args: &UninstallArgs) -> Outcome {
     require_root()?;
     restored.write(Path::new(SYS))?;
     remove(Path::new(SYSCTL_FILE))?;
-    remove(&config.state.join(PREVIOUS_FILE))?;
+    remove(&state.join(PREVIOUS_FILE))?;
     let mut lines = vec![format!("restored: {}", restored.core_pattern)];
     lines.extend(note);
     print_lines(&lines)
 }
 
-/// Somebody else has changed the pattern since, which stays as it is; the file
-/// that would set ours again at the next boot goes.
+/// Never installed, or somebody else has changed the pattern since, which stays
+/// as it is; the file that would set ours again at the next boot goes.
 fn not_installed(now: &Settings, dry_run: bool) -> Outcome {
     let persistent = Path::new(SYSCTL_FILE).exists();
     if persistent && !dry_run {
@@ -120,11 +124,30 @@ fn not_installed(now: &Settings, dry_run: bool) -> Outcome {
         (true, true) => format!("; {SYSCTL_FILE} would be removed"),
         (false, _) => String::new(),
     };
-    Err(format!(
-        "not installed: core_pattern is '{}' and was left as it is{removed}",
-        now.core_pattern
-    )
-    .into())
+    let pattern = &now.core_pattern;
+    print_lines(&[format!(
+        "not installed: core_pattern is '{pattern}' and was left as it is{removed}"
+    )])
+}
+
+/// A container that may change the settings changes those of the host.
+fn in_a_container() -> Option<String> {
+    /// `PROC_PID_INIT_INO` of the kernel: the first namespace of process ids.
+    const FIRST: &str = "pid:[4026531836]";
+    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+    (namespace != Path::new(FIRST)).then(|| {
+        "this is a container, and the kernel looks for the program among the host's files: install it there".into()
+    })
+}
+
+/// Why cores are not forwarded although they should be.
+pub fn no_forward(config: &Config, previous: &Settings) -> Option<String> {
+    (config.forward && !previous.is_pipe()).then(|| {
+        format!(
+            "forward = true has no effect: '{}', which was there before, is no program",
+            previous.core_pattern
+        )
+    })
 }
 
 /// What was there before the handler was installed.

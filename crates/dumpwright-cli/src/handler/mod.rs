@@ -68,6 +68,7 @@ The configuration is TOML; without a file every program gets a minidump in
   # max-size = \"64M\"     # of one dump
   compress = \"none\"      # or \"cab\"
   sanitize = false       # or true, or [\"memory\", \"paths\", \"triage\"]
+  redact = []            # regular expressions of what is overwritten everywhere
   budget = \"2G\"          # bytes that the folder may hold
   min-free = \"512M\"      # bytes that stay free on its disk
   ignore = false         # true: no dump

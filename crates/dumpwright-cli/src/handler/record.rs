@@ -119,6 +119,16 @@ pub fn last(state: &Path, count: usize) -> Vec<Entry> {
     entries
 }
 
+/// A text without what terminals and logs take for more than text: names of
+/// programs and files can hold line ends, escape sequences, and signs that turn
+/// the direction of writing.
+pub fn plain(text: &str) -> String {
+    let is_plain = |c: &char| {
+        !c.is_control() && !matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_plain(&c) { c } else { '?' }).collect()
+}
+
 /// Says `message` in the system's log: by `/dev/log`, where syslog or the
 /// journal listens, else in the kernel's. Nothing more can be done if that
 /// fails too.
@@ -126,7 +136,7 @@ pub fn syslog(message: &str) {
     /// `LOG_DAEMON | LOG_ERR`
     const PRIORITY: u32 = 3 << 3 | 3;
     let pid = std::process::id();
-    let line = format!("<{PRIORITY}>dumpwright[{pid}]: {}", message.replace('\n', " "));
+    let line = format!("<{PRIORITY}>dumpwright[{pid}]: {}", plain(message));
     let sent = UnixDatagram::unbound().and_then(|socket| {
         socket.set_nonblocking(true)?;
         socket.send_to(line.as_bytes(), "/dev/log")
@@ -155,6 +165,12 @@ mod tests {
         let pids = |count| last(state.path(), count).iter().map(|e| e.pid).collect::<Vec<_>>();
         assert_eq!(pids(10), [4, 3, 2, 1]);
         assert_eq!(pids(2), [4, 3]);
+    }
+
+    #[test]
+    fn names_do_not_talk_to_terminals_and_logs() {
+        let name = "a\n<0>kernel: \u{1b}[2Jä\r\u{202e}x\u{7f}\u{9b}1m";
+        assert_eq!(plain(name), "a?<0>kernel: ?[2Jä??x??1m");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// With less it is not worth beginning.
-const LEAST: u64 = 256 << 10;
+pub const LEAST: u64 = 256 << 10;
 
 /// The bytes that a dump may have, and the old dumps that went for it.
 ///
@@ -14,7 +14,8 @@ const LEAST: u64 = 256 << 10;
 /// together leave `min-free` bytes.
 ///
 /// # Errors
-/// There is too little room, with all old dumps gone too.
+/// There is too little room, and would be with all old dumps gone too: they are
+/// left then.
 pub fn room(
     folder: &Folder,
     rules: &Rules,
@@ -22,8 +23,14 @@ pub fn room(
 ) -> Result<(u64, Vec<PathBuf>), String> {
     let mut removed = Vec::new();
     let failed = |error: io::Error| format!("'{}': {error}", folder.path().display());
+    let kept: u64 = folder.dumps().map_err(failed)?.iter().map(|dump| dump.size).sum();
+    let enough = LEAST.saturating_mul(parallel as u64).saturating_add(rules.min_free);
     loop {
         let free = free_space(folder).map_err(failed)?;
+        // Old dumps do not go for nothing.
+        if removed.is_empty() && free.saturating_add(kept) < enough {
+            return Err(too_little(folder, free, rules));
+        }
         let part = free.saturating_sub(rules.min_free) / parallel as u64;
         let room = part.min(rules.budget).min(rules.max_size.unwrap_or(u64::MAX));
         if part >= LEAST {
@@ -31,15 +38,17 @@ pub fn room(
         }
         match folder.remove_oldest().map_err(failed)? {
             Some(path) => removed.push(path),
-            None => {
-                return Err(format!(
-                    "the disk of '{}' has {free} bytes free, and min-free keeps {} of them; free some",
-                    folder.path().display(),
-                    rules.min_free
-                ));
-            }
+            None => return Err(too_little(folder, free, rules)),
         }
     }
+}
+
+fn too_little(folder: &Folder, free: u64, rules: &Rules) -> String {
+    format!(
+        "the disk of '{}' has {free} bytes free, and min-free keeps {} of them; free some",
+        folder.path().display(),
+        rules.min_free
+    )
 }
 
 fn free_space(folder: &Folder) -> io::Result<u64> {
@@ -70,12 +79,18 @@ mod tests {
     }
 
     #[test]
-    fn old_dumps_go_before_a_new_one_is_given_up() {
+    fn old_dumps_go_for_a_new_one_but_not_for_nothing() {
         let base = tempfile::tempdir().unwrap();
         let folder = Folder::open(base.path()).unwrap();
         let old = folder.new_name("x".as_ref(), 1, std::time::UNIX_EPOCH, "dmp");
         std::fs::write(&old, "").unwrap();
         let rules = Rules { min_free: u64::MAX, ..Rules::default() };
+        room(&folder, &rules, 1).unwrap_err();
+        assert!(old.exists());
+        let free = free_space(&folder).unwrap();
+        // It looks as if its removal were enough; it is sparse.
+        std::fs::File::create(&old).unwrap().set_len(1 << 40).unwrap();
+        let rules = Rules { min_free: free + (1 << 39), ..Rules::default() };
         room(&folder, &rules, 1).unwrap_err();
         assert!(!old.exists());
     }

@@ -1,6 +1,7 @@
 //! What is done about the crash of a program: the meaning of a section of the
 //! configuration.
 
+use dumpwright::redact::RedactPattern;
 use dumpwright::{DumpRequest, Extensions, FormatFlags, Qualifier};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub struct Rules {
     pub compress: Compress,
     /// The filters, as flags.
     pub sanitize: FormatFlags,
+    /// What is overwritten wherever it stands.
+    pub redact: Vec<RedactPattern>,
     /// The most bytes of dumps in the folder.
     pub budget: u64,
     /// Bytes to leave free on the folder's disk.
@@ -65,12 +68,6 @@ pub enum Counted {
     Program,
 }
 
-/// All that `sanitize = true` filters.
-pub const SANITIZE: FormatFlags = FormatFlags::USER_SMALL_FILTER_MEMORY
-    .union(FormatFlags::USER_SMALL_FILTER_PATHS)
-    .union(FormatFlags::USER_SMALL_FILTER_TRIAGE)
-    .union(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA);
-
 impl Default for Rules {
     fn default() -> Self {
         Rules {
@@ -83,6 +80,7 @@ impl Default for Rules {
             max_size: None,
             compress: Compress::None,
             sanitize: FormatFlags::empty(),
+            redact: Vec::new(),
             budget: 2 << 30,
             min_free: 512 << 20,
             ignore: false,
@@ -104,7 +102,8 @@ impl Rules {
             flags |= FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM;
         }
         flags.set(FormatFlags::WRITE_CAB, self.packs());
-        let extensions = Extensions { max_size: Some(room), ..Extensions::default() };
+        let redact = self.redact.clone();
+        let extensions = Extensions { max_size: Some(room), redact, ..Extensions::default() };
         let mut request = DumpRequest::new(file, qualifier).flags(flags).extensions(extensions);
         request.comment.clone_from(&self.comment);
         request
@@ -125,6 +124,7 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::privacy::SANITIZE;
 
     #[test]
     fn each_type_makes_a_request_that_can_be_carried_out() {

@@ -14,7 +14,8 @@ use super::install::previous;
 use super::record::{self, Entry, Outcome};
 use super::room::room;
 use super::rules::Rules;
-use super::{forward, safe, slots, spool};
+use super::spool::Core;
+use super::{forward, safe, slots};
 use dumpwright::target::Pid;
 use dumpwright::target::linux::{CoreHead, CrashedProcess};
 use dumpwright::{DumpRequest, Error, Output, Summary, write_dump};
@@ -35,7 +36,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         Err(message) => return give_up(&Crash::default(), &message),
     };
     // Without it nobody knows what may be written: perhaps only sanitized dumps.
-    let config = match Config::read(&args.config) {
+    let config = match Config::of_root(&args.config) {
         Ok(config) => config,
         Err(message) => return give_up(&crash, &message),
     };
@@ -45,7 +46,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
     };
     let mut entry = Entry::new(&crash);
     let core = match take_standard_input() {
-        Ok(pipe) => Core { taken: Vec::new(), pipe: Some(pipe) },
+        Ok(pipe) => Core::new(pipe),
         Err(error) => return give_up(&crash, &format!("cannot take standard input: {error}")),
     };
     handle(&config, &state, &crash, core, &mut entry);
@@ -69,13 +70,6 @@ fn give_up(crash: &Crash, message: &str) -> ExitCode {
 fn described(crash: &Crash, message: &str) -> String {
     let program = crash.program().to_string_lossy();
     format!("crash of {program} ({}), signal {}: {message}", crash.pid, crash.signal)
-}
-
-/// The core: what was read of it, and where the rest comes from.
-struct Core {
-    taken: Vec<u8>,
-    /// `None` once a target has it, or it is closed.
-    pipe: Option<File>,
 }
 
 /// Takes the pipe from standard input, so that dropping it closes it.
@@ -110,8 +104,7 @@ fn forward_core(state: &Path, crash: &Crash, core: &mut Core) -> Result<(), Stri
     if !previous.is_pipe() || previous.ours().is_some() {
         return Ok(());
     }
-    let mut pipe = core.pipe.take().ok_or("the core is gone and cannot be forwarded")?;
-    forward::forward(&previous.core_pattern, crash, &core.taken, &mut pipe)
+    forward::forward(&previous.core_pattern, crash, &mut core.whole()?)
 }
 
 /// One dump to be made.
@@ -151,6 +144,13 @@ impl Dump<'_> {
             folder.new_name(crash.program(), crash.pid, SystemTime::now(), rules.extension());
         let request = rules.request(&name, room);
         let summary = self.write(core, &request, &folder, room, entry)?;
+        let left_out: u64 = summary.left_out.iter().map(|left| left.bytes).sum();
+        // That max-size cuts is what it is there for.
+        if left_out > 0 && rules.max_size.is_none_or(|size| room < size) {
+            entry.messages.push(format!(
+                "{left_out} bytes of memory did not fit into the {room} bytes that were left for it (budget, min-free)"
+            ));
+        }
         entry.size = Some(summary.size);
         entry.held_ms = Some(summary.held.as_millis() as u64);
         entry.file = Some(name.clone());
@@ -172,15 +172,15 @@ impl Dump<'_> {
         room: u64,
         entry: &mut Entry,
     ) -> Result<Summary, String> {
-        let what = described(self.crash, "its dump");
-        let deadline = Deadline::new(self.config.time_limit, what);
+        let deadline = Deadline::new(self.config.time_limit, self.given_up(entry));
         let target = match self.open_live(core, request) {
             Ok(target) => target,
             Err(why) => {
                 entry.messages.push(format!("its core was taken instead, since {why}"));
                 entry.source = Some("core".into());
-                let pipe = core.pipe.take();
-                return spool::dump(&core.taken, pipe, request, folder, room, &deadline)
+                let keep = self.config.forward;
+                return core
+                    .dump(request.clone(), folder, room, keep, &deadline)
                     .map_err(|error| self.said(error));
             }
         };
@@ -188,6 +188,18 @@ impl Dump<'_> {
         let dumped = Output::open(request)
             .and_then(|output| write_dump(Box::new(target), request, output, &deadline));
         dumped.map_err(|error| self.said(error))
+    }
+
+    /// Tells of a dump that hangs where nothing can be done about it.
+    fn given_up(&self, entry: &Entry) -> impl FnOnce() + Send + use<> {
+        let (state, crash, mut entry) = (self.state.to_owned(), self.crash.clone(), entry.clone());
+        move || {
+            let message = "its dump hangs, a disk or the core's pipe perhaps; given up";
+            record::syslog(&described(&crash, message));
+            entry.messages.push(message.into());
+            // The system's log has it in any case.
+            let _ = record::append(&state, &entry);
+        }
     }
 
     /// An error of the engine, in the words of the configuration.

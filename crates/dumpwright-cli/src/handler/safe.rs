@@ -2,6 +2,7 @@
 //! as root and writes what processes knew: a folder that another user could
 //! replace by a link would send a dump, or a removal, anywhere.
 
+use rustix::fs::Access;
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -27,8 +28,20 @@ pub fn folder(path: &Path) -> Result<PathBuf, String> {
     let resolved = resolve(path, MAX_LINKS)?;
     DirBuilder::new().recursive(true).mode(PRIVATE).create(&resolved).map_err(failed)?;
     // What was just made is looked at like what was there.
-    let resolved = resolve(&resolved, 0)?;
-    let metadata = fs::symlink_metadata(&resolved).map_err(failed)?;
+    look(&resolved)
+}
+
+/// Checks a folder like [`folder`], and makes none; answers it with all links
+/// resolved.
+///
+/// # Errors
+/// As [`folder`], but that it is not there is none.
+pub fn look(path: &Path) -> Result<PathBuf, String> {
+    let resolved = resolve(path, MAX_LINKS)?;
+    let Ok(metadata) = fs::symlink_metadata(&resolved) else { return Ok(resolved) };
+    if let Err(error) = rustix::fs::access(&resolved, Access::WRITE_OK) {
+        return Err(format!("'{}' cannot be written to: {error}", path.display()));
+    }
     if metadata.mode() & OTHERS_WRITE != 0 {
         return Err(format!(
             "others may write into the folder '{}'; chmod 0700 it, or name another",

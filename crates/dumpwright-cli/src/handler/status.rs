@@ -3,10 +3,11 @@
 use super::StatusArgs;
 use super::config::{Config, DEFAULT_FILE};
 use super::folder::Folder;
-use super::install::{SYS, SYSCTL_FILE, previous};
+use super::install::{SYS, SYSCTL_FILE, no_forward, previous};
 use super::kernel::Settings;
-use super::record::{self, Entry};
+use super::record::{self, Entry, plain};
 use super::rules::{Compress, DumpType, Rules};
+use super::safe;
 use crate::output::{Outcome, json, print};
 use dumpwright::time::CivilTime;
 use indicatif::BinaryBytes;
@@ -37,6 +38,9 @@ struct Status {
     folders: BTreeMap<PathBuf, Usage>,
     programs: BTreeMap<String, Section>,
     last: Vec<Entry>,
+    /// Why crashes are not dumped, or not as the configuration wants.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trouble: Vec<String>,
 }
 
 /// A folder of dumps.
@@ -64,27 +68,66 @@ pub fn run(args: &StatusArgs) -> Outcome {
     let ours = settings.ours();
     let installed_config = ours.as_ref().map(|(_, config)| config.clone());
     let file = args.config.clone().or(installed_config).unwrap_or_else(|| DEFAULT_FILE.into());
-    let config = Config::read(&file)?;
+    // A mistake in it is for the status to tell, not a reason to tell nothing.
+    let (config, mistake) = match Config::read(&file) {
+        Ok(config) => (config, None),
+        Err(why) => (
+            Config { state: Config::state_of(&file), ..Config::default() },
+            Some(format!("{why}; until that is mended nothing is dumped")),
+        ),
+    };
+    let previous = previous(&config.state).ok();
+    let trouble = trouble(&config, ours.as_ref(), previous.as_ref(), mistake.as_ref());
+    let known = mistake.is_none();
+    let status = Status {
+        installed: ours.is_some(),
+        persistent: Path::new(SYSCTL_FILE).exists(),
+        settings,
+        previous,
+        config_exists: file.exists(),
+        config: file,
+        forward: config.forward,
+        parallel: config.parallel,
+        folders: if known { usage(&config) } else { BTreeMap::new() },
+        programs: if known { sections(&config) } else { BTreeMap::new() },
+        last: record::last(&config.state, LAST),
+        trouble: mistake.into_iter().chain(trouble).collect(),
+    };
+    let text = if args.json { json(&status)? } else { status.text() };
+    print(&text)?;
+    Ok(if status.trouble.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What keeps an installed handler from its work.
+fn trouble(
+    config: &Config,
+    ours: Option<&(PathBuf, PathBuf)>,
+    previous: Option<&Settings>,
+    mistake: Option<&String>,
+) -> Vec<String> {
+    let mut trouble = Vec::new();
+    let Some((program, file)) = ours else { return trouble };
+    trouble.extend(safe::file(program).err());
+    if mistake.is_none() {
+        // That the default one is not there is no mistake.
+        trouble.extend(file.exists().then(|| safe::file(file).err()).flatten());
+        trouble.extend(previous.and_then(|previous| no_forward(config, previous)));
+        // Others than root do not see into them.
+        if rustix::process::geteuid().is_root() {
+            let folders = config.folders().into_iter().chain([config.state.as_path()]);
+            trouble.extend(folders.filter_map(|folder| safe::look(folder).err()));
+        }
+    }
+    trouble
+}
+
+fn sections(config: &Config) -> BTreeMap<String, Section> {
     let mut programs: BTreeMap<_, _> =
         config.programs.iter().map(|(name, rules)| (name.clone(), Section::of(rules))).collect();
     let mut others = Section::of(&config.rules);
     others.ignore |= config.ignore_unlisted;
     programs.insert("*".into(), others);
-    let status = Status {
-        installed: ours.is_some(),
-        persistent: Path::new(SYSCTL_FILE).exists(),
-        settings,
-        previous: previous(&config.state).ok(),
-        config_exists: file.exists(),
-        config: file,
-        forward: config.forward,
-        parallel: config.parallel,
-        folders: usage(&config),
-        programs,
-        last: record::last(&config.state, LAST),
-    };
-    let text = if args.json { json(&status)? } else { status.text() };
-    print(&text).map(|()| ExitCode::SUCCESS)
+    programs
 }
 
 fn usage(config: &Config) -> BTreeMap<PathBuf, Usage> {
@@ -134,8 +177,9 @@ impl Status {
     fn text(&self) -> String {
         let mut out = String::new();
         let mut line = |label: &str, value: &str| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(out, "{label:<11}{value}");
+            // Names come from programs and must not talk to the terminal; writing to
+            // a String cannot fail.
+            let _ = writeln!(out, "{label:<11}{}", plain(value));
         };
         let installed = match (self.installed, self.persistent) {
             (true, true) => "yes",
@@ -166,6 +210,9 @@ impl Status {
         }
         for entry in &self.last {
             line("crash", &crash(entry));
+        }
+        for trouble in &self.trouble {
+            line("trouble", trouble);
         }
         if !rustix::process::geteuid().is_root() {
             line("note", "dumps and crashes are for root to see; run it with sudo");

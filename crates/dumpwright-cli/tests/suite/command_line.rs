@@ -306,6 +306,22 @@ fn without_json_the_summary_is_for_people_and_there_is_no_progress_bar() {
 }
 
 #[test]
+fn a_name_of_the_targets_can_forge_no_line_of_the_summary() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("a\nholes none\x1b[2J");
+    fs::copy("/bin/sleep", &program).unwrap();
+    let mut sleep = Command::new(&program);
+    sleep.arg("1000");
+    let target = Target::silent(sleep);
+    let pid = target.pid().to_string();
+    let file = folder.path().join("b\nc.dmp");
+    let run = run(command().args(["dump", "-p", &pid, "-m"]).arg(&file)).ok();
+    let said = run.text();
+    assert!(said.contains(r"a\nholes none") && said.contains(r"b\nc.dmp"), "{said}");
+    assert!(!said.contains('\x1b') && !said.contains("\nholes none\\"), "{said}");
+}
+
+#[test]
 fn info_shows_system_process_streams_threads_and_modules() {
     let target = Target::fixture("threads", &["5"]);
     let written = dump(&target, &["-ma"]);

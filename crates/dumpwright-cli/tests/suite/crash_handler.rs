@@ -124,6 +124,22 @@ fn assert_the_functions(kind: &Sort, crash: &Crash) {
 }
 
 #[test]
+fn a_signal_from_another_process_is_no_fault() {
+    let Some(installed) = Installed::new("[program.\"{}/sleeps\"]\n") else { return };
+    let sleep = tool("sleep").expect("a sleep");
+    let child = start(Command::new(installed.handler.copy(&sleep, "sleeps")).arg("100"));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::SEGV).unwrap();
+    let loaded = installed.end(child).load();
+    let info = process(&loaded).exception_info.expect("an exception");
+    // No kind: that is how the reader says SI_USER.
+    assert_eq!(info.reason.to_string(), "SIGSEGV");
+    let exception: MinidumpException<'_> = loaded.get();
+    let context = exception.context(&loaded.get(), None).expect("a context");
+    assert_eq!(info.address.0, context.get_instruction_pointer(), "nothing was accessed");
+}
+
+#[test]
 fn a_giant_process_is_dumped_without_reading_its_core() {
     let Some(installed) = Installed::new(CONFIG) else { return };
     let crash = installed.crash(crashes(&installed)("unmapped").arg("1024"));
@@ -277,7 +293,10 @@ fn only_listed_programs_are_dumped_and_only_so_many_kept() {
 
 #[test]
 fn a_sanitized_dump_has_the_crash_and_not_the_paths_and_the_environment() {
-    let config = format!("sanitize = true\ncomment = \"from the handler\"\n{CONFIG}");
+    // The comment is the one text here that sanitizing leaves.
+    let config = format!(
+        "sanitize = true\nredact = ['pin=\\d+']\ncomment = \"from the handler, pin=1234\"\n{CONFIG}"
+    );
     let Some(mut installed) = Installed::new(&config) else { return };
     let secret = "SECRET_OF_THE_ENVIRONMENT=5cf9e1";
     let crash =
@@ -290,6 +309,7 @@ fn a_sanitized_dump_has_the_crash_and_not_the_paths_and_the_environment() {
         assert_eq!(find(&loaded.bytes, &utf16(text)), None, "{text} as UTF-16");
     }
     assert!(find(&loaded.bytes, &utf16("from the handler")).is_some());
+    assert_eq!(find(&loaded.bytes, &utf16("pin=1234")), None);
 }
 
 #[test]
@@ -324,8 +344,51 @@ fn what_was_there_before_is_put_back() {
     assert_eq!(pattern.trim(), "|/bin/false %P");
     assert_eq!([&limit, &setuid], [&installed.before()[1], &installed.before()[2]]);
     assert!(!Path::new(SYSCTL_FILE).exists());
-    let again = handler.run("uninstall", &[]).refused();
+    let again = handler.run("uninstall", &[]).ok().text();
     assert!(again.contains("not installed"), "{again}");
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_told_and_keeps_nobody_from_uninstalling() {
+    let Some(installed) = Installed::over(Some("|/bin/false %P"), CONFIG) else { return };
+    let handler = &installed.handler;
+    assert_eq!(handler.run("status", &["--json"]).ok().json().get("trouble"), None);
+    let gone = handler.folder.path().join("gone");
+    fs::rename(&handler.program, &gone).unwrap();
+    let status = run(Command::new(&gone).args(["handler", "status"]));
+    assert!(!status.status.success());
+    assert!(status.text().contains("trouble"), "{}", status.text());
+    fs::rename(&gone, &handler.program).unwrap();
+
+    handler.configure("cuont = 3\n");
+    let status = handler.run("status", &[]);
+    assert!(!status.status.success(), "that nothing is dumped is no good state");
+    let text = status.text();
+    assert!(text.contains("line 5, 'cuont'"), "{text}");
+    assert!(text.contains("before     |/bin/false %P"), "{text}");
+    let text = handler.run("uninstall", &[]).ok().text();
+    assert_eq!(text, "restored: |/bin/false %P\n");
+    assert_eq!(Installed::now()[0].trim(), "|/bin/false %P");
+}
+
+#[test]
+fn the_names_of_programs_say_nothing_to_terminals_and_options() {
+    let Some(installed) = Installed::new("[program.\"x\\ny\\u001b[2J\"]\n[program.\"-C\"]\n")
+    else {
+        return;
+    };
+    let program = fixture("crashes", Kind::Program);
+    for name in ["x\ny\u{1b}[2J", "-C"] {
+        let copy = installed.handler.copy(&program, name);
+        let crash = installed.crash(Command::new(copy).arg("abort"));
+        assert_eq!(crash.record["program"], name);
+        let file = crash.file();
+        let file = file.file_name().unwrap().to_str().unwrap();
+        assert!(file.starts_with("x-y--2J_") || file.starts_with("C_"), "{file}");
+    }
+    let text = installed.handler.run("status", &[]).ok().text();
+    assert!(text.contains("x?y?[2J ("), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
 }
 
 #[test]
@@ -387,6 +450,9 @@ fn what_cannot_be_dumped_is_recorded_and_leaves_nothing() {
     assert!(!run_with(&arguments).status.success());
     assert_eq!(handler.recorded(4_194_305)["outcome"], "failed");
     assert_eq!(fs::read_dir(handler.dumps()).unwrap().count(), 0);
+    // The name of a thread is its own, and no option.
+    run_with(&["4194304", "1", "4194304", "6", "1", "0", "0", "0", "-C", "/nowhere"]);
+    assert_eq!(handler.recorded(4_194_304)["outcome"], "ignored");
     let refused = run_with(&["12", "x"]).refused();
     assert!(refused.contains("core_pattern should ask for"), "{refused}");
     // Not even a dump with the defaults: they might write what was to be filtered.

@@ -12,6 +12,7 @@ use std::io::{Cursor, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The names of what is in a folder.
 fn names(folder: &Path) -> Vec<String> {
@@ -356,7 +357,7 @@ fn an_interrupt_leaves_nothing_and_frees_the_target() {
         let mut writer = command();
         writer.args(["dump", "-p", &pid, "-ma", "-b", "-o"]).arg(&file);
         let writer = writer.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(wait));
+        std::thread::sleep(Duration::from_millis(wait));
         let _ = Command::new("kill")
             .args(["-s", "INT", &writer.id().to_string()])
             .stderr(Stdio::null())
@@ -369,4 +370,55 @@ fn an_interrupt_leaves_nothing_and_frees_the_target() {
             break;
         }
     }
+}
+
+/// Sends the signal of Ctrl-C.
+fn interrupt(child: &std::process::Child) {
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn a_second_ctrl_c_ends_a_stuck_dump_and_leaves_nothing() {
+    // It cannot be stopped, and is waited for.
+    let target = Target::fixture("vfork", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stuck.dmp");
+    let pid = target.pid().to_string();
+    let mut child = command().args(["dump", "-p", &pid]).arg(&file).spawn().unwrap();
+    let started = Instant::now();
+    while names(folder.path()).is_empty() && started.elapsed() < Duration::from_secs(3) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(names(folder.path()).len(), 1, "it is being written");
+    interrupt(&child);
+    std::thread::sleep(Duration::from_millis(300));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(started.elapsed() < Duration::from_secs(4), "it did not wait on");
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[test]
+fn secondary_files_that_the_disk_has_no_room_for_stay_out_and_the_dump_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mount = |arguments: &[&str]| {
+        let status = Command::new("mount").args(arguments).arg(folder.path()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !mount(&["-t", "tmpfs", "-o", "size=1m", "none"]) {
+        tools::skip("a small disk", "only root may mount one");
+        return;
+    }
+    let target = Target::fixture("threads", &["1"]);
+    let file = folder.path().join("small.cab");
+    let run = dump_to(&target, &["-m", "-ba", "--json"], &file);
+    let left = names(folder.path());
+    let _ = Command::new("umount").arg(folder.path()).status();
+    let summary = run.ok().json();
+    assert_eq!(left, ["small.cab"]);
+    let notes = summary["soft_error_list"].to_string();
+    assert!(notes.contains("the disk has no room left"), "{notes}");
+    let inside = summary["cab_files"].as_array().unwrap();
+    assert_eq!(inside[0], "small.dmp");
 }

@@ -3,7 +3,7 @@
 
 use super::support::frames::{assert_kernel_only, assert_pages, assert_whole, frames, kernel, ram};
 use super::support::guest::{Guest, KERNEL_ONLY, PAGE_TYPES, WHOLE, dump_image, try_dump};
-use dumpwright_testkit::{DumpFile, KdbgForm, Nt, NtOptions, PAGE, PagingMode, Run, output};
+use dumpwright_testkit::{DumpFile, Nt, NtOptions, PAGE, PagingMode, Run, output};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -192,16 +192,6 @@ fn an_active_dump_without_symbols_says_so_and_loses_nothing() {
         let said = run.refused().to_lowercase();
         assert!(said.contains("symbol") || said.contains("pdb"), "{said}");
         assert!(!file.exists());
-    }
-}
-
-#[test]
-fn a_guest_without_debugger_data_still_gives_its_memory() {
-    let guest =
-        Guest::of(Nt::build(&NtOptions { kdbg: KdbgForm::Missing, ..NtOptions::default() }));
-    for name in ["full", "bitmap-full"] {
-        let dump = guest.dump_type(name).open();
-        assert_whole(&dump, &guest.nt.image);
     }
 }
 

@@ -258,6 +258,63 @@ fn a_firmware_alone_is_dumped_with_its_registers() {
 }
 
 #[test]
+fn compressed_dumps_of_qemu_hold_the_same_machine() {
+    let Some(mut guest) = Guest::start(true, &[]) else { return };
+    std::thread::sleep(Duration::from_secs(1));
+    guest.monitor.say("stop", &json!({}));
+    let mut take = |name: &str, more: Value| {
+        let protocol = format!("file:{}", guest.path(name).display());
+        let mut arguments = json!({ "paging": false, "protocol": protocol });
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let line = json!({ "execute": "dump-guest-memory", "arguments": arguments });
+        writeln!(guest.monitor.0.get_mut(), "{line}").unwrap();
+        let answer: Value = loop {
+            let mut line = String::new();
+            guest.monitor.0.read_line(&mut line).unwrap();
+            let answer: Value = serde_json::from_str(&line).unwrap();
+            if answer.get("event").is_none() {
+                break answer;
+            }
+        };
+        answer.get("error").is_none()
+    };
+    assert!(take("plain.elf", json!({})));
+    let kinds: Vec<_> = ["zlib", "snappy", "lzo"]
+        .into_iter()
+        .filter(|kind| take(kind, json!({ "format": format!("kdump-{kind}") })))
+        .collect();
+    assert!(kinds.contains(&"zlib"));
+    let open = |path: &Path| open_machine(path, &MachineOptions::default());
+    let plain = open(&guest.path("plain.elf")).unwrap().unwrap();
+    for kind in kinds {
+        let file = guest.path(kind);
+        if kind == "lzo" {
+            let refused = open(&file).err().unwrap().to_string();
+            assert!(refused.contains("zlib"), "{refused}");
+            continue;
+        }
+        let packed = open(&file).unwrap().unwrap();
+        let (ours, theirs) = (packed.snapshot(), plain.snapshot());
+        assert_eq!(ours.processors.len(), theirs.processors.len());
+        for (a, b) in ours.processors.iter().zip(&theirs.processors) {
+            assert!(a.context == b.context && a.control == b.control);
+        }
+        assert_eq!(ours.architecture, theirs.architecture);
+        guest.compare(kind);
+        let dump = guest.path("of-packed.dmp");
+        run(command().args(["dump", "-f", "-z"]).arg(&file).arg(&dump)).ok();
+        guest.compare("of-packed.dmp");
+        std::fs::remove_file(dump).unwrap();
+        // One that ends early is refused, or has holes that are told.
+        let whole = std::fs::metadata(&file).unwrap().len();
+        for len in [whole - 1, whole / 2, 5000, 4096, 100] {
+            File::options().write(true).open(&file).unwrap().set_len(len).unwrap();
+            assert!(open(&file).is_err(), "{kind} of {len} bytes");
+        }
+    }
+}
+
+#[test]
 fn a_monitor_that_stops_answering_leaves_no_file_and_does_not_hang() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("qmp");

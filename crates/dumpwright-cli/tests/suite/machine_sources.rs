@@ -138,6 +138,63 @@ fn a_raw_image_is_read_where_the_layout_says() {
 }
 
 #[test]
+fn a_raw_images_layout_is_that_of_the_guests_own_list_of_memory() {
+    // RAM below and above 4 GiB, with the file's bytes at their addresses, which
+    // is not what a guess takes a file of that size for.
+    let nt = Nt::build(&NtOptions::default());
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("guest.raw");
+    output::raw(&nt.image, &raw).unwrap();
+    let target = open(&raw, &MachineOptions::default());
+    let found = target.snapshot();
+    let runs: Vec<_> = found.runs.iter().map(|run| (run.base.0, run.count)).collect();
+    assert_eq!(joined(runs), joined(nt.image.runs().iter().map(|r| (r.base, r.count)).collect()));
+    let told: Vec<_> = found.soft_errors.iter().map(|e| &e.message).collect();
+    assert!(told.iter().any(|m| m.contains("none of the guest's memory")), "{told:?}");
+    assert!(!told.iter().any(|m| m.contains("QEMU's pc machine")), "it is no guess: {told:?}");
+    // By hand all of the file is taken.
+    let layout = RawLayout::Flat;
+    let target = open(&raw, &MachineOptions { layout, ..MachineOptions::default() });
+    let pages: u64 = target.snapshot().runs.iter().map(|run| run.count).sum();
+    assert_eq!(pages, nt.image.end());
+}
+
+#[test]
+fn a_raw_image_without_the_hole_is_read_where_the_guest_says() {
+    // 2 GiB and some below the hole of q35, the rest above 4 GiB.
+    let low = 2 << 18;
+    let runs = vec![
+        dumpwright_testkit::Run::new(0, low),
+        dumpwright_testkit::Run::new(0x10_0000, 0x15_0000),
+    ];
+    let nt = Nt::build(&NtOptions { runs, ..NtOptions::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("guest.raw");
+    output::compact(&nt.image, &raw).unwrap();
+    let target = open(&raw, &MachineOptions::default());
+    assert_understood(&*target, &nt, false);
+}
+
+#[test]
+fn damaged_symbols_are_not_believed_and_do_no_harm() {
+    let nt = Nt::build(&NtOptions { kdbg: KdbgForm::Encoded, ..NtOptions::default() });
+    let (folder, path) = elf(&nt, true);
+    let pdb = nt.pdb();
+    let file = folder.path().join("damaged.pdb");
+    for seed in 0..40u64 {
+        let mut bytes = pdb.clone();
+        for step in 0..4 {
+            let random = super::support::mix(seed * 4 + step);
+            bytes[(random % pdb.len() as u64) as usize] ^= (random >> 56) as u8;
+        }
+        std::fs::write(&file, bytes).unwrap();
+        let symbols = SymbolSources { paths: vec![file.clone()], servers: Vec::new() };
+        let target = open(&path, &MachineOptions { symbols, ..MachineOptions::default() });
+        assert_eq!(target.snapshot().guest, GuestKind::Windows);
+    }
+}
+
+#[test]
 fn encoded_debugger_data_is_taken_from_the_copy_that_a_driver_made() {
     let nt = Nt::build(&NtOptions { kdbg: KdbgForm::EncodedWithCopy, ..NtOptions::default() });
     let folder = tempfile::tempdir().unwrap();
@@ -213,7 +270,9 @@ fn symbols_of_another_kernel_are_not_believed() {
     let symbols = SymbolSources { paths: vec![file, noise], servers: Vec::new() };
     let target = open(&path, &MachineOptions { symbols, ..MachineOptions::default() });
     let found = target.snapshot();
-    assert!(found.debugger_data_block.is_none());
+    // What no symbols tell is not in the one that was made.
+    let made = found.debugger_data_block.as_ref().unwrap();
+    assert_eq!(made[0x88..0x90], [0; 8], "KiBugcheckData");
     let told: Vec<_> = found.soft_errors.iter().map(|e| e.message.as_str()).collect();
     assert!(told.iter().any(|m| m.contains("belongs to another kernel")), "{told:?}");
 }

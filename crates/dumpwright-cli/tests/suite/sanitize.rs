@@ -83,6 +83,9 @@ fn a_sanitised_dump_of_a_process_has_no_canary_and_the_same_traces() {
     for kind in ["stack", "stream", "stream-text"] {
         assert!(kinds.iter().any(|k| k == kind), "{kind} in {kinds:?}");
     }
+    let names = audit(&list);
+    let modules = entries(&names).iter().find(|e| e["stream"] == "ModuleList");
+    assert!(modules.is_some_and(|e| e["length"].as_u64() > Some(0)), "{names}");
     // The same of the full dump, after the process is gone.
     let again = redump(&plain.file, &["--sanitize"]).load();
     assert_nothing_planted(&target, &again);

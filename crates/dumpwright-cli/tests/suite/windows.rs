@@ -3,13 +3,13 @@
 //! that Wine's own `MiniDumpWriteDump` writes of the same process.
 
 use crate::support::compile::windows_fixture;
-use crate::support::dump::Loaded;
+use crate::support::dump::{Loaded, stream};
 use crate::support::wine::{WindowsTarget, Wine, windows_path, wine};
 use crate::support::{find, mix, processor, readers};
 use minidump::{
-    MinidumpException, MinidumpHandleDataStream, MinidumpModuleList, MinidumpSystemInfo,
-    MinidumpThreadInfoList, MinidumpThreadList, MinidumpThreadNames, MinidumpUnloadedModuleList,
-    Module,
+    MinidumpException, MinidumpHandleDataStream, MinidumpMiscInfo, MinidumpModuleList,
+    MinidumpSystemInfo, MinidumpThreadInfoList, MinidumpThreadList, MinidumpThreadNames,
+    MinidumpUnloadedModuleList, Module,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,6 +43,8 @@ fn a_full_dump_of_a_windows_process_holds_its_memory_threads_modules_and_handles
     threads_are_the_process_s(loaded, &target);
     modules_are_the_process_s(loaded, &target);
     handles_are_the_process_s(loaded, &target);
+    objects_have_their_counts_and_states(loaded, &target);
+    what_only_windows_tells_is_told(loaded);
     let system: MinidumpSystemInfo = loaded.get();
     assert_eq!(system.raw.platform_id, 2);
     // A second dump finds it as the first one did: nothing stayed suspended.
@@ -51,7 +53,7 @@ fn a_full_dump_of_a_windows_process_holds_its_memory_threads_modules_and_handles
     python_readers_agree(&dump.file, &target);
 }
 
-fn memory_is_the_process_s(dump: &Loaded, target: &WindowsTarget) {
+pub fn memory_is_the_process_s(dump: &Loaded, target: &WindowsTarget) {
     assert_holds(dump, "the heap", target.number("/heap"), 0x1000, 20_000);
     assert_holds(dump, "what a stack points to", target.number("/indirect"), 0x2000, 4096);
     assert_holds(dump, "the data segment", target.number("/data"), 0x3000, 4096);
@@ -112,7 +114,7 @@ fn suspend_counts(dump: &Loaded) -> BTreeMap<u32, u32> {
     threads.threads.iter().map(|t| (t.raw.thread_id, t.raw.suspend_count)).collect()
 }
 
-fn modules_are_the_process_s(dump: &Loaded, target: &WindowsTarget) {
+pub fn modules_are_the_process_s(dump: &Loaded, target: &WindowsTarget) {
     let modules: MinidumpModuleList = dump.get();
     let main = modules.main_module().unwrap();
     assert_eq!(main.base_address(), target.number("/exe"));
@@ -168,7 +170,53 @@ fn handles_are_the_process_s(dump: &Loaded, target: &WindowsTarget) {
     }
 }
 
-fn python_readers_agree(file: &std::path::Path, target: &WindowsTarget) {
+/// The bytes of a structure's field.
+fn number(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+fn objects_have_their_counts_and_states(dump: &Loaded, target: &WindowsTarget) {
+    let stream = dump.raw(stream::HANDLE_DATA).unwrap();
+    let (header, size) = (number(stream, 0) as usize, number(stream, 4) as usize);
+    let descriptors = stream[header..].chunks_exact(size);
+    // MINIDUMP_HANDLE_DESCRIPTOR_2 by handle.
+    let of = |kind: &str| {
+        let handle = target.number(&format!("/handles/{kind}")) as u32;
+        descriptors.clone().find(|d| number(d, 0) == handle).unwrap()
+    };
+    for kind in ["Event", "Mutant", "File", "Key"] {
+        assert_eq!(number(of(kind), 24), 1, "handles to the {kind}");
+        assert!(number(of(kind), 28) >= 1, "pointers to the {kind}");
+    }
+    // MINIDUMP_HANDLE_OBJECT_INFORMATION: next, type, size; what winternl.h has.
+    let state = |kind: &str| {
+        let at = number(of(kind), 32) as usize;
+        assert_ne!(at, 0, "nothing is said of the {kind}");
+        let word = |index: usize| number(&dump.bytes, at + 4 * index);
+        (word(1), word(2), word(3), word(4))
+    };
+    // A notification event that is not set; a mutex that nobody holds; 1 of 2.
+    assert_eq!(state("Event"), (6, 8, 0, 0));
+    let (kind, size, count, _) = state("Mutant");
+    assert_eq!((kind, size, count), (2, 8, 1));
+    assert_eq!(state("Semaphore"), (8, 8, 1, 2));
+}
+
+fn what_only_windows_tells_is_told(dump: &Loaded) {
+    const NORMAL_PRIORITY_CLASS: u32 = 0x20;
+    let threads: MinidumpThreadList<'_> = dump.get();
+    assert!(threads.threads.iter().all(|t| t.raw.priority_class == NORMAL_PRIORITY_CLASS));
+    let misc: MinidumpMiscInfo = dump.get();
+    let zone = misc.raw.time_zone_id();
+    assert!(zone.is_some_and(|id| *id <= 2), "{zone:?}");
+    // Clocks, integrity, zone.
+    let told = misc.raw.flags1().unwrap();
+    assert_eq!(told & 0x54, 0x54, "{told:#x}");
+    assert_ne!(misc.raw.processor_max_mhz().unwrap(), &0);
+    assert_ne!(misc.raw.process_integrity_level().unwrap(), &0);
+}
+
+pub fn python_readers_agree(file: &std::path::Path, target: &WindowsTarget) {
     let sample = (target.number("/heap"), 64);
     if let Some(seen) = readers::pypi_minidump(file, &[sample]) {
         assert_eq!(seen["pid"], target.number("/pid"));
@@ -191,7 +239,8 @@ fn python_readers_agree(file: &std::path::Path, target: &WindowsTarget) {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as the scripts of the readers print them.
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -291,7 +340,8 @@ fn a_dump_of_a_windows_process_has_all_that_the_system_s_own_has() {
     assert_has_all(&ours, &Loaded::read(&file));
 }
 
-fn assert_has_all(ours: &Loaded, theirs: &Loaded) {
+/// All that a dump of the same process has that another program wrote.
+pub fn assert_has_all(ours: &Loaded, theirs: &Loaded) {
     const UNUSED: u32 = 0;
     const MEMORY_LIST: u32 = 5;
     const MEMORY64_LIST: u32 = 9;

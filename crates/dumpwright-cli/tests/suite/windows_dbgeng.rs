@@ -3,32 +3,56 @@
 //! every flag, opens what it wrote, and checks every answer. The same source
 //! is run on Linux by the tests of crates/dumpwright-dbgeng.
 
+use super::windows::{assert_has_all, hex};
 use crate::support::cli::assert_verifies;
+use crate::support::compile::windows_fixture;
+use crate::support::dump::Loaded;
+use crate::support::guest::Guest;
 use crate::support::tools::{root, run, skip};
-use crate::support::wine::{windows_path, wine};
+use crate::support::wine::{Wine, windows_path, wine};
+use crate::support::{processor, readers};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 /// Wine's own libraries, but our dbgeng.
 const OVERRIDES: &str = "mscoree,mshtml,winemenubuilder.exe=;dbgeng=n";
 
-#[test]
-fn a_windows_program_dumps_through_our_dbgeng_dll() {
-    let Some(wine) = wine() else { return };
+/// What the target keeps at its marker.
+const MARKER: &[u8] = b"the target's own marker";
+
+/// Compiles a program against mingw-w64's dbgeng.h, and puts our library beside
+/// it.
+fn compile(source: &str, folder: &Path) -> Option<PathBuf> {
     let library = root().join("target/windows/dbgeng.dll");
     if !library.is_file() {
         skip("dbgeng.dll under Wine", "it is missing; run scripts/windows build");
-        return;
+        return None;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("client.exe");
-    fs::copy(library, folder.path().join("dbgeng.dll")).unwrap();
-    let source = root().join("crates/dumpwright-dbgeng/tests/c/client.c");
+    let program = folder.join("client.exe");
+    fs::copy(library, folder.join("dbgeng.dll")).unwrap();
+    let source = root().join("crates/dumpwright-dbgeng/tests/c").join(source);
     let mut compiler = Command::new("x86_64-w64-mingw32-gcc");
     compiler.args(["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror"]);
     run(compiler.arg(source).arg("-o").arg(&program).arg("-ldbgeng"));
+    Some(program)
+}
+
+fn assert_passed(output: &Output) {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let failed: Vec<_> = text.lines().filter(|l| l.starts_with("FAILED")).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(output.status.success(), "{} {text}", output.status);
+}
+
+#[test]
+fn a_windows_program_dumps_through_our_dbgeng_dll() {
+    let Some(wine) = wine() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = compile("client.c", folder.path()) else { return };
 
     let start = |arguments: &[&str]| {
         let mut command = wine.command(&program);
@@ -43,11 +67,13 @@ fn a_windows_program_dumps_through_our_dbgeng_dll() {
 
     let dumps = folder.path().join("dumps");
     fs::create_dir(&dumps).unwrap();
-    let output = start(&["run", &windows_path(&dumps), &pid]).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let failed: Vec<_> = text.lines().filter(|l| l.starts_with("FAILED")).collect();
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert!(output.status.success(), "{} {text}", output.status);
+    let places = ["record", "context", "pointers"];
+    let places = places.map(|place| format!("{:x}", ready[place].as_u64().unwrap()));
+    let [record, context, pointers] = &places;
+    let arguments = ["run", &windows_path(&dumps), &pid, record, context, pointers];
+    let output = start(&arguments).output().unwrap();
+    assert_passed(&output);
+    judge_full_dump(wine, &dumps.join("live-ma.dmp"), &ready);
     assert!(target.try_wait().unwrap().is_none(), "the target did not survive its dumps");
     drop(target.stdin.take());
     target.wait().unwrap();
@@ -57,9 +83,72 @@ fn a_windows_program_dumps_through_our_dbgeng_dll() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "dmp") && !path.ends_with("broken.dmp") {
             assert_verifies(&path);
-            minidump::Minidump::read_path(&path).unwrap();
+            let dump = minidump::Minidump::read_path(&path).unwrap();
+            if path.to_string_lossy().contains("exception-") {
+                assert_exception(&dump, &path.to_string_lossy());
+            }
             verified += 1;
         }
     }
     assert!(verified >= 60, "only {verified} dumps were written");
+}
+
+/// The exception that was asked for is the dump's: all of it, or a thread.
+fn assert_exception<T: Deref<Target = [u8]>>(dump: &minidump::Minidump<'_, T>, name: &str) {
+    let exception = dump.get_stream::<minidump::MinidumpException<'_>>().unwrap();
+    let record = &exception.raw.exception_record;
+    if !name.ends_with("2.dmp") {
+        let seen = (record.exception_code, record.exception_address);
+        assert_eq!(seen, (0xC000_0005, 0x1234), "{name}");
+    }
+}
+
+/// What others read in the full dump, and what Wine's own `MiniDumpWriteDump`
+/// writes of the same process, which still waits.
+fn judge_full_dump(wine: &Wine, file: &Path, ready: &Value) {
+    let sample = (ready["marker"].as_u64().unwrap(), MARKER.len() as u64);
+    if let Some(seen) = readers::pypi_minidump(file, &[sample]) {
+        assert_eq!(seen["pid"], ready["pid"]);
+        assert_eq!(seen["comment"], "all of it");
+        assert_eq!(seen["samples"][0], hex(MARKER));
+    }
+    if let Some(seen) = readers::pypi_udmp(file, &[sample]) {
+        assert_eq!(seen["samples"][0], hex(MARKER));
+    }
+    if let Some(traces) = readers::lldb_traces(file) {
+        assert!(traces.len() >= 4, "{traces:?}");
+    }
+    let ours = Loaded::read(file);
+    let walked: Vec<_> = processor::traces(&ours).into_keys().collect();
+    assert_eq!(walked.len(), ours.tids().len(), "threads that minidump-processor walks");
+
+    let peer = file.with_file_name("peer.bin");
+    let pid = ready["pid"].to_string();
+    let arguments = [&pid, &windows_path(&peer), "0x1824"];
+    let output = wine.command(windows_fixture("peer")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "peer: {}", String::from_utf8_lossy(&output.stdout));
+    assert_has_all(&ours, &Loaded::read(&peer));
+}
+
+#[test]
+fn a_windows_program_dumps_machines_through_our_dbgeng_dll() {
+    let Some(wine) = wine() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = compile("kernel.c", folder.path()) else { return };
+    let guest = Guest::new();
+    let dumps = folder.path().join("dumps");
+    fs::create_dir(&dumps).unwrap();
+    let mut command = wine.command(&program);
+    command.env("WINEDLLOVERRIDES", OVERRIDES).args(["run", &windows_path(&guest.elf)]);
+    let output = command.arg(windows_path(&dumps)).output().unwrap();
+    assert_passed(&output);
+    let text = String::from_utf8_lossy(&output.stdout);
+    for module in &guest.nt.modules {
+        let told = format!("module {:x} {}", module.base, module.name);
+        // Of the image and of each of the seven dumps that are opened again.
+        assert_eq!(text.lines().filter(|line| **line == told).count(), 8, "{told}");
+    }
+    for name in ["small.dmp", "kernel.dmp", "full.dmp", "dot-k.dmp", "dot-ka.dmp", "dot-f.dmp"] {
+        assert_verifies(&dumps.join(name));
+    }
 }

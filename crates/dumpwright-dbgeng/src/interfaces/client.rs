@@ -8,7 +8,7 @@ vtable! {
     /// Methods of `IDebugClient` and its successors.
     Client, 0,
     interface IDebugClient = 0x27fe5639_8407_4f47_8364_ee118fb08ac8 {
-        fn AttachKernel(flags: u32, connect_options: Str);
+        fn AttachKernel(flags: u32, connect_options: Str) => attach::attach_kernel;
         fn GetKernelConnectionOptions(buffer: StrBuf, buffer_size: u32, options_size: Out<u32>);
         fn SetKernelConnectionOptions(options: Str);
         fn StartProcessServer(flags: u32, options: Str, reserved: Raw);
@@ -79,7 +79,7 @@ vtable! {
         fn GetDumpFileWide(index: u32, buffer: WideBuf, buffer_size: u32, name_size: Out<u32>, handle: Out<u64>, kind: Out<u32>) => dumps::file;
     }
     interface IDebugClient5 = 0xe3acb9d7_7ec2_4f0c_a0da_e81e0cbbe628 {
-        fn AttachKernelWide(flags: u32, connect_options: Wide);
+        fn AttachKernelWide(flags: u32, connect_options: Wide) => attach::attach_kernel;
         fn GetKernelConnectionOptionsWide(buffer: WideBuf, buffer_size: u32, options_size: Out<u32>);
         fn SetKernelConnectionOptionsWide(options: Wide);
         fn StartProcessServerWide(flags: u32, options: Wide, reserved: Raw);

@@ -48,7 +48,7 @@ vtable! {
         fn GetSystemVersion(platform_id: Out<u32>, major: Out<u32>, minor: Out<u32>, service_pack_string: StrBuf, service_pack_string_size: u32, service_pack_string_used: Out<u32>, service_pack_number: Out<u32>, build_string: StrBuf, build_string_size: u32, build_string_used: Out<u32>);
         fn GetPageSize(size: Out<u32>) => control::page_size;
         fn IsPointer64Bit() => control::pointer_64_bit;
-        fn ReadBugCheckData(code: Out<u32>, arg1: Out<u64>, arg2: Out<u64>, arg3: Out<u64>, arg4: Out<u64>);
+        fn ReadBugCheckData(code: Out<u32>, arg1: Out<u64>, arg2: Out<u64>, arg3: Out<u64>, arg4: Out<u64>) => control::bug_check;
         fn GetNumberSupportedProcessorTypes(number: Out<u32>);
         fn GetSupportedProcessorTypes(start: u32, count: u32, types: Out<u32>);
         fn GetProcessorTypeNames(kind: u32, full_name_buffer: StrBuf, full_name_buffer_size: u32, full_name_size: Out<u32>, abbrev_name_buffer: StrBuf, abbrev_name_buffer_size: u32, abbrev_name_size: Out<u32>);
@@ -103,7 +103,7 @@ vtable! {
     }
     interface IDebugControl2 = 0xd4366723_44df_4bed_8c7e_4c05424f4588 {
         fn GetCurrentTimeDate(time_date: Out<u32>) => control::time_date;
-        fn GetCurrentSystemUpTime(up_time: Out<u32>);
+        fn GetCurrentSystemUpTime(up_time: Out<u32>) => control::up_time;
         fn GetDumpFormatFlags(format_flags: Out<u32>) => control::dump_format_flags;
         fn GetNumberTextReplacements(num_repl: Out<u32>);
         fn GetTextReplacement(src_text: Str, index: u32, src_buffer: StrBuf, src_buffer_size: u32, src_size: Out<u32>, dst_buffer: StrBuf, dst_buffer_size: u32, dst_size: Out<u32>);

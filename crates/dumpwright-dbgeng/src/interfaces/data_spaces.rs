@@ -2,7 +2,7 @@
 //! Each interface is the one before it and the methods after its line.
 
 use crate::abi::{Buffer, Bytes, Guid, In, MemoryBasicInformation, Out, Raw, StrBuf, WideBuf};
-use crate::methods::memory;
+use crate::methods::{memory, physical};
 
 vtable! {
     /// Methods of `IDebugDataSpaces` and its successors.
@@ -15,7 +15,7 @@ vtable! {
         fn WriteVirtualUncached(offset: u64, buffer: Raw, buffer_size: u32, bytes_written: Out<u32>);
         fn ReadPointersVirtual(count: u32, offset: u64, ptrs: Out<u64>) => memory::read_pointers;
         fn WritePointersVirtual(count: u32, offset: u64, ptrs: In<u64>);
-        fn ReadPhysical(offset: u64, buffer: Raw, buffer_size: u32, bytes_read: Out<u32>);
+        fn ReadPhysical(offset: u64, buffer: Buffer, buffer_size: u32, bytes_read: Out<u32>) => physical::read;
         fn WritePhysical(offset: u64, buffer: Raw, buffer_size: u32, bytes_written: Out<u32>);
         fn ReadControl(processor: u32, offset: u64, buffer: Raw, buffer_size: u32, bytes_read: Out<u32>);
         fn WriteControl(processor: u32, offset: u64, buffer: Raw, buffer_size: u32, bytes_written: Out<u32>);
@@ -26,11 +26,11 @@ vtable! {
         fn ReadBusData(bus_data_type: u32, bus_number: u32, slot_number: u32, offset: u32, buffer: Raw, buffer_size: u32, bytes_read: Out<u32>);
         fn WriteBusData(bus_data_type: u32, bus_number: u32, slot_number: u32, offset: u32, buffer: Raw, buffer_size: u32, bytes_written: Out<u32>);
         fn CheckLowMemory();
-        fn ReadDebuggerData(index: u32, buffer: Raw, buffer_size: u32, data_size: Out<u32>);
-        fn ReadProcessorSystemData(processor: u32, index: u32, buffer: Raw, buffer_size: u32, data_size: Out<u32>);
+        fn ReadDebuggerData(index: u32, buffer: Buffer, buffer_size: u32, data_size: Out<u32>) => physical::debugger_data;
+        fn ReadProcessorSystemData(processor: u32, index: u32, buffer: Buffer, buffer_size: u32, data_size: Out<u32>) => physical::processor_data;
     }
     interface IDebugDataSpaces2 = 0x7a5e852f_96e9_468f_ac1b_0b3addc4a049 {
-        fn VirtualToPhysical(address: u64, physical: Out<u64>);
+        fn VirtualToPhysical(address: u64, physical: Out<u64>) => physical::translate;
         fn GetVirtualTranslationPhysicalOffsets(address: u64, offsets: Out<u64>, offsets_size: u32, levels: Out<u32>);
         fn ReadHandleData(handle: u64, data_type: u32, buffer: Raw, buffer_size: u32, data_size: Out<u32>);
         fn FillVirtual(start: u64, size: u32, pattern: Raw, pattern_size: u32, filled: Out<u32>);
@@ -53,7 +53,7 @@ vtable! {
         fn ReadMultiByteStringVirtualWide(offset: u64, maxbytes: u32, codepage: u32, buffer: WideBuf, buffersize: u32, stringbytes: Out<u32>);
         fn ReadUnicodeStringVirtual(offset: u64, maxbytes: u32, codepage: u32, buffer: StrBuf, buffersize: u32, stringbytes: Out<u32>);
         fn ReadUnicodeStringVirtualWide(offset: u64, maxbytes: u32, buffer: WideBuf, buffersize: u32, stringbytes: Out<u32>) => memory::read_wide_string;
-        fn ReadPhysical2(offset: u64, flags: u32, buffer: Raw, buffersize: u32, bytesread: Out<u32>);
+        fn ReadPhysical2(offset: u64, flags: u32, buffer: Buffer, buffersize: u32, bytesread: Out<u32>) => physical::read2;
         fn WritePhysical2(offset: u64, flags: u32, buffer: Raw, buffersize: u32, byteswritten: Out<u32>);
     }
 }

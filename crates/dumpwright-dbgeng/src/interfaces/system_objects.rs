@@ -17,9 +17,9 @@ vtable! {
         fn GetNumberThreads(number: Out<u32>) => objects::number_of_threads;
         fn GetTotalNumberThreads(total: Out<u32>, largest_process: Out<u32>) => objects::total_threads;
         fn GetThreadIdsByIndex(start: u32, count: u32, ids: Out<u32>, sys_ids: Out<u32>) => objects::thread_ids;
-        fn GetThreadIdByProcessor(processor: u32, id: Out<u32>);
-        fn GetCurrentThreadDataOffset(offset: Out<u64>) => objects::thread_pointer;
-        fn GetThreadIdByDataOffset(offset: u64, id: Out<u32>) => objects::thread_by_pointer;
+        fn GetThreadIdByProcessor(processor: u32, id: Out<u32>) => objects::thread_by_processor;
+        fn GetCurrentThreadDataOffset(offset: Out<u64>) => objects::thread_data;
+        fn GetThreadIdByDataOffset(offset: u64, id: Out<u32>) => objects::thread_by_data;
         fn GetCurrentThreadTeb(offset: Out<u64>) => objects::thread_pointer;
         fn GetThreadIdByTeb(offset: u64, id: Out<u32>) => objects::thread_by_pointer;
         fn GetCurrentThreadSystemId(sys_id: Out<u32>) => objects::thread_system_id;
@@ -28,7 +28,7 @@ vtable! {
         fn GetThreadIdByHandle(handle: u64, id: Out<u32>);
         fn GetNumberProcesses(number: Out<u32>) => objects::number_of_processes;
         fn GetProcessIdsByIndex(start: u32, count: u32, ids: Out<u32>, sys_ids: Out<u32>) => objects::process_ids;
-        fn GetCurrentProcessDataOffset(offset: Out<u64>) => objects::peb;
+        fn GetCurrentProcessDataOffset(offset: Out<u64>) => objects::process_data;
         fn GetProcessIdByDataOffset(offset: u64, id: Out<u32>);
         fn GetCurrentProcessPeb(offset: Out<u64>) => objects::peb;
         fn GetProcessIdByPeb(offset: u64, id: Out<u32>);

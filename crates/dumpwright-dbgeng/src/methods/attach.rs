@@ -1,13 +1,15 @@
 //! Processes as targets: attaching, detaching, ending.
 
 use super::{OK, local};
-use crate::abi::{Answer, Out};
+use crate::abi::{Answer, Out, Text};
 use crate::object::Client;
 use crate::platform::{self, Running};
 use crate::session::{State, mask};
 use crate::target::{Origin, Target, wants_of_a_held_process};
 use dumpwright::HResult;
 use dumpwright::target::Pid;
+use std::ffi::OsStr;
+use std::path::Path;
 
 /// `DEBUG_ATTACH_NONINVASIVE`.
 const NONINVASIVE: u32 = 1;
@@ -20,6 +22,11 @@ const RESUME: u32 = 0x10;
 /// `DEBUG_ATTACH_INVASIVE_NO_INITIAL_BREAK` and
 /// `DEBUG_ATTACH_NONINVASIVE_ALLOW_PARTIAL`, which ask for what is done anyway.
 const WITHOUT_EFFECT: u32 = 0x8 | 0x20;
+
+/// `DEBUG_ATTACH_KERNEL_CONNECTION`.
+const KERNEL_CONNECTION: u32 = 0;
+/// `DEBUG_ATTACH_LOCAL_KERNEL`, `_EXDI_DRIVER` and `_INSTALL_DRIVER`, all of them.
+const KERNEL_FLAGS: u32 = 7;
 
 /// `DEBUG_PROCESS_DETACH_ON_EXIT` and `DEBUG_PROCESS_ONLY_THIS_PROCESS`.
 const PROCESS_OPTIONS: u32 = 3;
@@ -54,7 +61,7 @@ pub fn check_flags(flags: u32) -> Answer<()> {
 /// Makes a process a target.
 pub fn attach_to(client: &Client, pid: Pid, running: Running, suspended: bool) -> Answer {
     let session = &client.state.session;
-    if session.state().targets.iter().any(|t| t.pid() == pid && t.is_live()) {
+    if session.state().targets.iter().any(|t| t.is_live() && t.pid() == pid) {
         client.state.say(mask::ERROR, &format!("process {pid} is a target already"));
         return Err(HResult::E_INVALIDARG);
     }
@@ -63,8 +70,36 @@ pub fn attach_to(client: &Client, pid: Pid, running: Running, suspended: bool) -
     if !suspended {
         process.release();
     }
-    session.state().add(Target::new(Origin::Live { running, suspended }, process));
+    session.state().add(Target::of_process(Origin::Live { running, suspended }, process));
     OK
+}
+
+/// `AttachKernel`: to a live QEMU or KVM guest by the socket of its monitor,
+/// with the options `qemu:socket=PATH`. It stands still from here on, until it
+/// is detached. Other connections are not to be had.
+pub fn attach_kernel(client: &Client, flags: u32, options: impl Text) -> Answer {
+    let options = options.os()?.unwrap_or_default();
+    if flags > KERNEL_FLAGS {
+        return Err(HResult::E_INVALIDARG);
+    }
+    let possible = cfg!(target_os = "linux") && flags == KERNEL_CONNECTION;
+    let Some(socket) = guest_socket(&options).filter(|_| possible) else {
+        client.state.say(
+            mask::ERROR,
+            "of kernels only QEMU's guests are attached to, on Linux: connect with \
+             'qemu:socket=PATH', the socket of the guest's QMP monitor",
+        );
+        return Err(HResult::E_NOTIMPL);
+    };
+    let guest = platform::hold_guest(Path::new(socket));
+    let guest = guest.map_err(|error| client.state.fail(&error))?;
+    client.state.session.state().add(Target::of_machine(Origin::Guest, guest));
+    OK
+}
+
+/// The socket that connection options name.
+fn guest_socket(options: &OsStr) -> Option<&str> {
+    options.to_str()?.strip_prefix("qemu:socket=").filter(|path| !path.is_empty())
 }
 
 impl Target {
@@ -73,13 +108,13 @@ impl Target {
         matches!(self.origin, Origin::Live { .. })
     }
 
-    /// Ends a live process; a dump file is only closed.
+    /// Ends a live process; of anything else it is only let go.
     fn terminate(self) -> Answer<Option<u32>> {
-        let Target { origin, process, .. } = self;
+        let Target { origin, subject, .. } = self;
         let Origin::Live { running, .. } = origin else { return Ok(None) };
         // First ended and then released, so that it never runs again.
         let ended = running.terminate();
-        drop(process);
+        drop(subject);
         ended?;
         Ok(running.exit_code().ok().flatten())
     }

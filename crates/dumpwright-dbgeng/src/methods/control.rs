@@ -3,8 +3,10 @@
 use super::OK;
 use crate::abi::{Answer, Out};
 use crate::object::Client;
-use crate::target::{Origin, Target};
+use crate::target::{Origin, Subject, Target};
 use dumpwright::HResult;
+use dumpwright::format::kernel::DumpType;
+use dumpwright::target::machine::{GuestKind, MachineArchitecture, MachineSnapshot, PAGE_SIZE};
 use dumpwright::target::{Architecture, Platform};
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,6 +17,16 @@ const INTERRUPT_EXIT: u32 = 2;
 const CLASS_NONE: u32 = 0;
 /// `DEBUG_CLASS_USER_WINDOWS`.
 const CLASS_USER: u32 = 2;
+/// `DEBUG_CLASS_KERNEL`.
+const CLASS_KERNEL: u32 = 1;
+/// `DEBUG_KERNEL_CONNECTION`.
+const KERNEL_CONNECTION: u32 = 0;
+/// `DEBUG_KERNEL_SMALL_DUMP`.
+const KERNEL_SMALL_DUMP: u32 = 1024;
+/// `DEBUG_KERNEL_DUMP`: kernel memory.
+const KERNEL_DUMP: u32 = 1025;
+/// `DEBUG_KERNEL_FULL_DUMP`: all memory.
+const KERNEL_FULL_DUMP: u32 = 1026;
 /// `DEBUG_USER_WINDOWS_PROCESS`.
 const USER_PROCESS: u32 = 0;
 /// `DEBUG_USER_WINDOWS_SMALL_DUMP`: a minidump, whatever it holds.
@@ -28,6 +40,10 @@ const STATUS_NO_DEBUGGEE: u32 = 7;
 /// The kernel's word for a free build, which `GetSystemVersionValues` has for
 /// the major number.
 const FREE_BUILD: u32 = 0xF;
+/// `VER_PLATFORM_WIN32_NT`.
+const PLATFORM_WIN32_NT: u32 = 2;
+/// 100 ns units of a second.
+const UNITS_PER_SECOND: u64 = 10_000_000;
 
 /// `GetInterrupt`: `S_OK` if one was asked for since the last time.
 pub fn interrupt(client: &Client) -> Answer {
@@ -74,15 +90,30 @@ pub fn debuggee_type(client: &Client, class: Out<u32>, qualifier: Out<u32>) -> A
         return Err(HResult::E_POINTER);
     }
     let state = client.state.session.state();
-    let (is, which) = match state.current().map(|t| &t.origin) {
+    let (is, which) = match state.current().map(|t| (&t.origin, &t.subject)) {
         Err(_) => (CLASS_NONE, 0),
-        Ok(Origin::Live { .. }) => (CLASS_USER, USER_PROCESS),
-        Ok(Origin::Dump(dump)) if dump.format.is_some() => (CLASS_USER, USER_SMALL_DUMP),
-        Ok(Origin::Dump(_)) => (CLASS_USER, USER_DUMP),
+        Ok((Origin::Dump(_), Subject::Machine { snapshot, .. })) => {
+            (CLASS_KERNEL, kernel_qualifier(snapshot))
+        }
+        Ok((_, Subject::Machine { .. })) => (CLASS_KERNEL, KERNEL_CONNECTION),
+        Ok((Origin::Dump(dump), _)) if dump.format.is_some() => (CLASS_USER, USER_SMALL_DUMP),
+        Ok((Origin::Dump(_), _)) => (CLASS_USER, USER_DUMP),
+        Ok(_) => (CLASS_USER, USER_PROCESS),
     };
     class.put(is)?;
     qualifier.put(which)?;
     OK
+}
+
+/// What a kernel dump has; a memory image has all of it.
+fn kernel_qualifier(machine: &MachineSnapshot) -> u32 {
+    match machine.source_type {
+        Some(DumpType::TRIAGE) => KERNEL_SMALL_DUMP,
+        None | Some(DumpType::FULL | DumpType::BITMAP_FULL | DumpType::COMPLETE_MEMORY) => {
+            KERNEL_FULL_DUMP
+        }
+        Some(_) => KERNEL_DUMP,
+    }
 }
 
 /// `GetDebuggeeType2`.
@@ -98,7 +129,7 @@ pub fn dump_format_flags(client: &Client, flags: Out<u32>) -> Answer {
     let state = client.state.session.state();
     match &state.current()?.origin {
         Origin::Dump(dump) => flags.put(dump.format.unwrap_or(0))?,
-        Origin::Live { .. } => return Err(HResult::E_UNEXPECTED),
+        Origin::Live { .. } | Origin::Guest => return Err(HResult::E_UNEXPECTED),
     }
     OK
 }
@@ -118,29 +149,46 @@ fn ask(client: &Client, out: Out<u32>, question: impl FnOnce(&Target) -> u32) ->
 }
 
 /// `GetActualProcessorType`, `GetExecutingProcessorType` and
-/// `GetEffectiveProcessorType`: `IMAGE_FILE_MACHINE_*` of the process.
+/// `GetEffectiveProcessorType`: `IMAGE_FILE_MACHINE_*` of the target.
 pub fn processor_type(client: &Client, kind: Out<u32>) -> Answer {
-    ask(client, kind, |target| match target.snapshot.system.architecture {
+    ask(client, kind, |target| match architecture(target) {
         Architecture::Amd64 => 0x8664,
         Architecture::X86 => 0x14C,
         Architecture::Arm64 => 0xAA64,
     })
 }
 
+fn architecture(target: &Target) -> Architecture {
+    match &target.subject {
+        Subject::Process { snapshot, .. } => snapshot.system.architecture,
+        Subject::Machine { snapshot, .. } => match snapshot.architecture {
+            MachineArchitecture::Amd64 | MachineArchitecture::Amd64La57 => Architecture::Amd64,
+            MachineArchitecture::X86 | MachineArchitecture::X86Pae => Architecture::X86,
+            MachineArchitecture::Arm64 => Architecture::Arm64,
+        },
+    }
+}
+
 /// `GetNumberProcessors`.
 pub fn processors(client: &Client, number: Out<u32>) -> Answer {
-    ask(client, number, |target| target.snapshot.system.number_of_processors)
+    ask(client, number, |target| match &target.subject {
+        Subject::Process { snapshot, .. } => snapshot.system.number_of_processors,
+        Subject::Machine { snapshot, .. } => snapshot.processors.len() as u32,
+    })
 }
 
 /// `GetPageSize`.
 pub fn page_size(client: &Client, size: Out<u32>) -> Answer {
-    ask(client, size, |target| target.snapshot.page_size as u32)
+    ask(client, size, |target| match &target.subject {
+        Subject::Process { snapshot, .. } => snapshot.page_size as u32,
+        Subject::Machine { .. } => PAGE_SIZE as u32,
+    })
 }
 
 /// `IsPointer64Bit`.
 pub fn pointer_64_bit(client: &Client) -> Answer {
     let state = client.state.session.state();
-    let wide = state.current()?.snapshot.system.architecture.pointer_size() == 8;
+    let wide = architecture(state.current()?).pointer_size() == 8;
     Ok(if wide { HResult::S_OK } else { HResult::S_FALSE })
 }
 
@@ -155,24 +203,90 @@ pub fn system_version_values(
     build: Out<u32>,
 ) -> Answer {
     let state = client.state.session.state();
-    let system = &state.current()?.snapshot.system;
-    let [major_version, minor_version, build_number] = system.version;
-    platform.put(system.platform_id)?;
+    let (id, [major_version, minor_version, build_number], kind) = match &state.current()?.subject {
+        Subject::Process { snapshot, .. } => {
+            let system = &snapshot.system;
+            let is_windows = system.platform() == Platform::Windows;
+            (system.platform_id, system.version, if is_windows { FREE_BUILD } else { 0 })
+        }
+        Subject::Machine { snapshot, .. } if snapshot.guest == GuestKind::Windows => {
+            let [major, minor] = windows_version(snapshot.build);
+            (PLATFORM_WIN32_NT, [major, minor, snapshot.build], snapshot.major_version)
+        }
+        // A guest that is not understood.
+        Subject::Machine { .. } => return Err(HResult::E_UNEXPECTED),
+    };
+    platform.put(id)?;
     major.put(major_version)?;
     minor.put(minor_version)?;
-    build_kind.put_if_wanted(if system.platform() == Platform::Windows { FREE_BUILD } else { 0 });
+    build_kind.put_if_wanted(kind);
     build.put_if_wanted(build_number);
     OK
 }
 
-/// `GetCurrentTimeDate`: seconds since 1970, for a live target.
+/// The version of Windows that a build is of.
+fn windows_version(build: u32) -> [u32; 2] {
+    match build {
+        10240.. => [10, 0],
+        9600.. => [6, 3],
+        9200.. => [6, 2],
+        7600.. => [6, 1],
+        6000.. => [6, 0],
+        3790.. => [5, 2],
+        2600.. => [5, 1],
+        _ => [5, 0],
+    }
+}
+
+/// `ReadBugCheckData`: `E_UNEXPECTED` if the machine runs, or is none.
+pub fn bug_check(
+    client: &Client,
+    code: Out<u32>,
+    first: Out<u64>,
+    second: Out<u64>,
+    third: Out<u64>,
+    fourth: Out<u64>,
+) -> Answer {
+    let arguments = [first, second, third, fourth];
+    if code.is_null() || arguments.iter().any(|a| a.is_null()) {
+        return Err(HResult::E_POINTER);
+    }
+    let state = client.state.session.state();
+    let found = state.current()?.machine()?.bug_check.ok_or(HResult::E_UNEXPECTED)?;
+    code.put(found.code)?;
+    for (out, value) in arguments.into_iter().zip(found.parameters) {
+        out.put(value)?;
+    }
+    OK
+}
+
+/// `GetCurrentTimeDate`: seconds since 1970; of a dump those of its making.
+/// `E_NOTIMPL` of a target that does not tell.
 pub fn time_date(client: &Client, seconds: Out<u32>) -> Answer {
     let state = client.state.session.state();
-    if !state.current()?.is_live() {
+    let target = state.current()?;
+    let value = match (&target.subject, &target.origin) {
+        (Subject::Machine { snapshot, .. }, _) => snapshot.system_time.unix_seconds(),
+        (Subject::Process { snapshot, .. }, Origin::Dump(_)) => {
+            snapshot.original.as_ref().map_or(0, |original| original.time_date_stamp.into())
+        }
+        _ => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+    };
+    if value == 0 {
         return Err(HResult::E_NOTIMPL);
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    seconds.put(u32::try_from(now.as_secs()).unwrap_or(u32::MAX))?;
+    seconds.put(u32::try_from(value).unwrap_or(u32::MAX))?;
+    OK
+}
+
+/// `GetCurrentSystemUpTime`: seconds, of a machine that tells.
+pub fn up_time(client: &Client, seconds: Out<u32>) -> Answer {
+    let state = client.state.session.state();
+    let units = match state.current()?.machine() {
+        Ok(machine) if machine.system_up_time != 0 => machine.system_up_time,
+        _ => return Err(HResult::E_NOTIMPL),
+    };
+    seconds.put(u32::try_from(units / UNITS_PER_SECOND).unwrap_or(u32::MAX))?;
     OK
 }
 

@@ -4,15 +4,17 @@ use super::OK;
 use crate::abi::{Answer, Out, Text, TextBuf, Wide};
 use crate::object::Client;
 use crate::platform;
-use crate::session::mask;
-use crate::target::{DumpFile, Loan, Origin, Target, wants_of_a_held_process};
+use crate::session::{InformationFile, mask};
+use crate::target::{
+    DumpFile, MachineLoan, Origin, ProcessLoan, Subject, Target, wants_of_a_held_process,
+};
 use dumpwright::hresult::of_io;
-use dumpwright::read::Minidump;
-use dumpwright::target::dump_file::open_process;
-use dumpwright::target::{Pid, ProcessTarget};
+use dumpwright::target::dump_file::{Content, Opened, open_process, open_target};
+use dumpwright::target::machine::{GuestKind, MachineOptions, MachineTarget};
+use dumpwright::target::{OriginalDump, Pid, ProcessTarget};
 use dumpwright::{
     DumpRequest, FormatFlags, HResult, MinidumpType, Observer, OpenOptions, Output, Phase, Summary,
-    write_dump,
+    write_dump, write_machine_dump,
 };
 use std::fs::File;
 use std::path::PathBuf;
@@ -58,15 +60,33 @@ fn open_file(client: &Client, file: impl Text, handle: u64) -> Answer {
     let state = &client.state;
     let name = name.to_string_lossy().into_owned();
     state.say(mask::NORMAL, &format!("Loading dump file '{name}'"));
-    let wants = wants_of_a_held_process();
-    let progress = Progress::new(client);
-    let process = open_process(&path, &wants, &OpenOptions::default(), &progress);
-    let process = process.map_err(|error| state.fail(&error))?;
+    let opened = open_target(
+        &path,
+        &wants_of_a_held_process(),
+        &OpenOptions::default(),
+        &MachineOptions::default(),
+        &Progress::new(client),
+    );
+    let opened = opened.map_err(|error| state.fail(&error))?;
+    let file = DumpFile { path, name, handle, kept, format: None };
+    let (target, what, comment) = match opened {
+        Opened::Process(process, content) => process_target(file, process, &content),
+        Opened::Machine(machine) => machine_target(file, machine),
+    };
+    state.session.state().add(target);
+    state.say(mask::NORMAL, &what);
+    if let Some(comment) = comment {
+        state.say(mask::NORMAL, &format!("Comment: '{comment}'"));
+    }
+    OK
+}
 
-    // Other kinds of dumps have no comment.
-    let minidump = Minidump::open(&path).ok();
-    let format = minidump.as_ref().map(|m| format_flags(m.minidump_type()).bits());
-    let comment = minidump.and_then(|m| m.comment().ok().flatten());
+/// The target that a process in a dump is, what is said of it, and its comment.
+fn process_target(
+    mut file: DumpFile,
+    process: Box<dyn ProcessTarget>,
+    content: &Content,
+) -> (Target, String, Option<String>) {
     let snapshot = process.snapshot();
     let what = format!(
         "process {} ('{}'), {} threads, {} modules",
@@ -75,13 +95,36 @@ fn open_file(client: &Client, file: impl Text, handle: u64) -> Answer {
         snapshot.threads.len(),
         snapshot.modules.len()
     );
-    let origin = Origin::Dump(DumpFile { path, name, handle, kept, format });
-    state.session.state().add(Target::new(origin, process));
-    state.say(mask::NORMAL, &what);
-    if let Some(comment) = comment {
-        state.say(mask::NORMAL, &format!("Comment: '{comment}'"));
+    let original = snapshot.original.as_deref();
+    let comment = original.and_then(OriginalDump::comment);
+    if *content == Content::Minidump {
+        file.format = original.map(|o| format_flags(o.minidump_type).bits());
     }
-    OK
+    (Target::of_process(Origin::Dump(file), process), what, comment)
+}
+
+/// The target that a machine in a file is, what is said of it, and its comment.
+fn machine_target(
+    file: DumpFile,
+    machine: Box<dyn MachineTarget>,
+) -> (Target, String, Option<String>) {
+    let snapshot = machine.snapshot();
+    let dump = match snapshot.source_type {
+        Some(kind) => format!("{} kernel dump", kind.name().unwrap_or("unknown")),
+        None => "memory image".to_owned(),
+    };
+    let guest = match snapshot.guest {
+        GuestKind::Windows => format!("Windows build {}", snapshot.build),
+        GuestKind::Other => "a guest that is no Windows".to_owned(),
+    };
+    let processors = snapshot.processors.len();
+    let mut what = vec![format!("{dump} of {guest}, {processors} processors")];
+    if let Some(check) = snapshot.bug_check {
+        let parameters: Vec<_> = check.parameters.iter().map(|p| format!("{p:x}")).collect();
+        what.push(format!("BugCheck {:X}, {{{}}}", check.code, parameters.join(", ")));
+    }
+    let comment = snapshot.comment.clone();
+    (Target::of_machine(Origin::Dump(file), machine), what.join("\n"), comment)
 }
 
 /// The `DEBUG_FORMAT_*` flags of a dump, without what no flag stands for.
@@ -96,28 +139,43 @@ fn format_flags(mut kind: MinidumpType) -> FormatFlags {
 }
 
 /// `AddDumpInformationFile`: a further file of the dump that will be opened
-/// next. It is listed with that dump; nothing is read from it, since no dump
-/// that can be opened leaves pages in one.
+/// next.
 pub fn add_information(client: &Client, file: impl Text, kind: u32) -> Answer {
-    let path = PathBuf::from(file.os()?.filter(|f| !f.is_empty()).ok_or(HResult::E_INVALIDARG)?);
+    add_file(client, file, 0, kind)
+}
+
+/// `AddDumpInformationFileWide`: with a handle the name only serves for
+/// messages.
+pub fn add_information_handle(client: &Client, file: Wide, handle: u64, kind: u32) -> Answer {
+    add_file(client, file, handle, kind)
+}
+
+/// Lists a file with the dump. Nothing is read from it, since no layout of page
+/// files is public; memory that was paged out stays missing, which is said.
+fn add_file(client: &Client, file: impl Text, handle: u64, kind: u32) -> Answer {
+    let name = file.os()?.unwrap_or_default();
     if kind != PAGE_FILE_DUMP {
         return Err(HResult::E_INVALIDARG);
     }
-    File::open(&path).map_err(|error| of_io(&error))?;
-    let mut state = client.state.session.state();
-    if !state.targets.is_empty() {
-        return Err(HResult::E_UNEXPECTED);
-    }
-    state.information_files.push((path, kind));
-    OK
-}
-
-/// `AddDumpInformationFileWide`. Files come by name; a handle is `E_NOTIMPL`.
-pub fn add_information_handle(client: &Client, file: Wide, handle: u64, kind: u32) -> Answer {
     if handle != 0 {
-        return Err(HResult::E_NOTIMPL);
+        drop(platform::borrow_file(handle)?);
+    } else if name.is_empty() {
+        return Err(HResult::E_INVALIDARG);
+    } else {
+        File::open(&name).map_err(|error| of_io(&error))?;
     }
-    add_information(client, file, kind)
+    let name = name.to_string_lossy().into_owned();
+    let message =
+        format!("page file '{name}' is listed and not read: what was paged out is missing");
+    {
+        let mut state = client.state.session.state();
+        if !state.targets.is_empty() {
+            return Err(HResult::E_UNEXPECTED);
+        }
+        state.information_files.push(InformationFile { name, handle, kind });
+    }
+    client.state.say(mask::WARNING, &message);
+    OK
 }
 
 /// `GetNumberDumpFiles`: of the current target.
@@ -149,8 +207,8 @@ pub fn file(
         0 => (dump.name.clone(), dump.handle, DUMP_FILE_BASE),
         _ => {
             let further = state.information_files.get(index as usize - 1);
-            let (path, kind) = further.ok_or(HResult::E_INVALIDARG)?;
-            (path.to_string_lossy().into_owned(), 0, *kind)
+            let file = further.ok_or(HResult::E_INVALIDARG)?;
+            (file.name.clone(), file.handle, file.kind)
         }
     };
     drop(state);
@@ -169,7 +227,8 @@ pub fn write2<T: Text>(client: &Client, file: T, qualifier: u32, flags: u32, com
     write_file(client, &request(file, qualifier, flags, comment.text()?.as_deref())?)
 }
 
-/// `WriteDumpFileWide`: with a handle the name only serves for messages.
+/// `WriteDumpFileWide`: with a handle the name only serves for messages, and
+/// inside a CAB.
 pub fn write_wide(
     client: &Client,
     file: Wide,
@@ -183,9 +242,10 @@ pub fn write_wide(
         return write_file(client, &request(file, qualifier, flags, comment.as_deref())?);
     }
     let out = platform::borrow_file(handle)?;
-    let request = request_raw("handle.dmp".into(), qualifier, flags, comment.as_deref())?;
-    let output = Output::to_handle(&request, out).map_err(|error| client.state.fail(&error))?;
-    write_to(client, &request, output)
+    let name = file.os()?.map(PathBuf::from).filter(|name| name.extension().is_some());
+    let name = name.unwrap_or_else(|| "handle.dmp".into());
+    let request = request_of(name, qualifier, flags, comment.as_deref())?;
+    write_to(client, &request, Some(out))
 }
 
 fn request(
@@ -194,28 +254,22 @@ fn request(
     flags: u32,
     comment: Option<&str>,
 ) -> Answer<DumpRequest> {
-    let file = file.os()?.ok_or(HResult::E_INVALIDARG)?;
-    request_raw(file.into(), qualifier, flags, comment)
+    let file = file.os()?.filter(|name| !name.is_empty()).ok_or(HResult::E_INVALIDARG)?;
+    request_of(file.into(), qualifier, flags, comment)
 }
 
-fn request_raw(
+fn request_of(
     file: PathBuf,
     qualifier: u32,
     flags: u32,
     comment: Option<&str>,
 ) -> Answer<DumpRequest> {
-    let request = DumpRequest::from_raw(file, qualifier, flags, comment);
-    let request = request.map_err(|error| error.hresult())?;
-    request.validate().map_err(|error| error.hresult())?;
-    Ok(request)
+    DumpRequest::from_raw(file, qualifier, flags, comment).map_err(|error| error.hresult())
 }
 
 /// Writes a dump of the current target to the file that the request names.
 pub fn write_file(client: &Client, request: &DumpRequest) -> Answer {
-    // A call without a target must not leave a temporary file for a moment.
-    client.state.session.state().current()?;
-    let output = Output::open(request).map_err(|error| client.state.fail(&error))?;
-    write_to(client, request, output)
+    write_to(client, request, None)
 }
 
 /// How the current target is read for a dump.
@@ -223,46 +277,54 @@ enum Source {
     Held(u32),
     Process(Pid),
     File(PathBuf),
+    Machine(u32),
 }
 
-fn write_to(client: &Client, request: &DumpRequest, output: Output) -> Answer {
-    let state = &client.state;
-    let source = {
-        let state = state.session.state();
-        let target = state.current()?;
-        match &target.origin {
-            Origin::Live { suspended: true, .. } => Source::Held(target.id),
-            Origin::Live { suspended: false, .. } => Source::Process(target.pid()),
-            Origin::Dump(dump) => Source::File(dump.path.clone()),
-        }
+fn source(client: &Client) -> Answer<Source> {
+    let state = client.state.session.state();
+    let target = state.current()?;
+    Ok(match (&target.subject, &target.origin) {
+        (Subject::Machine { .. }, _) => Source::Machine(target.id),
+        (_, Origin::Live { suspended: false, .. }) => Source::Process(target.pid()),
+        (_, Origin::Dump(dump)) => Source::File(dump.path.clone()),
+        (_, Origin::Live { .. } | Origin::Guest) => Source::Held(target.id),
+    })
+}
+
+/// Writes a dump to a file that the program has opened, or to the one that the
+/// request names.
+fn write_to(client: &Client, request: &DumpRequest, handle: Option<File>) -> Answer {
+    // First, so that a call without a target leaves no temporary file for a moment.
+    let source = source(client)?;
+    let is_machine = matches!(source, Source::Machine(_));
+    let output = match (handle, is_machine) {
+        (None, false) => Output::open(request),
+        (None, true) => Output::open_for_machine(request),
+        (Some(file), false) => Output::to_handle(request, file),
+        (Some(file), true) => Output::to_handle_for_machine(request, file),
     };
-    let wants = request.wants();
+    let state = &client.state;
+    let output = output.map_err(|error| state.fail(&error))?;
     let progress = Progress::new(client);
-    let process: Result<Box<dyn ProcessTarget>, _> = match source {
-        Source::Held(_) if request.extensions.exception.is_given() => {
-            state.say(
-                mask::ERROR,
-                "an exception of a process that stands still is not looked up; attach with \
-                 NONINVASIVE | NONINVASIVE_NO_SUSPEND",
-            );
-            return Err(HResult::E_NOTIMPL);
+    let wants = request.wants();
+    let process: dumpwright::Result<Box<dyn ProcessTarget>> = match source {
+        Source::Machine(id) => {
+            let machine = Box::new(MachineLoan::take(id, &state.session)?);
+            return report(client, write_machine_dump(machine, request, output, &progress));
         }
         Source::Held(id) => {
-            let process = state.session.lend(id)?;
-            Ok(Box::new(Loan::new(process, &wants, id, state.session.clone())))
+            ProcessLoan::take(id, &wants, &state.session)?.map(|loan| Box::new(loan) as _)
         }
         Source::Process(pid) => platform::hold(pid, &wants),
         Source::File(path) => open_process(&path, &wants, &OpenOptions::default(), &progress),
     };
-    let written = process.and_then(|p| write_dump(p, request, output, &progress));
-    let summary = written.map_err(|error| state.fail(&error))?;
-    report(client, &summary);
-    OK
+    report(client, process.and_then(|p| write_dump(p, request, output, &progress)))
 }
 
 /// Says what was written, and what could not be.
-fn report(client: &Client, summary: &Summary) {
+fn report(client: &Client, written: dumpwright::Result<Summary>) -> Answer {
     let state = &client.state;
+    let summary = written.map_err(|error| state.fail(&error))?;
     let file = summary.file.clone().unwrap_or_default();
     let (kind, size) = (summary.kind, summary.size);
     state.say(mask::NORMAL, &format!("Dump '{}' written: {kind}, {size} bytes", file.display()));
@@ -272,6 +334,7 @@ fn report(client: &Client, summary: &Summary) {
     for hole in &summary.holes {
         state.say(mask::WARNING, &format!("{}-{}: {}", hole.start, hole.end, hole.reason));
     }
+    OK
 }
 
 /// Tells the output callbacks how far it is, and ends when interrupted.

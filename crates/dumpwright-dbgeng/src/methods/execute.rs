@@ -4,8 +4,8 @@ use super::{OK, dumps};
 use crate::abi::{Answer, Text};
 use crate::object::Client;
 use crate::session::mask;
+use dumpwright::HResult;
 use dumpwright::dot_dump::{DotDump, unique_name};
-use dumpwright::{DumpRequest, Extensions, HResult};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -49,14 +49,22 @@ fn run(client: &Client, command: &str) -> Answer {
         HResult::E_INVALIDARG
     })?;
     let mut file = PathBuf::from(&dump.file);
+    let (pid, is_machine) = {
+        let state = state.session.state();
+        let target = state.current()?;
+        (target.pid(), target.machine().is_ok())
+    };
     if dump.unique {
-        let pid = state.session.state().current()?.pid();
         file = unique_name(&file, pid, SystemTime::now());
     }
-    let mut request = DumpRequest::new(file, dump.qualifier)
-        .flags(dump.flags)
-        .extensions(Extensions { exception: dump.exception, ..Extensions::default() });
-    request.comment = dump.comment;
+    let request = if is_machine {
+        dump.of_machine(file)
+    } else {
+        dump.of_process(file).map_err(|message| {
+            state.say(mask::ERROR, &message);
+            HResult::E_INVALIDARG
+        })?
+    };
     dumps::write_file(client, &request)
 }
 

@@ -3,72 +3,29 @@
 use super::OK;
 use crate::abi::{Answer, Buffer, Bytes, MemoryBasicInformation, Out, StrBuf, TextBuf, WideBuf};
 use crate::object::Client;
-use crate::target::Target;
+use crate::reading::{CHUNK, present, read_prefix, region_at};
+use crate::target::Held;
 use dumpwright::HResult;
 use dumpwright::address::AddressRange;
 use dumpwright::hresult::win32;
-use dumpwright::target::{Access, Backing, ProcessSnapshot, ProcessTarget, Protection, Region};
+use dumpwright::target::machine::PAGE_SIZE;
+use dumpwright::target::{Backing, ProcessSnapshot, Protection, Region};
 
-/// Bytes that are read at a time.
-const CHUNK: usize = 1 << 20;
 /// `HRESULT_FROM_NT(STATUS_NO_MORE_ENTRIES)`: what was searched is not there.
 const NOT_FOUND: HResult = HResult(0x9000_001A_u32 as i32);
 /// Memory cannot be read.
-const UNREADABLE: HResult = HResult::from_win32(win32::READ_FAULT);
+pub const UNREADABLE: HResult = HResult::from_win32(win32::READ_FAULT);
 /// `MEM_COMMIT`.
 const COMMIT: u32 = 0x1000;
 /// `MEM_FREE`.
 const FREE: u32 = 0x1_0000;
 
-/// The bytes from `offset` on that may be read: those of regions without a gap.
-/// Devices are never touched. What a dump holds says the dump itself.
-fn may_read(target: &Target, offset: u64, length: u64) -> u64 {
-    if !target.is_live() {
-        return length.min(u64::MAX - offset);
-    }
-    let wanted_end = offset.saturating_add(length);
-    let mut end = offset;
-    while end < wanted_end
-        && let Some(region) = region_at(&target.snapshot, end)
-        && region.access != Access::Forbidden
-    {
-        end = region.range.end;
-    }
-    end.min(wanted_end) - offset
-}
-
-fn region_at(snapshot: &ProcessSnapshot, address: u64) -> Option<&Region> {
-    let index = snapshot.regions.partition_point(|r| r.range.end <= address);
-    snapshot.regions.get(index).filter(|r| r.range.contains(address))
-}
-
-/// Fills `buf` from `offset` as far as memory can be read without a gap, and
-/// answers how far that is.
-fn read_prefix(target: &Target, process: &dyn ProcessTarget, offset: u64, buf: &mut [u8]) -> usize {
-    let length = may_read(target, offset, buf.len() as u64) as usize;
-    let mut done = 0;
-    for chunk in buf[..length].chunks_mut(CHUNK) {
-        let start = offset + done as u64;
-        let range = AddressRange::with_len(start, chunk.len() as u64);
-        let mut holes = Vec::new();
-        process.memory().read(&[range], chunk, &mut holes);
-        if let Some(first) = holes.iter().map(|h| h.range.start.max(start)).min() {
-            let readable = (first - start) as usize;
-            chunk[readable..].fill(0);
-            return done + readable;
-        }
-        done += chunk.len();
-    }
-    done
-}
-
 /// `ReadVirtual`: as many bytes as can be read from `offset` without a gap.
 pub fn read(client: &Client, offset: u64, buffer: Buffer, size: u32, count: Out<u32>) -> Answer {
     count.put_if_wanted(0);
     let session = &client.state.session;
-    let done = session.with_process(|target, process| {
-        buffer.with(size, |bytes| read_prefix(target, process, offset, bytes))
-    })?;
+    let done =
+        session.with_held(|_, held| buffer.with(size, |bytes| read_prefix(held, offset, bytes)))?;
     count.put_if_wanted(done as u32);
     if done == 0 && size > 0 { Err(UNREADABLE) } else { OK }
 }
@@ -78,15 +35,15 @@ pub fn read_pointers(client: &Client, count: u32, offset: u64, pointers: Out<u64
     if pointers.is_null() {
         return Err(HResult::E_POINTER);
     }
-    let values = client.state.session.with_process(|target, process| {
-        let size = target.snapshot.system.architecture.pointer_size() as usize;
+    let values = client.state.session.with_held(|_, held| {
+        let size = pointer_size(held);
         let mut values = Vec::new();
         let mut left = count as usize * size;
         let mut at = offset;
         let mut chunk = vec![0; left.min(CHUNK)];
         while left > 0 {
             let part = &mut chunk[..left.min(CHUNK)];
-            if read_prefix(target, process, at, part) < part.len() {
+            if read_prefix(held, at, part) < part.len() {
                 return Err(UNREADABLE);
             }
             values.extend(part.chunks_exact(size).map(|bytes| {
@@ -101,6 +58,21 @@ pub fn read_pointers(client: &Client, count: u32, offset: u64, pointers: Out<u64
     })?;
     pointers.put_array(count, values);
     OK
+}
+
+fn pointer_size(held: Held<'_>) -> usize {
+    match held {
+        Held::Process(snapshot, _) => snapshot.system.architecture.pointer_size() as usize,
+        Held::Machine(snapshot, _) if snapshot.architecture.is_64_bit() => 8,
+        Held::Machine(..) => 4,
+    }
+}
+
+fn page_size(held: Held<'_>) -> u64 {
+    match held {
+        Held::Process(snapshot, _) => snapshot.page_size.max(1),
+        Held::Machine(..) => PAGE_SIZE,
+    }
 }
 
 /// `SearchVirtual`: the first place of a pattern at a multiple of the
@@ -121,36 +93,30 @@ pub fn search(
     if found.is_null() {
         return Err(HResult::E_POINTER);
     }
-    let place = client.state.session.with_process(|target, process| {
+    let place = client.state.session.with_held(|_, held| {
         let all = AddressRange::new(offset, offset.saturating_add(length));
-        let regions = target.snapshot.regions.iter().filter(|r| r.access != Access::Forbidden);
-        for part in regions.map(|r| r.range.intersection(all)).filter(|r| !r.is_empty()) {
-            if let Some(place) =
-                search_part(target, process, part, offset, &pattern, granularity.into())
-            {
-                return Ok(place);
-            }
-        }
-        Err(NOT_FOUND)
+        let mut parts = present(held, all).into_iter();
+        parts
+            .find_map(|part| search_part(held, part, offset, &pattern, granularity.into()))
+            .ok_or(NOT_FOUND)
     })?;
     found.put(place)?;
     OK
 }
 
 fn search_part(
-    target: &Target,
-    process: &dyn ProcessTarget,
+    held: Held<'_>,
     part: AddressRange,
     origin: u64,
     pattern: &[u8],
     granularity: u64,
 ) -> Option<u64> {
-    let page = target.snapshot.page_size.max(1);
+    let page = page_size(held);
     let mut buffer = vec![0; CHUNK * 2];
     let mut start = part.start;
     while start < part.end {
         let length = (part.end - start).min(buffer.len() as u64) as usize;
-        let readable = read_prefix(target, process, start, &mut buffer[..length]);
+        let readable = read_prefix(held, start, &mut buffer[..length]);
         let step = granularity as usize;
         let first = (start - origin).next_multiple_of(granularity) - (start - origin);
         let last = (readable + 1).saturating_sub(pattern.len());
@@ -175,7 +141,7 @@ fn search_part(
 /// `QueryVirtual`.
 pub fn query(client: &Client, offset: u64, info: Out<MemoryBasicInformation>) -> Answer {
     let state = client.state.session.state();
-    let snapshot = &state.current()?.snapshot;
+    let snapshot = state.current()?.process()?;
     let answer = match region_at(snapshot, offset) {
         Some(region) => committed(region),
         None => free(snapshot, offset).ok_or(HResult::E_INVALIDARG)?,
@@ -236,7 +202,7 @@ fn protect(protection: Protection) -> u32 {
 /// or ends.
 pub fn next_difference(client: &Client, offset: u64, next: Out<u64>) -> Answer {
     let state = client.state.session.state();
-    let regions = &state.current()?.snapshot.regions;
+    let regions = &state.current()?.process()?.regions;
     let mut index = regions.partition_point(|r| r.range.end <= offset);
     let region = regions.get(index).ok_or(HResult::E_NOINTERFACE)?;
     let mut place = region.range.start;
@@ -259,17 +225,18 @@ pub fn valid_region(
     valid_base: Out<u64>,
     valid_size: Out<u32>,
 ) -> Answer {
-    let state = client.state.session.state();
-    let regions = &state.current()?.snapshot.regions;
     let asked = AddressRange::new(base, base.saturating_add(size.into()));
-    let mut parts = regions.iter().map(|r| r.range.intersection(asked)).filter(|r| !r.is_empty());
-    let mut valid = parts.next().ok_or(UNREADABLE)?;
-    for part in parts {
-        if part.start != valid.end {
-            break;
+    let valid = client.state.session.with_held(|_, held| {
+        let mut parts = present(held, asked).into_iter();
+        let mut valid = parts.next().ok_or(UNREADABLE)?;
+        for part in parts {
+            if part.start != valid.end {
+                break;
+            }
+            valid.end = part.end;
         }
-        valid.end = part.end;
-    }
+        Ok(valid)
+    })?;
     valid_base.put(valid.start)?;
     valid_size.put(valid.len() as u32)?;
     OK
@@ -277,9 +244,9 @@ pub fn valid_region(
 
 /// The units of a string in the target, up to its NUL or so many bytes.
 fn string_bytes(client: &Client, offset: u64, max: u32, unit: usize) -> Answer<Vec<u8>> {
-    client.state.session.with_process(|target, process| {
+    client.state.session.with_held(|_, held| {
         let mut bytes = vec![0; (max as usize).min(CHUNK) / unit * unit];
-        let readable = read_prefix(target, process, offset, &mut bytes);
+        let readable = read_prefix(held, offset, &mut bytes);
         bytes.truncate(readable / unit * unit);
         let end = bytes.chunks_exact(unit).position(|u| u.iter().all(|b| *b == 0));
         match end {

@@ -15,6 +15,7 @@ pub mod identity;
 pub mod memory;
 pub mod modules;
 pub mod objects;
+pub mod physical;
 pub mod processes;
 
 use crate::abi::Answer;

@@ -5,8 +5,10 @@ use super::processes::file_name;
 use super::{ANY_ID, INVALID_OFFSET, OK};
 use crate::abi::{Answer, In, ModuleParameters, Out, Text, TextBuf};
 use crate::object::Client;
+use crate::target::{Subject, Target};
 use dumpwright::HResult;
 use dumpwright::target::ProcessSnapshot;
+use dumpwright::target::machine::MachineSnapshot;
 
 /// `DEBUG_MODULE_UNLOADED`.
 const UNLOADED: u32 = 1;
@@ -18,20 +20,30 @@ const NO_LOADED: u32 = 1;
 const NO_UNLOADED: u32 = 2;
 
 /// A module, loaded or not.
+#[derive(Clone, Copy)]
 struct Module<'a> {
     base: u64,
     size: u64,
     path: &'a str,
     time_date_stamp: u32,
     check_sum: u32,
-    unloaded: bool,
+    state: Loaded,
+    /// What it is called whatever its file is: `nt` of the kernel.
+    known_as: Option<&'a str>,
 }
 
-impl Module<'_> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loaded {
+    Yes,
+    NoLonger,
+}
+
+impl<'a> Module<'a> {
     /// The name without path and extension, by which symbols are qualified.
-    fn name(&self) -> &str {
+    fn name(&self) -> &'a str {
         let file = file_name(self.path);
-        file.split_once('.').map_or(file, |(stem, _)| if stem.is_empty() { file } else { stem })
+        let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+        self.known_as.unwrap_or(if stem.is_empty() { file } else { stem })
     }
 
     fn is_named(&self, name: &str) -> bool {
@@ -43,14 +55,23 @@ impl Module<'_> {
     }
 }
 
-fn modules(snapshot: &ProcessSnapshot) -> impl Iterator<Item = Module<'_>> {
+/// All modules, the loaded ones first.
+fn modules(target: &Target) -> Vec<Module<'_>> {
+    match &target.subject {
+        Subject::Process { snapshot, .. } => of_process(snapshot),
+        Subject::Machine { snapshot, .. } => of_machine(snapshot),
+    }
+}
+
+fn of_process(snapshot: &ProcessSnapshot) -> Vec<Module<'_>> {
     let loaded = snapshot.modules.iter().map(|m| Module {
         base: m.base,
         size: m.size,
         path: &m.path,
         time_date_stamp: m.time_date_stamp,
         check_sum: m.check_sum,
-        unloaded: false,
+        state: Loaded::Yes,
+        known_as: None,
     });
     let unloaded = snapshot.unloaded_modules.iter().map(|m| Module {
         base: m.base,
@@ -58,24 +79,66 @@ fn modules(snapshot: &ProcessSnapshot) -> impl Iterator<Item = Module<'_>> {
         path: &m.name,
         time_date_stamp: m.time_date_stamp,
         check_sum: m.check_sum,
-        unloaded: true,
+        state: Loaded::NoLonger,
+        known_as: None,
     });
-    loaded.chain(unloaded)
+    loaded.chain(unloaded).collect()
+}
+
+/// Drivers, the kernel first. Stamp and checksum are those that a small dump
+/// lists; of other machines they are 0.
+fn of_machine(snapshot: &MachineSnapshot) -> Vec<Module<'_>> {
+    let small = snapshot.small_dump.as_deref();
+    let drivers = small.into_iter().flat_map(|small| &small.drivers).map(|d| Module {
+        base: d.base.0,
+        size: d.size.into(),
+        path: &d.name,
+        time_date_stamp: d.time_date_stamp,
+        check_sum: d.check_sum,
+        state: Loaded::Yes,
+        known_as: None,
+    });
+    let loaded = snapshot.modules.iter().map(|m| Module {
+        base: m.base.0,
+        size: m.size.into(),
+        path: &m.name,
+        time_date_stamp: 0,
+        check_sum: 0,
+        state: Loaded::Yes,
+        known_as: None,
+    });
+    let unloaded = snapshot.unloaded_modules.iter();
+    let unloaded = unloaded.chain(small.into_iter().flat_map(|small| &small.unloaded));
+    let unloaded = unloaded.map(|m| Module {
+        base: m.start.0,
+        size: m.end.0.saturating_sub(m.start.0),
+        path: &m.name,
+        time_date_stamp: 0,
+        check_sum: 0,
+        state: Loaded::NoLonger,
+        known_as: None,
+    });
+    let mut all: Vec<_> = drivers.chain(loaded).chain(unloaded).collect();
+    if let Some(kernel) = all.first_mut().filter(|m| m.state == Loaded::Yes) {
+        kernel.known_as = Some("nt");
+    }
+    all
 }
 
 /// `GetNumberModules`.
 pub fn number(client: &Client, loaded: Out<u32>, unloaded: Out<u32>) -> Answer {
     let state = client.state.session.state();
-    let snapshot = &state.current()?.snapshot;
-    loaded.put(snapshot.modules.len() as u32)?;
-    unloaded.put(snapshot.unloaded_modules.len() as u32)?;
+    let all = modules(state.current()?);
+    let still = all.iter().filter(|m| m.state == Loaded::Yes).count();
+    loaded.put(still as u32)?;
+    unloaded.put((all.len() - still) as u32)?;
     OK
 }
 
 /// `GetModuleByIndex`.
 pub fn by_index(client: &Client, index: u32, base: Out<u64>) -> Answer {
     let state = client.state.session.state();
-    let module = modules(&state.current()?.snapshot).nth(index as usize);
+    let module = modules(state.current()?).get(index as usize).copied();
     base.put(module.ok_or(HResult::E_INVALIDARG)?.base)?;
     OK
 }
@@ -91,10 +154,13 @@ fn find(
     if flags & !(NO_LOADED | NO_UNLOADED) != 0 {
         return Err(HResult::E_INVALIDARG);
     }
-    let left_out = |m: &Module<'_>| flags & if m.unloaded { NO_UNLOADED } else { NO_LOADED } != 0;
+    let left_out = |m: &Module<'_>| match m.state {
+        Loaded::Yes => flags & NO_LOADED != 0,
+        Loaded::NoLonger => flags & NO_UNLOADED != 0,
+    };
     let state = client.state.session.state();
-    let snapshot = &state.current()?.snapshot;
-    let (place, module) = modules(snapshot)
+    let (place, module) = modules(state.current()?)
+        .into_iter()
         .enumerate()
         .skip(start as usize)
         .find(|(_, m)| !left_out(m) && is_it(m))
@@ -153,8 +219,8 @@ pub fn by_offset2(
 }
 
 /// The module of an index, or of a base if the index is `DEBUG_ANY_ID`.
-fn chosen(snapshot: &ProcessSnapshot, index: u32, base: u64) -> Answer<Module<'_>> {
-    let mut modules = modules(snapshot);
+fn chosen(target: &Target, index: u32, base: u64) -> Answer<Module<'_>> {
+    let mut modules = modules(target).into_iter();
     let module = if index == ANY_ID {
         modules.find(|m| m.base == base)
     } else {
@@ -180,7 +246,7 @@ pub fn names<B: TextBuf>(
     loaded_needed: Out<u32>,
 ) -> Answer {
     let state = client.state.session.state();
-    let module = chosen(&state.current()?.snapshot, index, base)?;
+    let module = chosen(state.current()?, index, base)?;
     let answers = [
         image.fill(image_size, image_needed, module.path)?,
         name.fill(name_size, name_needed, module.name())?,
@@ -200,7 +266,7 @@ pub fn name_string(
     needed: Out<u32>,
 ) -> Answer {
     let state = client.state.session.state();
-    let module = chosen(&state.current()?.snapshot, index, base)?;
+    let module = chosen(state.current()?, index, base)?;
     let text = match which {
         // IMAGE, LOADED_IMAGE.
         0 | 2 => module.path,
@@ -225,20 +291,18 @@ pub fn parameters(
         return Err(HResult::E_POINTER);
     }
     let state = client.state.session.state();
-    let snapshot = &state.current()?.snapshot;
+    let modules = modules(state.current()?);
     let none = ModuleParameters { base: INVALID_OFFSET, ..ModuleParameters::default() };
     if let Some(bases) = bases.values(count) {
-        let found = bases.iter().map(|base| modules(snapshot).find(|m| m.base == *base));
-        let found: Vec<_> = found.map(|m| m.map_or(none, |m| described(&m))).collect();
+        let found = bases.iter().map(|base| modules.iter().find(|m| m.base == *base));
+        let found: Vec<_> = found.map(|m| m.map_or(none, described)).collect();
         let missing = found.iter().any(|p| p.base == INVALID_OFFSET);
         parameters.put_array(count, found);
         return Ok(if missing { HResult::S_FALSE } else { HResult::S_OK });
     }
-    let all = snapshot.modules.len() + snapshot.unloaded_modules.len();
-    if start as usize + count as usize > all {
-        return Err(HResult::E_INVALIDARG);
-    }
-    parameters.put_array(count, modules(snapshot).skip(start as usize).map(|m| described(&m)));
+    let asked = modules.get(start as usize..).and_then(|rest| rest.get(..count as usize));
+    let asked = asked.ok_or(HResult::E_INVALIDARG)?;
+    parameters.put_array(count, asked.iter().map(described));
     OK
 }
 
@@ -249,7 +313,7 @@ fn described(module: &Module<'_>) -> ModuleParameters {
         size: u32::try_from(module.size).unwrap_or(u32::MAX),
         time_date_stamp: module.time_date_stamp,
         checksum: module.check_sum,
-        flags: if module.unloaded { UNLOADED } else { 0 },
+        flags: if module.state == Loaded::Yes { 0 } else { UNLOADED },
         symbol_type: SYMBOLS_DEFERRED,
         image_name_size: size(module.path),
         module_name_size: size(module.name()),

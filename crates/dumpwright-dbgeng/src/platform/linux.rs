@@ -5,6 +5,8 @@ use crate::abi::Answer;
 use dumpwright::hresult::of_io;
 use dumpwright::target::linux::LinuxProcess;
 use dumpwright::target::linux::processes;
+use dumpwright::target::machine::qemu::QemuMachine;
+use dumpwright::target::machine::{MachineOptions, MachineTarget};
 use dumpwright::target::{Pid, ProcessTarget, Wants};
 use dumpwright::{HResult, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -60,6 +62,11 @@ pub fn path_of(file: &File) -> io::Result<PathBuf> {
 /// Opens a live process: it stands still until the answer is released.
 pub fn hold(pid: Pid, wants: &Wants) -> Result<Box<dyn ProcessTarget>> {
     Ok(Box::new(LinuxProcess::attach(pid, wants)?))
+}
+
+/// Opens a live guest: it stands still until the answer is released.
+pub fn hold_guest(socket: &Path) -> Result<Box<dyn MachineTarget>> {
+    Ok(Box::new(QemuMachine::attach(socket, &MachineOptions::default())?))
 }
 
 /// All processes.

@@ -3,6 +3,7 @@
 use super::{Description, Start};
 use crate::abi::Answer;
 use dumpwright::hresult::of_io;
+use dumpwright::target::machine::MachineTarget;
 use dumpwright::target::windows::{WindowsProcess, processes};
 use dumpwright::target::{Pid, ProcessTarget, Wants};
 use dumpwright::{HResult, Result};
@@ -11,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle, RawHandle};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use windows_sys::Wdk::System::Threading::NtQueryInformationProcess;
 use windows_sys::Win32::Foundation::{UNICODE_STRING, WAIT_OBJECT_0};
@@ -107,6 +108,12 @@ pub fn path_of(file: &File) -> io::Result<PathBuf> {
 /// Opens a live process: it stands still until the answer is released.
 pub fn hold(pid: Pid, wants: &Wants) -> Result<Box<dyn ProcessTarget>> {
     Ok(Box::new(WindowsProcess::attach(pid, wants)?))
+}
+
+/// Live guests are held on Linux only.
+pub fn hold_guest(socket: &Path) -> Result<Box<dyn MachineTarget>> {
+    let reason = "live guests are dumped on Linux only; open a memory image of it".to_owned();
+    Err(dumpwright::Error::Guest { socket: socket.to_owned(), reason })
 }
 
 /// All processes.

@@ -5,155 +5,14 @@
  *
  *   client target             sleeps, with threads, until its input closes
  *   client sleeper            sleeps until it is ended
- *   client run FOLDER PID     checks everything on process PID; dumps to FOLDER
+ *   client run FOLDER PID RECORD CONTEXT POINTERS
+ *                             checks everything on process PID, which keeps an
+ *                             exception at these addresses (hexadecimal); dumps
+ *                             to FOLDER
  *
- * Each failed check is a line that begins with FAILED, and makes the exit code 1.
+ * A failed check makes the exit code 1.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#ifdef _WIN32
-#define INITGUID
-#include <windows.h>
-#include <dbgeng.h>
-#include <io.h>
-#define CALL STDMETHODCALLTYPE
-#define getpid() ((int)GetCurrentProcessId())
-#define PROGRAM_MAGIC "MZ"
-typedef void *Object;
-#else
-#include "dumpwright-dbgeng.h"
-#include <fcntl.h>
-#include <pthread.h>
-#include <unistd.h>
-#define CALL
-#define PROGRAM_MAGIC "\177ELF"
-#endif
-
-#define FILE_EXISTS ((HRESULT)0x80070050)
-#define CANCELLED ((HRESULT)0x800704C7)
-#define READ_FAULT ((HRESULT)0x8007001E)
-#define FILE_CORRUPT ((HRESULT)0x80070570)
-#define NOT_FOUND ((HRESULT)0x80070002)
-#define NO_PATH ((HRESULT)0x80070003)
-
-#define NO_OVERWRITE 0x80000000u
-#define WRITE_CAB 0x20000000u
-#define FULL_MEMORY 0x1u
-#define MA 0xC07u /* /mfFhut */
-
-static int failures, checks;
-
-static void expect(const char *what, int line, HRESULT got, HRESULT wanted) {
-    checks++;
-    if (got != wanted) {
-        failures++;
-        printf("FAILED line %d: %s answers %08x and not %08x\n", line, what, (unsigned)got,
-               (unsigned)wanted);
-    }
-}
-#define EXPECT(call, wanted) expect(#call, __LINE__, (call), (HRESULT)(wanted))
-#define CHECK(what) \
-    do { \
-        checks++; \
-        if (!(what)) { \
-            failures++; \
-            printf("FAILED line %d: %s\n", __LINE__, #what); \
-        } \
-    } while (0)
-
-/* Output callbacks: what was said, and an interrupt when it begins to write. */
-
-static char said[1 << 16];
-static IDebugControl *interrupt_at_start;
-static ULONG listeners = 1;
-
-static HRESULT CALL listener_query(IDebugOutputCallbacks *this, const GUID *iid, void **object) {
-    (void)this;
-    (void)iid;
-    *object = NULL;
-    return E_NOINTERFACE;
-}
-static ULONG CALL listener_add(IDebugOutputCallbacks *this) {
-    (void)this;
-    return ++listeners;
-}
-static ULONG CALL listener_release(IDebugOutputCallbacks *this) {
-    (void)this;
-    return --listeners;
-}
-static HRESULT CALL listener_output(IDebugOutputCallbacks *this, ULONG mask, PCSTR text) {
-    (void)this;
-    (void)mask;
-    if (strlen(said) + strlen(text) < sizeof said)
-        strcat(said, text);
-    if (interrupt_at_start && strstr(text, "Writing"))
-        interrupt_at_start->lpVtbl->SetInterrupt(interrupt_at_start, DEBUG_INTERRUPT_ACTIVE);
-    return S_OK;
-}
-#ifdef _WIN32
-static IDebugOutputCallbacksVtbl listener_vtable = {
-    (void *)listener_query, (void *)listener_add, (void *)listener_release,
-    (void *)listener_output};
-static IDebugOutputCallbacks listener = {&listener_vtable};
-#else
-static const IDebugOutputCallbacksVtbl listener_vtable = {listener_query, listener_add,
-                                                          listener_release, listener_output};
-static IDebugOutputCallbacks listener = {&listener_vtable};
-#endif
-
-/* Files. */
-
-static const char *folder;
-static char name_buffer[8][1024];
-
-static const char *file(const char *name) {
-    static int next;
-    char *buffer = name_buffer[next++ % 8];
-    snprintf(buffer, sizeof name_buffer[0], "%s/%s", folder, name);
-    return buffer;
-}
-
-static long size_of(const char *path) {
-    FILE *f = fopen(path, "rb");
-    long size = -1;
-    if (f) {
-        fseek(f, 0, SEEK_END);
-        size = ftell(f);
-        fclose(f);
-    }
-    return size;
-}
-
-static void put(const char *path, const char *text) {
-    FILE *f = fopen(path, "wb");
-    if (f) {
-        fputs(text, f);
-        fclose(f);
-    }
-}
-
-static int holds(const char *path, const char *text) {
-    char buffer[64] = {0};
-    FILE *f = fopen(path, "rb");
-    size_t count = f ? fread(buffer, 1, sizeof buffer - 1, f) : 0;
-    if (f)
-        fclose(f);
-    return count >= strlen(text) && memcmp(buffer, text, strlen(text)) == 0;
-}
-
-static const WCHAR *wide(const char *text) {
-    static WCHAR buffer[4][1024];
-    static int next;
-    WCHAR *out = buffer[next++ % 4];
-    size_t i = 0;
-    for (; text[i]; i++)
-        out[i] = (WCHAR)(unsigned char)text[i];
-    out[i] = 0;
-    return out;
-}
+#include "check.h"
 
 /* The target. */
 
@@ -173,7 +32,32 @@ static void *sleeper(void *unused) {
 
 static volatile char marker[] = "the target's own marker";
 
+/* An exception as a handler would have kept it. */
+#ifdef _WIN32
+static CONTEXT context;
+static EXCEPTION_RECORD record;
+static EXCEPTION_POINTERS pointers = {&record, &context};
+#else
+static ucontext_t context;
+static siginfo_t record;
+static void *pointers[] = {&record, &context};
+#endif
+
+static void keep_an_exception(void) {
+#ifdef _WIN32
+    RtlCaptureContext(&context);
+    record.ExceptionCode = EXCEPTION_ACCESS_VIOLATION;
+    record.ExceptionAddress = (void *)0x1234;
+#else
+    getcontext(&context);
+    record.si_signo = SIGSEGV;
+    record.si_code = SEGV_MAPERR;
+    record.si_addr = (void *)0x1234;
+#endif
+}
+
 static int target(void) {
+    keep_an_exception();
     for (int i = 0; i < 3; i++) {
 #ifdef _WIN32
         CreateThread(NULL, 0, sleeper, NULL, 0, NULL);
@@ -182,8 +66,10 @@ static int target(void) {
         pthread_create(&thread, NULL, sleeper, NULL);
 #endif
     }
-    printf("READY {\"pid\":%d,\"marker\":%llu}\n", (int)getpid(),
-           (unsigned long long)(uintptr_t)marker);
+    printf("READY {\"pid\":%d,\"marker\":%llu,\"record\":%llu,\"context\":%llu,\"pointers\":%llu}\n",
+           (int)getpid(), (unsigned long long)(uintptr_t)marker,
+           (unsigned long long)(uintptr_t)&record, (unsigned long long)(uintptr_t)&context,
+           (unsigned long long)(uintptr_t)&pointers);
     fflush(stdout);
     while (getchar() != EOF) {
     }
@@ -403,16 +289,16 @@ static void check_answers_of_writing(void) {
     CHECK(holds(file("wide.dmp"), "MDMP"));
 }
 
-static void check_handle(void) {
+static void check_handle(const char *name, ULONG flags, const char *magic) {
 #ifdef _WIN32
-    HANDLE handle = CreateFileA(file("handle.dmp"), GENERIC_READ | GENERIC_WRITE, 0, NULL,
+    HANDLE handle = CreateFileA(file(name), GENERIC_READ | GENERIC_WRITE, 0, NULL,
                                 CREATE_ALWAYS, 0, NULL);
     ULONG64 number = (ULONG64)(uintptr_t)handle;
 #else
-    int handle = open(file("handle.dmp"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    int handle = open(file(name), O_RDWR | O_CREAT | O_TRUNC, 0600);
     ULONG64 number = (ULONG64)handle;
 #endif
-    EXPECT(client->lpVtbl->WriteDumpFileWide(client, NULL, number, DEBUG_DUMP_SMALL, MA, NULL),
+    EXPECT(client->lpVtbl->WriteDumpFileWide(client, NULL, number, DEBUG_DUMP_SMALL, flags, NULL),
            S_OK);
 #ifdef _WIN32
     CloseHandle(handle);
@@ -420,7 +306,7 @@ static void check_handle(void) {
     EXPECT(write(handle, "", 0) < 0, 0); /* still the program's, and open */
     close(handle);
 #endif
-    CHECK(holds(file("handle.dmp"), "MDMP"));
+    CHECK(holds(file(name), magic));
     EXPECT(client->lpVtbl->WriteDumpFileWide(client, NULL, 0xFFFFFF, DEBUG_DUMP_SMALL, 0, NULL),
            E_HANDLE);
 }
@@ -431,6 +317,28 @@ static HRESULT execute(const char *format, const char *path) {
     return control->lpVtbl->Execute(control, DEBUG_OUTCTL_THIS_CLIENT, command, 0);
 }
 
+/* The exception that the target keeps, from wherever the process is read. */
+static void check_exception(const char *prefix, char **places) {
+    static const char *const options[] = {"/xp %s", "/xr %s /xc %s", "/xt %x"};
+    ULONG id = 0;
+    char name[64], command[2048], words[256];
+    EXPECT(objects->lpVtbl->GetCurrentThreadSystemId(objects, &id), S_OK);
+    for (int i = 0; i < 3; i++) {
+        if (i == 0)
+            snprintf(words, sizeof words, options[i], places[2]);
+        else if (i == 1)
+            snprintf(words, sizeof words, options[i], places[0], places[1]);
+        else
+            snprintf(words, sizeof words, options[i], (unsigned)id);
+        snprintf(name, sizeof name, "%s-exception-%d.dmp", prefix, i);
+        snprintf(command, sizeof command, ".dump %s \"%s\"", words, file(name));
+        EXPECT(control->lpVtbl->Execute(control, 0, command, 0), S_OK);
+    }
+    EXPECT(execute(".dump /xr 10 %s", file("x.dmp")), E_INVALIDARG);
+    EXPECT(execute(".dump /xt 7ffffff0 %s", file("x.dmp")), E_INVALIDARG);
+    CHECK(size_of(file("x.dmp")) == -1);
+}
+
 static void check_commands(void) {
     EXPECT(execute(".dump /ma /c \"quoted; comment\" \"%s\"", file("dot dump.dmp")), S_OK);
     CHECK(holds(file("dot dump.dmp"), "MDMP"));
@@ -439,6 +347,8 @@ static void check_commands(void) {
     EXPECT(execute(".dump /o /mh %s", file("dotdump.dmp")), S_OK);
     EXPECT(execute(".dump /mz %s", file("dotdump2.dmp")), E_INVALIDARG);
     EXPECT(execute(".dump /ma", ""), E_INVALIDARG);
+    EXPECT(execute(".dump /k %s", file("dotdump2.dmp")), E_INVALIDARG);
+    EXPECT(execute(".dump /f %s", file("dotdump-f.dmp")), S_OK);
     EXPECT(execute("!analyze -v %s", ""), E_NOTIMPL);
     EXPECT(control->lpVtbl->Execute(control, 0, NULL, 0), E_POINTER);
     CHECK(strstr(said, "analyze") != NULL);
@@ -454,7 +364,10 @@ static void check_dump_files(void) {
     EXPECT(client->lpVtbl->OpenDumpFile(client, file("broken.dmp")), FILE_CORRUPT);
     EXPECT(client->lpVtbl->AddDumpInformationFile(client, file("absent.dmp"), 0), NOT_FOUND);
     EXPECT(client->lpVtbl->AddDumpInformationFile(client, file("broken.dmp"), 7), E_INVALIDARG);
+    EXPECT(client->lpVtbl->AddDumpInformationFileWide(client, NULL, 0xFFFFFF, 0), E_HANDLE);
+    said[0] = 0;
     EXPECT(client->lpVtbl->AddDumpInformationFile(client, file("broken.dmp"), 0), S_OK);
+    CHECK(strstr(said, "not read") != NULL);
 
     said[0] = 0;
     EXPECT(client->lpVtbl->OpenDumpFile(client, file("live-ma.dmp")), S_OK);
@@ -469,6 +382,13 @@ static void check_dump_files(void) {
     EXPECT(client->lpVtbl->GetDumpFile(client, 0, name, sizeof name, &needed, &handle, &kind),
            S_OK);
     CHECK(strcmp(name, file("live-ma.dmp")) == 0 && needed == strlen(name) + 1 && handle == 0);
+    EXPECT(client->lpVtbl->GetDumpFile(client, 1, name, sizeof name, &needed, &handle, &kind),
+           S_OK);
+    CHECK(strcmp(name, file("broken.dmp")) == 0 && kind == DEBUG_DUMP_FILE_PAGE_FILE_DUMP);
+    EXPECT(client->lpVtbl->GetDumpFile(client, 1, name, 4, &needed, &handle, &kind), S_FALSE);
+    CHECK(strlen(name) == 3 && needed == strlen(file("broken.dmp")) + 1);
+    EXPECT(client->lpVtbl->GetDumpFile(client, 1, name, 0, &needed, NULL, NULL), E_INVALIDARG);
+    EXPECT(client->lpVtbl->GetDumpFile(client, 1, NULL, 0, NULL, NULL, NULL), S_OK);
     EXPECT(client->lpVtbl->GetDumpFile(client, 2, name, sizeof name, &needed, &handle, &kind),
            E_INVALIDARG);
     check_memory_and_modules();
@@ -505,7 +425,7 @@ static void check_created_process(const char *program) {
     CHECK(exit != S_OK || code != 259);
 }
 
-static int run(const char *program, ULONG pid) {
+static int run(const char *program, ULONG pid, char **places) {
     IDebugClient *other = NULL;
     IDebugOutputCallbacks *set = NULL;
     check_identity();
@@ -521,8 +441,10 @@ static int run(const char *program, ULONG pid) {
     check_threads();
     check_every_flag("live");
     check_answers_of_writing();
-    check_handle();
+    check_handle("handle.dmp", MA, "MDMP");
+    check_handle("handle.cab", MA | WRITE_CAB, "MSCF");
     check_commands();
+    check_exception("held", places);
     EXPECT(client->lpVtbl->CreateClient(client, (void *)&other), S_OK);
     CHECK(other && other->lpVtbl->Release(other) == 0);
     EXPECT(client->lpVtbl->DetachProcesses(client), S_OK);
@@ -531,6 +453,7 @@ static int run(const char *program, ULONG pid) {
                client, 0, pid, DEBUG_ATTACH_NONINVASIVE | DEBUG_ATTACH_NONINVASIVE_NO_SUSPEND),
            S_OK);
     EXPECT(write_dump("running.dmp", DEBUG_DUMP_SMALL, MA, NULL), S_OK);
+    check_exception("running", places);
     check_memory_and_modules();
     EXPECT(client->lpVtbl->DetachCurrentProcess(client), S_OK);
 
@@ -555,10 +478,11 @@ int main(int count, char **words) {
         return target();
     if (count == 2 && strcmp(words[1], "sleeper") == 0)
         sleeper(NULL);
-    if (count == 4 && strcmp(words[1], "run") == 0) {
+    if (count == 7 && strcmp(words[1], "run") == 0) {
         folder = words[2];
-        return run(words[0], (ULONG)strtoul(words[3], NULL, 10));
+        return run(words[0], (ULONG)strtoul(words[3], NULL, 10), words + 4);
     }
-    fprintf(stderr, "usage: client target | client sleeper | client run FOLDER PID\n");
+    fprintf(stderr, "usage: client target | client sleeper | "
+                    "client run FOLDER PID RECORD CONTEXT POINTERS\n");
     return 2;
 }

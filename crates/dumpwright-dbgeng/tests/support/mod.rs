@@ -49,7 +49,11 @@ pub fn run(command: &mut Command) {
 }
 
 /// A process that a test dumps; ended with its handle.
-pub struct Child(std::process::Child);
+pub struct Child {
+    process: std::process::Child,
+    /// What it said behind READY.
+    pub said: String,
+}
 
 impl Child {
     /// Starts it and waits until it says that it is ready.
@@ -58,12 +62,13 @@ impl Child {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("READY"), "{command:?} said {line}");
-        Child(child)
+        let said = line.trim_start_matches("READY").trim().to_owned();
+        Child { process: child, said }
     }
 
     /// Its process id.
     pub fn id(&self) -> u32 {
-        self.0.id()
+        self.process.id()
     }
 
     /// Whether it runs, and is neither stopped nor traced.
@@ -77,7 +82,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }

@@ -50,5 +50,8 @@ pub const ATTACHED_FILE_TAG: [u8; 16] = *b"dumpwright:file1";
 /// Tag of a comment that a header could not hold whole: UTF-8.
 pub const FULL_TEXT_TAG: [u8; 16] = *b"dumpwright:text1";
 
+/// Tag of the registers of all processors: JSON.
+pub const PROCESSORS_TAG: [u8; 16] = *b"dumpwright:cpus1";
+
 /// Tag of what went wrong while a dump was written: JSON, with spaces behind it.
 pub const SOFT_ERRORS_TAG: [u8; 16] = *b"dumpwright:soft1";

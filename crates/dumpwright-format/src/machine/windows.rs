@@ -30,6 +30,30 @@ pub const KPCR_CURRENT_PRCB: u64 = 0x20;
 pub const KPCR_PRCB: u64 = 0x180;
 /// `KPRCB.CurrentThread` on x86-64.
 pub const KPRCB_CURRENT_THREAD: u64 = 0x8;
+/// `KPCR.KdVersionBlock` on x86-64: the `DBGKD_GET_VERSION64` of the kernel.
+pub const KPCR_VERSION_BLOCK: u64 = 0x108;
+/// `KPROCESS.DirectoryTableBase`, with which an `EPROCESS` starts, on x86-64.
+pub const KPROCESS_DIRECTORY_TABLE_BASE: u64 = 0x28;
+/// `KTHREAD.ApcState.Process` on x86-64: since Windows 8, and before.
+pub const KTHREAD_APC_PROCESS: [u64; 2] = [0xb8, 0x70];
+/// `EPROCESS.UniqueProcessId` of the system process; `ActiveProcessLinks`
+/// stands behind that field.
+pub const SYSTEM_PROCESS_ID: u64 = 4;
+/// `KGDT64_R0_CODE`: selector of the kernel's code (winnt.h's CONTEXT of any
+/// kernel thread shows it).
+pub const GDT64_R0_CODE: u16 = 0x10;
+/// `KGDT64_R0_DATA`.
+pub const GDT64_R0_DATA: u16 = 0x18;
+/// `KGDT64_R3_CODE`, with the privilege level that it is used with.
+pub const GDT64_R3_CODE: u16 = 0x33;
+/// `KGDT64_R3_DATA`, likewise.
+pub const GDT64_R3_DATA: u16 = 0x2b;
+/// `KGDT64_SYS_TSS`.
+pub const GDT64_TSS: u16 = 0x40;
+/// `KGDT64_R3_CMCODE`: code of 32-bit programs.
+pub const GDT64_R3_CM_CODE: u16 = 0x23;
+/// `KGDT64_R3_CMTEB`.
+pub const GDT64_R3_CM_TEB: u16 = 0x53;
 /// Where, from the `KPCR`, `KPRCB.KernelDirectoryTableBase` stands in kernels
 /// with KVA shadowing: since version 1803, and in the first patches.
 pub const KPCR_KERNEL_DIRECTORY_TABLE_BASE: [u64; 2] = [0x9000, 0x7000];
@@ -99,6 +123,37 @@ wire! {
         pub coverage_section_size: U32,
         /// `CoverageSection`.
         pub coverage_section: U64,
+    }
+    /// `DBGKD_GET_VERSION64`, wdbgexts.h: what the kernel tells a debugger first.
+    pub struct VersionBlock [40] {
+        /// `MajorVersion`.
+        pub major_version: U16,
+        /// `MinorVersion`: the build.
+        pub minor_version: U16,
+        /// `ProtocolVersion` and `KdSecondaryVersion`.
+        pub versions: [u8; 2],
+        /// `Flags`.
+        pub flags: U16,
+        /// `MachineType`.
+        pub machine_type: U16,
+        /// `MaxPacketType`, `MaxStateChange`, `MaxManipulate`, `Simulation`, unused.
+        pub limits: [u8; 6],
+        /// `KernBase`.
+        pub kern_base: U64,
+        /// `PsLoadedModuleList`.
+        pub ps_loaded_module_list: U64,
+        /// `DebuggerDataList`: head of the list that `KDDEBUGGER_DATA64` is in.
+        pub debugger_data_list: U64,
+    }
+    /// `PHYSICAL_MEMORY_DESCRIPTOR` of a 64-bit kernel, without its runs
+    /// ([`PhysicalMemoryRun64`](crate::kernel::PhysicalMemoryRun64)).
+    pub struct PhysicalMemoryDescriptor64 [16] {
+        /// `NumberOfRuns`.
+        pub number_of_runs: U32,
+        /// Padding.
+        pub pad: U32,
+        /// `NumberOfPages`.
+        pub number_of_pages: U64,
     }
     /// `UNLOADED_DRIVERS` of a 64-bit kernel: an entry of `MmUnloadedDrivers`.
     pub struct UnloadedDriver64 [40] {

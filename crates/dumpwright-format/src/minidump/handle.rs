@@ -56,6 +56,16 @@ wire! {
     }
 }
 
+/// `MiniMutantInformation1`, minidumpapiset.h: `MUTANT_BASIC_INFORMATION` of
+/// winternl.h, count and two flags.
+pub const MUTANT_INFORMATION_1: u32 = 2;
+/// `MiniMutantInformation2`: process and thread that hold it.
+pub const MUTANT_INFORMATION_2: u32 = 3;
+/// `MiniEventInformation1`: `EVENT_BASIC_INFORMATION`, type and state.
+pub const EVENT_INFORMATION_1: u32 = 6;
+/// `MiniSemaphoreInformation1`: `SEMAPHORE_BASIC_INFORMATION`, count and maximum.
+pub const SEMAPHORE_INFORMATION_1: u32 = 8;
+
 /// `OBJ_INHERIT`, ntdef.h.
 pub const OBJ_INHERIT: u32 = 0x2;
 

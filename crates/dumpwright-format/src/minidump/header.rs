@@ -138,6 +138,8 @@ stream_types! {
     LINUX_DSO_DEBUG = 0x4767_000A, "LinuxDsoDebug";
     /// Crashpad's own information.
     CRASHPAD_INFO = 0x4350_0001, "CrashpadInfo";
+    /// dumpwright: the Unix side of a process under Wine, as JSON.
+    UNIX_SIDE = 0x4457_0001, "UnixSide";
     /// Mozilla: macOS crash information.
     MOZ_MACOS_CRASH_INFO = 0x4D7A_0001, "MozMacosCrashInfo";
     /// Mozilla: macOS boot arguments.

@@ -98,6 +98,7 @@ impl Nt {
         self.poke(Nt::variable(rva::BUILD_LAB), b"19041.1.amd64fre.vb_release.191206-1406\0");
         self.poke(Nt::variable(rva::BUILD_NUMBER), &(0xf000_0000 | BUILD).to_le_bytes());
         if let Some((code, parameters)) = options.bug_check {
+            self.raise(options.crashed, code, parameters);
             let at = Nt::variable(rva::BUG_CHECK);
             self.poke_u64(at, u64::from(code));
             for (i, parameter) in parameters.iter().enumerate() {
@@ -116,6 +117,18 @@ impl Nt {
         self.poke(Nt::variable(rva::VERSION_BLOCK), &version);
     }
 
+    /// Registers of the call of `KeBugCheckEx`, where the kernel keeps them.
+    fn raise(&mut self, processor: usize, code: u32, parameters: [u64; 4]) {
+        let p = &self.processors[processor];
+        let (at, mut registers) = (p.context_at, p.registers);
+        registers.rip = KERNEL + u64::from(pe::TEXT) + 0x500;
+        let [p1, p2, p3, _] = parameters;
+        for (register, value) in [(1, u64::from(code)), (2, p1), (8, p2), (9, p3)] {
+            registers.general[register] = value;
+        }
+        self.poke(at, &registers.context());
+    }
+
     pub(super) fn debugger_data(&mut self, form: KdbgForm) {
         let list = Nt::variable(rva::DEBUGGER_LIST);
         let addresses = [
@@ -127,7 +140,7 @@ impl Nt {
             (0x218, rva::PROCESSOR_BLOCK),
             (0x220, rva::UNLOADED),
             (0x228, rva::LAST_UNLOADED),
-            (0x268, rva::MEMORY_BLOCK),
+            (0x270, rva::MEMORY_BLOCK),
         ]
         .map(|(at, rva)| (at, Nt::variable(rva)));
         self.debugger_data = kdbg::block(list, KERNEL, &addresses);
@@ -139,6 +152,11 @@ impl Nt {
         match form {
             KdbgForm::Clear => self.poke(at, &clear),
             KdbgForm::Missing => self.poke(at, &[0; kdbg::SIZE]),
+            KdbgForm::NoPage => {
+                self.system.unmap(&mut self.image, at);
+                // Nor does the kernel's list lead there.
+                self.poke(list, &[0; 16]);
+            }
             KdbgForm::Encoded | KdbgForm::EncodedWithCopy => {
                 let keys = self.keys;
                 self.poke_u64(Nt::variable(rva::WAIT_NEVER), keys.wait_never);

@@ -5,11 +5,11 @@ use super::text::{Page, TextOptions, bytes, clean, counted};
 use crate::read::decode_context;
 use crate::read::kernel::{KernelDump, Width};
 use crate::target::FileTime;
-use crate::target::machine::{Gva, KernelModule, MachineSnapshot, PAGE_SIZE};
+use crate::target::machine::{Gva, KernelModule, MachineSnapshot, PAGE_SIZE, ProcessorSnapshot};
 use crate::time::CivilTime;
 use dumpwright_format::kernel::{
-    ATTACHED_FILE_TAG, DumpType, FULL_TEXT_TAG, MACHINE_AMD64, MACHINE_ARM64, SOFT_ERRORS_TAG,
-    bug_check_name,
+    ATTACHED_FILE_TAG, DumpType, FULL_TEXT_TAG, MACHINE_AMD64, MACHINE_ARM64, PROCESSORS_TAG,
+    SOFT_ERRORS_TAG, bug_check_name,
 };
 use dumpwright_format::minidump::{
     PROCESSOR_ARCHITECTURE_AMD64, PROCESSOR_ARCHITECTURE_ARM64, PROCESSOR_ARCHITECTURE_INTEL,
@@ -31,6 +31,8 @@ pub struct KernelInfo {
     pub bug_check: KernelBugCheck,
     /// Registers of the context, by name.
     pub registers: Vec<(String, Hex)>,
+    /// Every processor, where the dump has more than the header's context.
+    pub processors: Vec<KernelProcessor>,
     /// The memory map of the machine, as the header has it.
     pub memory_map: Vec<KernelRun>,
     /// Page frames in the dump; `None` for a small dump.
@@ -95,6 +97,17 @@ pub struct KernelSystem {
     pub pfn_database: Hex,
     /// `KdDebuggerDataBlock`.
     pub debugger_data: Hex,
+}
+
+/// A processor.
+#[derive(Clone, Debug, Serialize)]
+pub struct KernelProcessor {
+    /// Its number.
+    pub number: usize,
+    /// Whether the dump is seen from it.
+    pub current: bool,
+    /// Its registers, by name; control registers last.
+    pub registers: Vec<(String, Hex)>,
 }
 
 /// The bug check.
@@ -226,7 +239,8 @@ impl KernelInfo {
                 exception_code: Hex(header.exception_code.into()),
                 exception_address: Hex(header.exception_address),
             },
-            registers: registers(dump),
+            registers: registers(dump, &header.context),
+            processors: processors(dump),
             memory_map: header
                 .runs
                 .iter()
@@ -338,6 +352,14 @@ impl KernelInfo {
             let name = driver.name.as_deref().map_or_else(|| "(no name)".to_owned(), clean);
             format!("{:<18} {:>10} {name}", driver.base, driver.size)
         };
+        page.list("Processors", &self.processors, |processor| {
+            let some = processor.registers.iter().filter(|(name, _)| {
+                ["rip", "rsp", "eip", "esp", "pc", "sp", "cr3"].contains(&name.as_str())
+            });
+            let some: Vec<_> = some.map(|(name, value)| format!("{name} {value}")).collect();
+            let current = if processor.current { "  (current)" } else { "" };
+            format!("{} {}{current}", processor.number, some.join("  "))
+        });
         page.list("Modules", &self.modules, driver);
         page.list("Unloaded modules", &self.unloaded_modules, driver);
         page.list("Secondary data", &self.secondary, |block| {
@@ -399,16 +421,39 @@ fn unloaded(start: Gva, end: Gva, name: &str) -> KernelDriver {
     }
 }
 
-/// Registers of the context; none if it was never stored.
-fn registers(dump: &KernelDump) -> Vec<(String, Hex)> {
-    let header = dump.header();
-    let architecture = match header.machine {
+/// Every processor of a dump that has all.
+fn processors(dump: &KernelDump) -> Vec<KernelProcessor> {
+    let Some((current, all)) = dump.registers() else { return Vec::new() };
+    let one = |(number, processor): (usize, ProcessorSnapshot)| {
+        let mut registers = registers(dump, &processor.context);
+        if let Some(control) = processor.control {
+            let named = [
+                ("cr0", control.cr0),
+                ("cr2", control.cr2),
+                ("cr3", control.cr3),
+                ("cr4", control.cr4),
+                ("efer", control.efer),
+                ("gs_base", control.gs_base),
+                ("kernel_gs_base", control.kernel_gs_base),
+                ("idt", control.idt.0),
+                ("gdt", control.gdt.0),
+            ];
+            registers.extend(named.map(|(name, value)| (name.to_owned(), Hex(value))));
+        }
+        KernelProcessor { number, current: number == current, registers }
+    };
+    all.into_iter().enumerate().map(one).collect()
+}
+
+/// Registers of a context; none if it was never stored.
+fn registers(dump: &KernelDump, context: &[u8]) -> Vec<(String, Hex)> {
+    let architecture = match dump.header().machine {
         MACHINE_AMD64 => PROCESSOR_ARCHITECTURE_AMD64,
         MACHINE_ARM64 => PROCESSOR_ARCHITECTURE_ARM64,
         _ => PROCESSOR_ARCHITECTURE_INTEL,
     };
-    let stored = header.context.iter().any(|byte| *byte != 0);
-    let registers = stored.then(|| decode_context(architecture, &header.context)).flatten();
+    let stored = context.iter().any(|byte| *byte != 0);
+    let registers = stored.then(|| decode_context(architecture, context)).flatten();
     let general = registers.map(|registers| registers.general).unwrap_or_default();
     general.into_iter().map(|(name, value)| (name.to_owned(), Hex(value))).collect()
 }
@@ -417,6 +462,7 @@ fn secondary(dump: &KernelDump) -> Vec<KernelSecondary> {
     let what = |block: &crate::read::kernel::SecondaryBlock| match block.tag {
         FULL_TEXT_TAG => Some("comment".to_owned()),
         SOFT_ERRORS_TAG => Some("soft errors".to_owned()),
+        PROCESSORS_TAG => Some("registers of all processors".to_owned()),
         ATTACHED_FILE_TAG => {
             let start = dump.read_part(block.offset, block.size.into(), 1024).ok()?;
             let end = start.iter().position(|b| *b == 0)?;

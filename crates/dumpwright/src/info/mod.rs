@@ -38,4 +38,4 @@ pub use model::{
     MemoryKindInfo, ModuleInfo, ProcessInfo, StreamInfo, SystemSummary, ThreadSummary,
     UnloadedModuleInfo,
 };
-pub use text::TextOptions;
+pub use text::{TextOptions, clean};

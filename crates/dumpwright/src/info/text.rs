@@ -288,9 +288,9 @@ fn module_line(module: &ModuleInfo) -> String {
     line
 }
 
-/// Text of a dump, with control characters as escapes: a name must not be able
-/// to move the cursor or forge a line.
-pub(super) fn clean(text: &str) -> String {
+/// Text of a dump or target, with control characters as escapes: a name must not
+/// be able to move the cursor or forge a line.
+pub fn clean(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let escaped = c.is_control().then(|| c.escape_default());

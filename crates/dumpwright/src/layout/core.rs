@@ -12,16 +12,18 @@
 //! header can count (`PN_XNUM`). The last note has what could not be had, which
 //! is only known once memory has been read.
 
-use super::{DumpLayout, HOLES_RESERVE};
+use super::{DumpLayout, HEAD_BUFFER, HOLES_RESERVE, Layout};
 use crate::address::AddressRange;
 use crate::error::Result;
 use crate::plan::core::CorePlan;
 use crate::plan::{DumpPlan, note_head};
+use crate::target::ProcessSnapshot;
 use crate::write::soft_errors::{self, Holes};
 use dumpwright_format::elf_core::{
     ET_CORE, FileHeader, NOTE_SOFT_ERRORS, NOTE_STREAMS, OWNER_DUMPWRIGHT, PN_XNUM, PT_LOAD,
     PT_NOTE, ProgramHeader, SectionHeader,
 };
+use std::io::{self, BufWriter, Read, Write};
 use zerocopy::{FromZeros, IntoBytes};
 
 /// Bytes before any memory that depend on the number of ranges: program headers
@@ -31,7 +33,12 @@ const PER_MAPPING: u64 = 2 * size_of::<ProgramHeader>() as u64;
 /// Where everything in a core stands.
 #[derive(Clone, Debug)]
 pub struct CoreLayout {
-    head: Vec<u8>,
+    /// Program headers, those of both notes included.
+    headers: usize,
+    notes_at: u64,
+    /// What the last note before memory holds.
+    streams: Layout,
+    head_size: u64,
     memory_size: u64,
     trailer_size: u64,
 }
@@ -43,69 +50,96 @@ impl CoreLayout {
     /// [`Error::RvaOverflow`](crate::Error::RvaOverflow) when the streams that
     /// it carries do not fit under 4 GiB.
     pub fn new(plan: &DumpPlan, core: &CorePlan, time_date_stamp: u32) -> Result<CoreLayout> {
-        let streams = super::streams_alone(plan, time_date_stamp)?;
-        let mut notes = core.notes.clone();
-        notes.extend(note_head(OWNER_DUMPWRIGHT, NOTE_STREAMS, streams.len()));
-        notes.extend(streams);
-        notes.resize(notes.len().next_multiple_of(4), 0);
-        let segments = segments(core, &plan.memory.ranges);
+        let streams = Layout::of_streams(plan, time_date_stamp)?;
         // Two of notes.
-        let count = segments.len() + 2;
-        let table = size_of::<FileHeader>();
-        let table_end = table + count * size_of::<ProgramHeader>();
-        let extended = count >= usize::from(PN_XNUM);
-        let notes_at = table_end + if extended { size_of::<SectionHeader>() } else { 0 };
-        let notes_end = notes_at + notes.len();
-        let memory_at = (notes_end as u64).next_multiple_of(core.page_size);
+        let headers = segments(core, &plan.memory.ranges).count() + 2;
+        let table_end = size_of::<FileHeader>() + headers * size_of::<ProgramHeader>();
+        let extended = if is_extended(headers) { size_of::<SectionHeader>() } else { 0 };
+        let notes_at = (table_end + extended) as u64;
+        let head_size = (notes_at + notes_size(core, &streams)).next_multiple_of(core.page_size);
         let memory_size = plan.memory.len();
-        let trailer_at = (memory_at + memory_size).next_multiple_of(4);
-        let padding = trailer_at - memory_at - memory_size;
+        let trailer_at = (head_size + memory_size).next_multiple_of(4);
+        let padding = trailer_at - head_size - memory_size;
         let text = soft_errors::encoded_len(&soft_errors::known(plan)) + HOLES_RESERVE;
         let note_size = last_note(0).len() as u64 + text.next_multiple_of(4);
+        let trailer_size = padding + note_size;
+        Ok(CoreLayout { headers, notes_at, streams, head_size, memory_size, trailer_size })
+    }
 
+    fn file_header(&self, core: &CorePlan) -> FileHeader {
+        let table = size_of::<FileHeader>();
         let mut header = FileHeader::new_zeroed();
         header.ident[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
         header.kind = ET_CORE.into();
         header.machine = core.machine.into();
         header.version = 1.into();
         header.phoff = (table as u64).into();
-        header.ehsize = (size_of::<FileHeader>() as u16).into();
+        header.ehsize = (table as u16).into();
         header.phentsize = (size_of::<ProgramHeader>() as u16).into();
-        header.phnum = if extended { PN_XNUM } else { count as u16 }.into();
-        if extended {
+        header.phnum = PN_XNUM.into();
+        if is_extended(self.headers) {
+            let table_end = table + self.headers * size_of::<ProgramHeader>();
             header.shoff = (table_end as u64).into();
             header.shentsize = (size_of::<SectionHeader>() as u16).into();
             header.shnum = 1.into();
+        } else {
+            header.phnum = (self.headers as u16).into();
         }
-        let mut head = header.as_bytes().to_vec();
-        head.reserve(memory_at as usize);
-        head.extend_from_slice(note(notes_at as u64, notes.len() as u64).as_bytes());
-        let mut at = memory_at;
-        for segment in &segments {
-            head.extend_from_slice(segment.header(at, core.page_size).as_bytes());
+        header
+    }
+
+    fn write_core_head(
+        &self,
+        plan: &DumpPlan,
+        snapshot: &ProcessSnapshot,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let core = plan.core.as_ref().ok_or_else(|| io::Error::other("the plan has no core"))?;
+        let notes_size = notes_size(core, &self.streams);
+        let memory_end = self.head_size + self.memory_size;
+        let trailer_at = memory_end.next_multiple_of(4);
+        let note_size = self.file_size() - trailer_at;
+        out.write_all(self.file_header(core).as_bytes())?;
+        out.write_all(note(self.notes_at, notes_size).as_bytes())?;
+        let mut at = self.head_size;
+        for segment in segments(core, &plan.memory.ranges) {
+            out.write_all(segment.header(at, core.page_size).as_bytes())?;
             at += segment.stored();
         }
-        head.extend_from_slice(note(trailer_at, note_size).as_bytes());
-        if extended {
+        debug_assert_eq!(at, memory_end);
+        out.write_all(note(trailer_at, note_size).as_bytes())?;
+        if is_extended(self.headers) {
             let mut section = SectionHeader::new_zeroed();
             section.size = 1.into();
-            section.info = (count as u32).into();
-            head.extend_from_slice(section.as_bytes());
+            section.info = (self.headers as u32).into();
+            out.write_all(section.as_bytes())?;
         }
-        debug_assert_eq!(head.len(), notes_at);
-        head.extend_from_slice(&notes);
-        head.resize(memory_at as usize, 0);
-        Ok(CoreLayout { head, memory_size, trailer_size: padding + note_size })
+        core.notes.write(out)?;
+        out.write_all(&streams_note(&self.streams))?;
+        self.streams.write_head(plan, snapshot, out)?;
+        let padding = self.head_size - self.notes_at - notes_size;
+        io::copy(&mut io::repeat(0).take(padding), out)?;
+        out.flush()
     }
 }
 
 impl DumpLayout for CoreLayout {
-    fn head(&self) -> &[u8] {
-        &self.head
+    fn head_size(&self) -> u64 {
+        self.head_size
+    }
+
+    fn write_head(
+        &self,
+        plan: &DumpPlan,
+        snapshot: &ProcessSnapshot,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let mut out = BufWriter::with_capacity(HEAD_BUFFER, out);
+        self.write_core_head(plan, snapshot, &mut out)
     }
 
     fn file_size(&self) -> u64 {
-        self.head.len() as u64 + self.memory_size + self.trailer_size
+        self.head_size + self.memory_size + self.trailer_size
     }
 
     fn trailer(&self, plan: &DumpPlan, holes: Holes<'_>) -> Vec<u8> {
@@ -123,7 +157,21 @@ impl DumpLayout for CoreLayout {
 pub(crate) fn fixed_size(core: &CorePlan) -> u64 {
     let headers = size_of::<FileHeader>() + size_of::<SectionHeader>();
     let table = PER_MAPPING * (core.mappings.len() as u64 + 2);
-    headers as u64 + table + core.notes.len() as u64 + core.page_size + 64
+    headers as u64 + table + core.notes.len() + core.page_size + 64
+}
+
+/// Whether there are more program headers than the header can count.
+fn is_extended(headers: usize) -> bool {
+    headers >= usize::from(PN_XNUM)
+}
+
+/// Bytes of the notes before memory. The head of a minidump ends aligned.
+fn notes_size(core: &CorePlan, streams: &Layout) -> u64 {
+    core.notes.len() + streams_note(streams).len() as u64 + streams.head_size()
+}
+
+fn streams_note(streams: &Layout) -> Vec<u8> {
+    note_head(OWNER_DUMPWRIGHT, NOTE_STREAMS, streams.head_size() as usize)
 }
 
 fn last_note(len: usize) -> Vec<u8> {
@@ -170,30 +218,32 @@ fn note(offset: u64, size: u64) -> ProgramHeader {
 
 /// The mappings, cut where the memory that is held begins and ends. Each range
 /// of `held` lies in one mapping.
-fn segments(core: &CorePlan, held: &[AddressRange]) -> Vec<Segment> {
-    let mut segments = Vec::with_capacity(core.mappings.len() + held.len());
-    let mut next = 0;
-    for (mapping, flags) in &core.mappings {
+fn segments<'a>(
+    core: &'a CorePlan,
+    held: &'a [AddressRange],
+) -> impl Iterator<Item = Segment> + 'a {
+    let mut rest = held;
+    core.mappings.iter().flat_map(move |(mapping, flags)| {
+        let (inside, after) = rest.split_at(rest.partition_point(|r| r.start < mapping.end));
+        rest = after;
         let mut at = mapping.start;
-        let mut add = |range: AddressRange, held| {
-            if !range.is_empty() {
-                segments.push(Segment { range, flags: *flags, held });
-            }
-        };
-        while let Some(range) = held.get(next).filter(|r| r.start < mapping.end) {
-            add(AddressRange::new(at, range.start), false);
-            add(*range, true);
+        let parts = inside.iter().flat_map(move |range| {
+            let gap = AddressRange::new(at, range.start);
             at = range.end;
-            next += 1;
-        }
-        add(AddressRange::new(at, mapping.end), false);
-    }
-    segments
+            [(gap, false), (*range, true)]
+        });
+        let last = inside.last().map_or(mapping.start, |range| range.end);
+        parts
+            .chain([(AddressRange::new(last, mapping.end), false)])
+            .filter(|(range, _)| !range.is_empty())
+            .map(|(range, held)| Segment { range, flags: *flags, held })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::core::Notes;
 
     fn range(start: u64, end: u64) -> AddressRange {
         AddressRange::new(start, end)
@@ -203,15 +253,13 @@ mod tests {
     fn mappings_are_cut_where_held_memory_begins_and_ends() {
         let core = CorePlan {
             machine: 62,
-            notes: Vec::new(),
+            notes: Notes::default(),
             mappings: vec![(range(0x1000, 0x4000), 6), (range(0x4000, 0x5000), 4)],
             page_size: 4096,
         };
         let held = [range(0x1800, 0x2000), range(0x2000, 0x2100), range(0x4000, 0x5000)];
-        let found: Vec<_> = segments(&core, &held)
-            .iter()
-            .map(|s| (s.range.start, s.range.end, s.flags, s.held))
-            .collect();
+        let found: Vec<_> =
+            segments(&core, &held).map(|s| (s.range.start, s.range.end, s.flags, s.held)).collect();
         assert_eq!(
             found,
             [

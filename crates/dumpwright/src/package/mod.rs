@@ -11,5 +11,5 @@ mod pending;
 mod secondary;
 
 pub use cab::{CabEntry, Need, Packed, cab_check, largest_cab, safe_cab_names, write_cab};
-pub use pending::{Overwrite, PendingFile};
+pub use pending::{Overwrite, PendingFile, remove_pending_files};
 pub use secondary::{SecondaryFile, SecondaryFiles, SecondaryScope, collect_secondary_files};

@@ -9,6 +9,7 @@ use crate::address::AddressRange;
 use dumpwright_format::minidump::StreamType;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 use zerocopy::{Immutable, IntoBytes};
 
 /// Names a blob of an [`Assembly`].
@@ -49,7 +50,9 @@ pub enum FixupKind {
 /// Bytes that stay together in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Section {
-    bytes: Vec<u8>,
+    /// Shared with the snapshot where nothing had to be changed: the mappings of
+    /// a large process are text of many MiB.
+    bytes: Arc<Vec<u8>>,
     fixups: Vec<Fixup>,
     text: Vec<Range<usize>>,
 }
@@ -61,14 +64,14 @@ impl Section {
     }
 
     /// A section of these bytes.
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Section { bytes, ..Self::default() }
+    pub fn from_bytes(bytes: impl Into<Arc<Vec<u8>>>) -> Self {
+        Section { bytes: bytes.into(), ..Self::default() }
     }
 
     /// A section of bytes that are text, or may be.
-    pub fn from_text(bytes: Vec<u8>) -> Self {
-        let whole = 0..bytes.len();
+    pub fn from_text(bytes: impl Into<Arc<Vec<u8>>>) -> Self {
         let mut section = Self::from_bytes(bytes);
+        let whole = 0..section.bytes.len();
         section.mark_text(whole);
         section
     }
@@ -76,7 +79,7 @@ impl Section {
     /// Appends bytes that are text, or may be, and returns their offset.
     pub fn put_text(&mut self, text: &[u8]) -> usize {
         let at = self.bytes.len();
-        self.bytes.extend_from_slice(text);
+        Arc::make_mut(&mut self.bytes).extend_from_slice(text);
         self.mark_text(at..self.bytes.len());
         at
     }
@@ -93,13 +96,13 @@ impl Section {
 
     /// The bytes of a place of text.
     pub(crate) fn text_mut(&mut self, range: Range<usize>) -> &mut [u8] {
-        self.bytes.get_mut(range).unwrap_or_default()
+        Arc::make_mut(&mut self.bytes).get_mut(range).unwrap_or_default()
     }
 
     /// Appends a wire structure and returns its offset.
     pub fn put<T: IntoBytes + Immutable + ?Sized>(&mut self, value: &T) -> usize {
         let at = self.bytes.len();
-        self.bytes.extend_from_slice(value.as_bytes());
+        Arc::make_mut(&mut self.bytes).extend_from_slice(value.as_bytes());
         at
     }
 
@@ -111,6 +114,11 @@ impl Section {
     /// The bytes, pointers still zero.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The bytes, to be held without a copy.
+    pub(crate) fn shared(&self) -> Arc<Vec<u8>> {
+        Arc::clone(&self.bytes)
     }
 
     /// The pointers.

@@ -6,6 +6,8 @@ use crate::target::{Platform, PlatformStream};
 use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Folders that are the same on every machine of a kind. Any other can name a
 /// person, a customer or a machine.
@@ -26,8 +28,12 @@ const SYSTEM_FOLDERS: [&str; 14] = [
     "/system/",
 ];
 
-/// Lines of `/proc/PID/status` that say who runs the process.
-const IDENTITY_LINES: [&[u8]; 3] = [b"Uid:", b"Gid:", b"Groups:"];
+/// What programs put here they name themselves.
+const SHARED_MEMORY: &[u8] = b"/dev/shm/";
+
+/// Lines of `/proc/PID/status` that say who runs the process, or what the
+/// process calls itself.
+const IDENTITY_LINES: [&[u8]; 4] = [b"Name:", b"Uid:", b"Gid:", b"Groups:"];
 /// The line of `/proc/cpuinfo` that some ARM boards have.
 const SERIAL_LINES: [&[u8]; 1] = [b"Serial"];
 
@@ -53,6 +59,11 @@ impl Privacy {
             no_optional: flags.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA),
             windows: platform == Platform::Windows,
         }
+    }
+
+    /// Whether any text is filtered.
+    pub fn is_on(self) -> bool {
+        self.paths || self.triage || self.no_optional
     }
 
     /// Whether environment and command line are dropped.
@@ -162,29 +173,37 @@ impl Privacy {
         text[slash..next].iter().position(|b| *b == b' ').map_or(next, |space| slash + space)
     }
 
-    /// The name of a thread: some programs give it the path of their file.
-    pub fn thread_name(self, name: &str) -> Cow<'_, str> {
+    /// The name of a thread: some programs give it the path of their file, and
+    /// some that of whoever they work for. FILTER_TRIAGE keeps only what says no
+    /// more than the name of the `program`, which is a thread's first name.
+    pub fn thread_name<'n>(self, name: &'n str, program: &str) -> Cow<'n, str> {
+        if self.triage && !program.starts_with(name) {
+            return Cow::Borrowed("");
+        }
         let windows = self.windows && name.contains('\\');
         if name.starts_with('/') || windows { self.path(name) } else { Cow::Borrowed(name) }
     }
 
     /// A platform's own stream, as far as the dump may hold it; `None` if not
     /// at all.
-    pub fn platform_stream(self, stream: &PlatformStream) -> Option<Vec<u8>> {
+    pub fn platform_stream(self, stream: &PlatformStream) -> Option<Arc<Vec<u8>>> {
         let bytes = stream.bytes.as_slice();
         let kept = match stream.stream_type {
             StreamType::LINUX_ENVIRON | StreamType::LINUX_CMD_LINE if self.drops_arguments() => {
                 return None;
             }
-            StreamType::LINUX_ENVIRON | StreamType::LINUX_CMD_LINE => {
-                self.text_bytes(bytes).into_owned()
+            StreamType::LINUX_ENVIRON | StreamType::LINUX_CMD_LINE => self.text_bytes(bytes),
+            StreamType::LINUX_MAPS if self.paths || self.triage => Cow::Owned(self.maps(bytes)),
+            StreamType::LINUX_PROC_STATUS => Cow::Owned(self.status(bytes)),
+            StreamType::LINUX_CPU_INFO if self.triage => {
+                Cow::Owned(without_lines(bytes, &SERIAL_LINES))
             }
-            StreamType::LINUX_MAPS => self.maps(bytes),
-            StreamType::LINUX_PROC_STATUS => self.status(bytes),
-            StreamType::LINUX_CPU_INFO if self.triage => without_lines(bytes, &SERIAL_LINES),
-            _ => bytes.to_vec(),
+            _ => Cow::Borrowed(bytes),
         };
-        Some(kept)
+        Some(match kept {
+            Cow::Borrowed(_) => Arc::clone(&stream.bytes),
+            Cow::Owned(kept) => Arc::new(kept),
+        })
     }
 
     /// `/proc/PID/status`; its first line is the name of the main thread.
@@ -201,25 +220,40 @@ impl Privacy {
 
     /// `/proc/PID/maps`: the sixth column is a path and may hold spaces.
     fn maps(self, maps: &[u8]) -> Vec<u8> {
-        if !(self.paths || self.triage) {
-            return maps.to_vec();
-        }
         let mut out = Vec::with_capacity(maps.len());
-        for line in maps.split_inclusive(|b| *b == b'\n') {
-            match line.iter().position(|b| *b == b'/') {
-                Some(path) => {
-                    out.extend_from_slice(&line[..path]);
-                    out.extend_from_slice(self.path_bytes(&line[path..]));
-                }
-                None => out.extend_from_slice(line),
+        // A program or library is known by its name; a document has a name of its own.
+        let programs: HashSet<&[u8]> = lines_with_path(maps)
+            .filter(|(columns, _)| columns.split(|b| *b == b' ').nth(1).is_some_and(is_code))
+            .map(|(_, path)| path.trim_ascii_end())
+            .collect();
+        for (columns, path) in lines_with_path(maps) {
+            out.extend_from_slice(columns);
+            let name = path.trim_ascii_end();
+            if self.triage && !self.is_system_path(name) && !programs.contains(name) {
+                out.extend_from_slice(&path[name.len()..]);
+            } else {
+                out.extend_from_slice(self.path_bytes(path));
             }
         }
         out
     }
 }
 
+/// The lines of a maps file, each divided where its path begins.
+fn lines_with_path(maps: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    maps.split_inclusive(|b| *b == b'\n')
+        .map(|line| line.split_at(line.iter().position(|b| *b == b'/').unwrap_or(line.len())))
+}
+
+/// Whether permissions are those of code.
+fn is_code(permissions: &[u8]) -> bool {
+    permissions.get(2) == Some(&b'x')
+}
+
 fn is_system_path(path: &[u8]) -> bool {
-    let leads_out = path.windows(4).any(|w| w == b"/../") || !path.starts_with(b"/");
+    let leads_out = path.windows(4).any(|w| w == b"/../")
+        || !path.starts_with(b"/")
+        || path.starts_with(SHARED_MEMORY);
     !leads_out && SYSTEM_FOLDERS.iter().any(|folder| path.starts_with(folder.as_bytes()))
 }
 
@@ -261,7 +295,7 @@ mod tests {
     const WINDOWS: Privacy = Privacy { windows: true, ..PATHS };
 
     fn stream(stream_type: StreamType, bytes: &[u8]) -> PlatformStream {
-        PlatformStream { stream_type, bytes: bytes.to_vec() }
+        PlatformStream { stream_type, bytes: bytes.to_vec().into() }
     }
 
     #[test]
@@ -270,8 +304,8 @@ mod tests {
         assert_eq!(PATHS.path("/usr/lib/"), "lib");
         assert_eq!(PATHS.path("[vdso]"), "[vdso]");
         assert_eq!(PATHS.path("/opt/größe/naïve"), "naïve");
-        assert_eq!(PATHS.thread_name("/usr/sbin/x"), "x");
-        assert_eq!(PATHS.thread_name("pool/3"), "pool/3");
+        assert_eq!(PATHS.thread_name("/usr/sbin/x", "y"), "x");
+        assert_eq!(PATHS.thread_name("pool/3", "y"), "pool/3");
         let text = b"/bin/x\0--config=/etc/a/b.toml\0PATH=/usr/bin:/bin\0";
         assert_eq!(*PATHS.text_bytes(text), *b"x\0--config=b.toml\0PATH=bin:bin\0");
         assert_eq!(Privacy::default().path("/a/b"), "/a/b");
@@ -299,12 +333,25 @@ mod tests {
             assert_eq!(TRIAGE.path(path), "app");
         }
         let cpu = stream(StreamType::LINUX_CPU_INFO, b"processor\t: 0\nSerial\t\t: 00ab\n");
-        assert_eq!(&*TRIAGE.platform_stream(&cpu).unwrap(), b"processor\t: 0\n");
+        assert_eq!(&**TRIAGE.platform_stream(&cpu).unwrap(), b"processor\t: 0\n");
         assert_eq!(TRIAGE.path("/home/ann/app"), "app");
         assert_eq!(TRIAGE.path("/usr/lib/libc.so.6"), "/usr/lib/libc.so.6");
         assert!(TRIAGE.platform_stream(&stream(StreamType::LINUX_ENVIRON, b"A=1\0")).is_none());
         let status = stream(StreamType::LINUX_PROC_STATUS, b"Name:\tx\nUid:\t1000\nVmRSS:\t4\n");
-        assert_eq!(&*TRIAGE.platform_stream(&status).unwrap(), b"Name:\tx\nVmRSS:\t4\n");
+        assert_eq!(&**TRIAGE.platform_stream(&status).unwrap(), b"VmRSS:\t4\n");
+    }
+
+    #[test]
+    fn filter_triage_hides_what_programs_name_themselves() {
+        assert_eq!(TRIAGE.thread_name("a-long-program-", "a-long-program-name"), "a-long-program-");
+        assert_eq!(TRIAGE.thread_name("for ann", "postgres"), "");
+        assert_eq!(TRIAGE.path("/dev/shm/ann"), "ann");
+        let maps = b"1000-2000 r--p 0 fe:00 1    /home/ann/app\n2000-3000 r-xp 0 fe:00 1    /home/ann/app\n4000-5000 r--s 0 fe:00 2    /home/ann/my diary\n6000-7000 rw-s 0 0:1 3    /memfd:ann (deleted)\n8000-9000 r--p 0 0:1 4    /usr/share/locale/C\n";
+        let kept = TRIAGE.platform_stream(&stream(StreamType::LINUX_MAPS, maps)).unwrap();
+        assert_eq!(
+            std::str::from_utf8(&kept).unwrap(),
+            "1000-2000 r--p 0 fe:00 1    app\n2000-3000 r-xp 0 fe:00 1    app\n4000-5000 r--s 0 fe:00 2    \n6000-7000 rw-s 0 0:1 3    \n8000-9000 r--p 0 0:1 4    /usr/share/locale/C\n"
+        );
     }
 
     #[test]
@@ -330,7 +377,7 @@ mod tests {
     #[test]
     fn a_path_as_the_name_of_the_process_goes_from_its_status() {
         let status = stream(StreamType::LINUX_PROC_STATUS, b"Name:\t/a/b\nSigQ:\t0/9\n");
-        assert_eq!(&*PATHS.platform_stream(&status).unwrap(), b"Name:\tb\nSigQ:\t0/9\n");
+        assert_eq!(&**PATHS.platform_stream(&status).unwrap(), b"Name:\tb\nSigQ:\t0/9\n");
     }
 
     #[test]

@@ -37,7 +37,9 @@ use crate::error::Result;
 use crate::redact::{Audit, Redactor};
 use crate::request::{DumpRequest, OutputFormat};
 use crate::soft_error::{Hole, HoleReason, SoftError};
-use crate::target::{Absent, Access, Architecture, Backing, MemorySource, ProcessSnapshot, Region};
+use crate::target::{
+    Absent, Access, Architecture, Backing, MemorySource, ProcessSnapshot, Protection, Region,
+};
 pub(crate) use core::note_head;
 
 use assembly::Assembly;
@@ -46,14 +48,18 @@ use filter_memory::Edits;
 use filter_text::Privacy;
 use selection::{LeftOut, Selection};
 use std::borrow::Cow;
+use streams::MemoryInfoPlan;
 
 /// Everything that goes into a dump.
 #[derive(Clone, Debug)]
 pub struct DumpPlan {
     /// What the header's `Flags` will say: the types that were really done.
     pub minidump_type: MinidumpType,
-    /// Streams and blobs other than memory lists and soft errors.
+    /// Streams and blobs other than memory lists, memory information and soft
+    /// errors.
     pub assembly: Assembly,
+    /// The memory information, if it goes in.
+    pub memory_info: Option<MemoryInfoPlan>,
     /// What stands in an ELF core instead of the assembly, if that is what is
     /// written.
     pub core: Option<core::CorePlan>,
@@ -134,6 +140,10 @@ pub(crate) struct Context<'a> {
     /// Content flags, with what NO_OPTIONAL_DATA takes out taken out.
     pub flags: FormatFlags,
     pub include_dontdump: bool,
+    /// Whether filters keep the Unix side's data of a process under Wine out:
+    /// what that has copied of paths, arguments and environment is in no place
+    /// that is known.
+    pub hides_unix_memory: bool,
     /// Whether readers find the modules by the dynamic linker's list in memory,
     /// and not by a stream.
     pub lists_modules_in_memory: bool,
@@ -146,6 +156,9 @@ impl Context<'_> {
 
     /// Whether memory of a region may go into the dump.
     pub fn may_dump(&self, region: &Region) -> bool {
+        if self.hides_unix_memory && is_unix_data(region) {
+            return false;
+        }
         match region.access {
             Access::Normal => true,
             Access::DontDump => self.include_dontdump,
@@ -155,7 +168,7 @@ impl Context<'_> {
 
     /// Whether a region may go in and the process itself can read it.
     pub fn may_read(&self, region: &Region) -> bool {
-        self.may_dump(region) && region.protection.contains(crate::target::Protection::READ)
+        self.may_dump(region) && region.protection.contains(Protection::READ)
     }
 
     /// The region that holds `address`.
@@ -218,6 +231,7 @@ pub fn plan(
         memory,
         flags: without_optional_data(asked),
         include_dontdump: request.extensions.include_dontdump,
+        hides_unix_memory: snapshot.unix_side.is_some() && privacy.is_on(),
         lists_modules_in_memory: format == OutputFormat::ElfCore
             && !asked.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA),
     };
@@ -225,6 +239,10 @@ pub fn plan(
     let mut minidump_type = done_type(&context, request, &mut soft_errors);
     missing::streams(&context, request, &mut minidump_type, &mut soft_errors);
 
+    if context.hides_unix_memory {
+        let message = "filters leave its data out: where it has copies of paths, arguments and environment is not known";
+        soft_errors.push(SoftError::new("Unix side", message));
+    }
     let stacks = stacks::find(&context, &mut soft_errors);
     let mut selection = Selection::default();
     stacks::select(&context, &stacks, &mut selection);
@@ -248,7 +266,8 @@ pub fn plan(
             // Redaction changes no length.
             let text = core::Text { privacy, redactor: None };
             let core = plan_core(&context, &bare, text, format)?;
-            Some(crate::layout::memory_budget(&bare, core.as_ref(), &soft_errors, max)?)
+            let info = memory_info(&context, &[]);
+            Some(crate::layout::memory_budget(&bare, info, core.as_ref(), &soft_errors, max)?)
         }
     };
     let (set, left_out) = selection.resolve(budget);
@@ -287,7 +306,7 @@ pub fn plan(
             error.subject = subject;
         }
     }
-    let mut audit = streams::audit(&context, request, privacy);
+    let mut audit = streams::audit(&context, request, privacy, &assembly);
     let edits = Edits::new(&context, privacy, &stacks);
     edits.audit(&set, &mut audit);
     let patterns = &request.extensions.redact;
@@ -297,15 +316,17 @@ pub fn plan(
         redactor.redact_soft_errors(&mut soft_errors);
     }
     let text = core::Text { privacy, redactor: redactor.as_ref() };
+    let ranges = cut_at_regions(&context, &set);
     Ok(DumpPlan {
         minidump_type,
         core: plan_core(&context, &assembly, text, format)?,
         assembly,
+        memory_info: memory_info(&context, &ranges),
         memory: MemoryPlan {
             zero: zero_parts(&context, &set),
             edits,
             redactor,
-            ranges: cut_at_regions(&context, &set),
+            ranges,
             form,
             hole_policy,
             scan_partial_pages: request.format_flags.scans_partial_pages(),
@@ -315,6 +336,13 @@ pub fn plan(
         soft_errors,
         audit,
     })
+}
+
+/// FULL_MEMORY_INFO.
+fn memory_info(context: &Context<'_>, memory: &[AddressRange]) -> Option<MemoryInfoPlan> {
+    let had = context.snapshot.has.memory_info;
+    let wanted = context.has(FormatFlags::USER_SMALL_FULL_MEMORY_INFO);
+    (wanted && had).then(|| MemoryInfoPlan::new(context.snapshot, memory))
 }
 
 /// What an ELF core holds besides memory, if one is asked for.
@@ -328,6 +356,13 @@ fn plan_core(
         OutputFormat::Minidump => Ok(None),
         OutputFormat::ElfCore => core::plan(context, assembly, text).map(Some),
     }
+}
+
+/// Whether a region is data of the Unix side of a process under Wine, of which
+/// Windows knows nothing.
+fn is_unix_data(region: &Region) -> bool {
+    region.page_state.is_none()
+        && (region.protection.contains(Protection::WRITE) || region.backing == Backing::Anonymous)
 }
 
 /// Why pages that are not there cannot be read either; `None` where they can.
@@ -366,6 +401,10 @@ fn done_type(
             soft_errors.push(SoftError::new(subject, message));
         }
     };
+    if context.snapshot.unix_side.is_some() {
+        let message = "it is not in the dump: see the note on handles";
+        lacks(MinidumpType::WITH_HANDLE_DATA, "HANDLE_DATA", message);
+    }
     lacks(MinidumpType::WITH_IPT_TRACE, "IPT_TRACE", "no Intel Processor Trace runs in the target");
     lacks(
         MinidumpType::WITH_FULL_AUXILIARY_STATE,

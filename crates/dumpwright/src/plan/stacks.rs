@@ -71,7 +71,20 @@ pub(crate) fn find(context: &Context<'_>, soft_errors: &mut Vec<SoftError>) -> V
         }
         stacks.extend(found);
     }
+    stacks.extend(unix_stacks(context));
     stacks
+}
+
+/// The stacks that threads under Wine use on the Unix side.
+fn unix_stacks(context: &Context<'_>) -> Vec<Stack> {
+    let unix_side = context.snapshot.unix_side.iter();
+    let threads = unix_side.flat_map(|unix_side| &unix_side.threads);
+    threads
+        .filter_map(|thread| {
+            let (live, extent) = thread.stack?;
+            Some(Stack { tid: thread.tid, live, extent, described: false, crashed: false })
+        })
+        .collect()
 }
 
 /// The stack at `stack_pointer`, and the home stack behind it if it is foreign.
@@ -154,7 +167,7 @@ fn home_end(
 fn is_initial_stack(context: &Context<'_>, region: &Region) -> bool {
     match &context.snapshot.initial_stack {
         Some(initial) => region.range.overlaps(initial.range),
-        None => region.name == "[stack]",
+        None => &*region.name == "[stack]",
     }
 }
 
@@ -185,7 +198,9 @@ fn home_stack(
 pub(crate) fn homes(context: &Context<'_>) -> Vec<AddressRange> {
     let initial = context.snapshot.regions.iter().filter(|r| is_initial_stack(context, r));
     let main = context.snapshot.process.pid.0;
-    let own = context.snapshot.threads.iter().filter(|t| t.tid.0 != main).filter_map(|thread| {
+    // Where the platform says where the stack is, the thread pointer says nothing.
+    let unknown = |t: &&ThreadSnapshot| t.tid.0 != main && t.stack.is_none();
+    let own = context.snapshot.threads.iter().filter(unknown).filter_map(|thread| {
         let pointer = thread.thread_pointer;
         let region = context.region_at(pointer)?;
         let end = home_end(context, thread, region, pointer, false)?;
@@ -193,6 +208,9 @@ pub(crate) fn homes(context: &Context<'_>) -> Vec<AddressRange> {
         Some(AddressRange::new(start, end))
     });
     let stated = context.snapshot.threads.iter().filter_map(|thread| thread.stack);
+    let of_system_calls = super::windows::system_call_stacks(context);
+    let unix_side = context.snapshot.unix_side.iter().flat_map(|unix_side| &unix_side.stacks);
+    let stated = stated.chain(of_system_calls).chain(unix_side.copied());
     initial.map(|r| r.range).chain(own).chain(stated).collect()
 }
 

@@ -44,10 +44,8 @@ fn a_plain_dump_holds_stack_red_zone_and_code_and_nothing_else() {
 #[test]
 fn a_stack_pointer_in_the_guard_page_finds_the_stack_above() {
     let mut snapshot = snapshot();
-    let guard = Region {
-        protection: crate::target::Protection::empty(),
-        ..region(STACK.start - 0x1000, STACK.start)
-    };
+    let guard =
+        Region { protection: Protection::empty(), ..region(STACK.start - 0x1000, STACK.start) };
     snapshot.regions.insert(4, guard);
     snapshot.threads[0] = thread(100, STACK.start - 0x10, 0x40_1000);
     let plan = planned(&snapshot, &SyntheticMemory::default(), FormatFlags::empty());
@@ -81,6 +79,7 @@ fn an_exception_on_another_stack_is_the_described_one() {
     });
     let memory = SyntheticMemory::default();
     let context = Context {
+        hides_unix_memory: false,
         snapshot: &snapshot,
         memory: &memory,
         flags: FormatFlags::empty(),

@@ -42,7 +42,7 @@ pub(crate) fn select(
                 if !context.has(FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM) {
                     return Err(Error::InaccessibleMemory {
                         range: hole.range,
-                        name: region.name.clone(),
+                        name: region.name.to_string(),
                         reason: hole.reason,
                     });
                 }
@@ -72,9 +72,12 @@ pub(crate) fn select(
     Ok(())
 }
 
-/// The parts of a region that have contents worth taking.
+/// The parts of a region that have contents worth taking. Windows tells no
+/// difference between pages of a mapped file that were used and others, so
+/// nobody expects them to be missing there.
 fn populated(context: &Context<'_>, region: &Region) -> RangeSet {
-    if matches!(region.backing, Backing::Image(_)) && region.absent == Absent::File {
+    let whole = matches!(region.backing, Backing::Image(_)) || region.page_state.is_some();
+    if whole && region.absent == Absent::File {
         return [AddressRange::new(region.range.start, region.backed_end)].into_iter().collect();
     }
     context.memory.populated(region.range).into_iter().collect()

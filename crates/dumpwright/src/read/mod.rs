@@ -43,7 +43,7 @@ pub(crate) mod recognise;
 #[cfg(test)]
 pub(crate) mod samples;
 mod source;
-mod string;
+pub(crate) mod string;
 #[cfg(test)]
 pub(crate) mod synth;
 mod system;

@@ -7,8 +7,8 @@ use super::source::Source;
 use super::string::eight_bit;
 use super::{Exception, Location, MemoryRange, MemoryRegion};
 use crate::error::{Error, Result};
-use dumpwright_format::context::amd64::ContextAmd64;
-use dumpwright_format::context::x86::ContextX86;
+use dumpwright_format::context::amd64::{CONTEXT_AMD64, ContextAmd64};
+use dumpwright_format::context::x86::{CONTEXT_X86, ContextX86};
 use dumpwright_format::minidump::{
     EXCEPTION_MAXIMUM_PARAMETERS, MEM_COMMIT, MemoryInfo, PageProtection,
 };
@@ -19,6 +19,7 @@ use dumpwright_format::userdump::{
     Thread64, VALID_DUMP32, VALID_DUMP64, VersionInfo,
 };
 use std::path::{Path, PathBuf};
+use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// The longest name of a module that is believed.
@@ -180,14 +181,19 @@ impl Reader<'_> {
         context_size: u64,
     ) -> Result<Vec<UserDumpThread>> {
         let count = header.thread_count.get();
+        let (mut contexts, mut at) = (offsets.contexts.get(), offsets.threads.get());
+        // No writer's own description says which is which: contexts tell.
+        if !self.is_context(wide, contexts) && self.is_context(wide, at) {
+            std::mem::swap(&mut contexts, &mut at);
+        }
         let threads: Vec<Thread64> = if wide {
-            self.list("threads", offsets.threads.get(), count)?
+            self.list("threads", at, count)?
         } else {
-            let narrow: Vec<Thread32> = self.list("threads", offsets.threads.get(), count)?;
+            let narrow: Vec<Thread32> = self.list("threads", at, count)?;
             narrow.iter().map(widen_thread).collect()
         };
         let context = |index: u64| Location {
-            rva: offsets.contexts.get().saturating_add(index * context_size),
+            rva: contexts.saturating_add(index * context_size),
             size: context_size,
         };
         let threads = threads.into_iter().zip(0..).map(|(thread, index)| UserDumpThread {
@@ -199,6 +205,20 @@ impl Reader<'_> {
             context: context(index),
         });
         Ok(threads.collect())
+    }
+
+    /// Whether what stands at an offset has the flags of a context.
+    fn is_context(&self, wide: bool, at: u64) -> bool {
+        /// Neither the parts that there are of it, nor what the kernel says of how
+        /// it came to be.
+        const ARCHITECTURE: u32 = 0x00FF_FF80;
+        let (flags_at, architecture) = if wide {
+            (std::mem::offset_of!(ContextAmd64, context_flags), CONTEXT_AMD64)
+        } else {
+            (std::mem::offset_of!(ContextX86, context_flags), CONTEXT_X86)
+        };
+        let flags: Result<U32> = self.get("contexts", at.saturating_add(flags_at as u64));
+        flags.is_ok_and(|flags| flags.get() & ARCHITECTURE == architecture)
     }
 
     fn modules(
@@ -324,14 +344,14 @@ impl Reader<'_> {
 }
 
 fn widen(narrow: &Offsets32) -> Offsets64 {
-    let wide = |offset: zerocopy::little_endian::U32| u64::from(offset.get()).into();
+    let wide = |offset: U32| u64::from(offset.get()).into();
     Offsets64 {
-        threads: wide(narrow.threads),
+        contexts: wide(narrow.contexts),
         modules: wide(narrow.modules),
         data: wide(narrow.data),
         regions: wide(narrow.regions),
         debug_event: wide(narrow.debug_event),
-        contexts: wide(narrow.contexts),
+        threads: wide(narrow.threads),
         version_info: wide(narrow.version_info),
         spare: wide(narrow.spare),
     }

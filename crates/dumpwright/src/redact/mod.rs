@@ -28,15 +28,41 @@ pub(crate) use scan::Scanner;
 use crate::plan::assembly::Assembly;
 use crate::soft_error::SoftError;
 
+/// Bytes of a text that are looked at at once.
+const PIECE: usize = 64 << 10;
+
 impl Redactor {
     /// Overwrites what matches in `bytes`, and tells where.
     pub(crate) fn redact(&self, bytes: &mut [u8]) -> Vec<Found> {
         let mut scanner = Scanner::new(self);
-        let mut out = Vec::with_capacity(bytes.len());
-        scanner.feed(0, bytes, &mut out);
-        scanner.flush(&mut out);
-        bytes.copy_from_slice(&out);
+        let mut out = Vec::new();
+        // What is given out stands before what was taken in.
+        let mut done = 0;
+        let mut taken = 0;
+        while taken < bytes.len() {
+            let end = bytes.len().min(taken + PIECE);
+            scanner.feed(taken as u64, &bytes[taken..end], &mut out);
+            taken = end;
+            if taken == bytes.len() {
+                scanner.flush(&mut out);
+            }
+            bytes[done..done + out.len()].copy_from_slice(&out);
+            done += out.len();
+            out.clear();
+        }
         scanner.into_found()
+    }
+
+    /// Whether anything matches in `bytes`.
+    fn matches(&self, bytes: &[u8]) -> bool {
+        let mut scanner = Scanner::new(self);
+        let mut out = Vec::new();
+        for (index, piece) in bytes.chunks(PIECE).enumerate() {
+            scanner.feed((index * PIECE) as u64, piece, &mut out);
+            out.clear();
+        }
+        scanner.flush(&mut out);
+        !scanner.into_found().is_empty()
     }
 
     /// A match in memory, for the list.
@@ -55,6 +81,10 @@ impl Redactor {
         for (stream_type, section) in assembly.sections_mut() {
             let place = stream_type.map_or_else(|| "strings".into(), |kind| kind.to_string());
             for range in section.text().to_vec() {
+                // What is changed is copied: it may be shared, and large.
+                if !section.bytes().get(range.clone()).is_some_and(|bytes| self.matches(bytes)) {
+                    continue;
+                }
                 let start = range.start as u64;
                 for found in self.redact(section.text_mut(range)) {
                     audit.add(AuditEntry {

@@ -8,12 +8,12 @@
 pub mod dump_file;
 pub mod machine;
 pub mod minidump;
-#[cfg(any(windows, test))]
 mod nt;
 mod original;
 #[cfg(any(target_os = "linux", windows))]
 mod processor;
 mod snapshot;
+mod unix_side;
 pub mod userdump;
 
 #[cfg(target_os = "linux")]
@@ -22,11 +22,15 @@ pub mod core;
 pub mod linux;
 #[cfg(windows)]
 pub mod windows;
+#[cfg(target_os = "linux")]
+pub mod wine;
 
 pub use original::*;
 pub use snapshot::*;
+pub use unix_side::*;
 
 use crate::address::AddressRange;
+use crate::error::{Error, Result};
 use crate::soft_error::Hole;
 use std::fs::File;
 use std::io;
@@ -50,6 +54,19 @@ pub trait ProcessTarget: Send {
 
     /// Opens the file that a module was mapped from, as the target sees it.
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File>;
+
+    /// The exception that `source` names, looked up now: of a target that was
+    /// opened before it was known what would be asked of it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`]: a thread that does not exist, an address that
+    /// cannot be read, or a target that only finds exceptions when it is opened.
+    fn exception(&self, source: &ExceptionSource) -> Result<Option<ExceptionSnapshot>> {
+        let _ = source;
+        Err(Error::InvalidRequest(
+            "an exception (-xt, -xc, -xr, -xp) is only looked up when this target is opened".into(),
+        ))
+    }
 }
 
 /// The memory of a target.

@@ -4,6 +4,7 @@
 //! has more of its own (version resources, miscellaneous records, streams that
 //! nobody here knows), which a dump of it carries as it stands.
 
+use crate::read::string::{eight_bit, utf16};
 use dumpwright_format::MinidumpType;
 use dumpwright_format::minidump::{MemoryInfo, StreamType, ThreadInfo, VsFixedFileInfo};
 
@@ -40,6 +41,15 @@ pub struct OriginalDump {
     pub comments: Vec<(StreamType, Vec<u8>)>,
     /// Its streams that are carried as they are.
     pub streams: Vec<CarriedStream>,
+}
+
+impl OriginalDump {
+    /// The comment: that in wide characters, else the narrow one.
+    pub fn comment(&self) -> Option<String> {
+        let stream = |kind| self.comments.iter().find(|(k, _)| *k == kind).map(|(_, b)| &b[..]);
+        let wide = stream(StreamType::COMMENT_W).map(|bytes| utf16(bytes).0);
+        wide.or_else(|| stream(StreamType::COMMENT_A).map(eight_bit))
+    }
 }
 
 /// Which of the streams that a flag asks for a target has.

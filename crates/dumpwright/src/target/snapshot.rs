@@ -1,16 +1,17 @@
 //! What a process was when it was held still: plain data, the same for every
 //! kind of target.
 
-use super::{HasStreams, OriginalDump};
+use super::{HandleRecords, HasStreams, OriginalDump, UnixSide};
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use bitflags::bitflags;
 use dumpwright_format::minidump::{
     MEM_PRIVATE, PLATFORM_ANDROID, PLATFORM_LINUX, PLATFORM_WIN32_NT, PLATFORM_WIN32_WINDOWS,
-    ProcessVmCounters2, StreamType, SystemMemoryInfo1,
+    ProcessVmCounters2, StreamType, SystemMemoryInfo1, TimeZoneInformation,
 };
 use serde::Serialize;
 use std::fmt;
+use std::sync::Arc;
 
 /// A process id, as the dumper's own namespace counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -88,12 +89,23 @@ pub struct ProcessSnapshot {
     pub vm_counters: Option<ProcessVmCounters2>,
     /// Memory counters of the system, when asked for.
     pub system_memory: Option<SystemMemoryInfo1>,
+    /// The other side of a process under Wine that is dumped as a Windows one.
+    pub unix_side: Option<Box<UnixSide>>,
     /// Which of the streams that a flag asks for it has.
     pub has: HasStreams,
     /// What a dump recorded, for a target that is one.
     pub original: Option<Box<OriginalDump>>,
     /// What could not be had.
     pub soft_errors: Vec<SoftError>,
+}
+
+impl ProcessSnapshot {
+    /// The name of the program's file, without folders.
+    pub fn program_name(&self) -> &str {
+        let windows = self.system.platform() == Platform::Windows;
+        let path = self.modules.first().map_or("", |module| module.path.as_str());
+        path.rsplit(|c| c == '/' || windows && c == '\\').next().unwrap_or(path)
+    }
 }
 
 /// Processor architectures that a target can have.
@@ -213,6 +225,28 @@ pub struct ProcessInfo {
     pub user_time: u64,
     /// Kernel time in 100 ns units.
     pub kernel_time: u64,
+    /// What only Windows tells.
+    pub nt: Option<Box<NtFacts>>,
+}
+
+/// What Windows tells of a process and its machine, and no other platform. What
+/// is `None` could not be had.
+#[derive(Clone, Debug)]
+pub struct NtFacts {
+    /// `*_PRIORITY_CLASS` of the process, winbase.h; 0 where unknown.
+    pub priority_class: u32,
+    /// Integrity level: `SECURITY_MANDATORY_*_RID`, winnt.h.
+    pub integrity_level: Option<u32>,
+    /// `MEM_EXECUTE_OPTION_*`: whether data may be executed.
+    pub execute_flags: Option<u32>,
+    /// Whether it is a protected process.
+    pub is_protected: Option<bool>,
+    /// Maximum, current and limited clock in MHz; deepest and current idle state.
+    pub power: Option<[u32; 5]>,
+    /// `TIME_ZONE_ID_*`, and the zone.
+    pub time_zone: Option<(u32, TimeZoneInformation)>,
+    /// What the process hides pointers with (`EncodePointer`).
+    pub cookie: Option<u32>,
 }
 
 /// Registers of a thread.
@@ -380,8 +414,8 @@ pub struct Region {
     pub shared: bool,
     /// What its pages come from.
     pub backing: Backing,
-    /// Path or label.
-    pub name: String,
+    /// Path or label, shared by the regions of one file.
+    pub name: Arc<str>,
     /// Start of the allocation that it is part of.
     pub allocation_base: u64,
     /// Whether a dump may read it.
@@ -393,7 +427,7 @@ pub struct Region {
     pub backed_end: u64,
     /// What `VirtualQuery` says of it, where the target is of Windows; elsewhere
     /// the planner makes it from the rest.
-    pub page_state: Option<PageState>,
+    pub page_state: Option<Box<PageState>>,
 }
 
 impl Region {
@@ -401,7 +435,8 @@ impl Region {
     /// PRIVATE_READ_WRITE_MEMORY means it: on Windows that is `MEM_PRIVATE`,
     /// elsewhere also what was privately mapped of a file.
     pub fn is_private_read_write(&self) -> bool {
-        let private = self.page_state.map_or(!self.shared, |s| s.memory_type == MEM_PRIVATE);
+        let private =
+            self.page_state.as_ref().map_or(!self.shared, |s| s.memory_type == MEM_PRIVATE);
         private && self.protection.contains(Protection::READ | Protection::WRITE)
     }
 
@@ -477,6 +512,8 @@ pub struct HandleSnapshot {
     pub granted_access: u32,
     /// More of it, one `key: value` a line: position, flags, endpoints.
     pub details: String,
+    /// Counts and state of the object, where the platform tells.
+    pub records: Option<HandleRecords>,
 }
 
 /// An exception or a fatal signal.
@@ -501,8 +538,8 @@ pub struct ExceptionSnapshot {
 pub struct PlatformStream {
     /// Its type.
     pub stream_type: StreamType,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// Its bytes, which a plan shares.
+    pub bytes: Arc<Vec<u8>>,
 }
 
 /// The dynamic linker's list of libraries (`r_debug`).

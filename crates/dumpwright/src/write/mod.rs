@@ -55,13 +55,14 @@ pub struct Outcome {
 /// [`HolePolicy::Fail`] [`Error::InaccessibleMemory`].
 pub fn write_memory(
     layout: &dyn DumpLayout,
-    plan: &MemoryPlan,
+    plan: &DumpPlan,
     snapshot: &ProcessSnapshot,
     source: &dyn MemorySource,
     out: &mut dyn Write,
     observer: &dyn Observer,
 ) -> Result<Outcome> {
-    out.write_all(layout.head()).map_err(Error::Write)?;
+    layout.write_head(plan, snapshot, out).map_err(Error::Write)?;
+    let plan = &plan.memory;
     let mut sink = Sink {
         plan,
         snapshot,
@@ -226,7 +227,7 @@ impl Sink<'_> {
         let region = self.snapshot.regions.iter().find(|r| r.range.contains(hole.range.start));
         Error::InaccessibleMemory {
             range: hole.range,
-            name: region.map(|r| r.name.clone()).unwrap_or_default(),
+            name: region.map(|r| r.name.to_string()).unwrap_or_default(),
             reason: hole.reason,
         }
     }

@@ -26,7 +26,8 @@ fn a_section_has_what_stands_above_and_its_own() {
         type = "custom"
         flags = "Fhut"
         sanitize = ["paths", "triage"]
-        max-size = 1_000
+        redact = ["secret=\\w+"]
+        max-size = 1_000_000
         [program.quiet]
         ignore = true
         "#,
@@ -36,7 +37,8 @@ fn a_section_has_what_stands_above_and_its_own() {
     assert_eq!((nginx.kind, nginx.count, nginx.counted), (DumpType::Full, 3, Counted::Program));
     let server = config.rules_for(&crash("/opt/a b/server")).unwrap();
     assert_eq!(server.flags, mini_flags("Fhut").unwrap());
-    assert_eq!((server.max_size, server.counted), (Some(1000), Counted::Folder));
+    assert_eq!((server.max_size, server.counted), (Some(1_000_000), Counted::Folder));
+    assert_eq!(server.redact[0].regex, "secret=\\w+");
     assert!(!server.sanitize.contains(FormatFlags::USER_SMALL_FILTER_MEMORY));
     assert_eq!(config.rules_for(&crash("/usr/bin/quiet")), None);
     assert_eq!(config.rules_for(&crash("/usr/bin/other")), Some(&config.rules));
@@ -77,15 +79,47 @@ fn every_error_names_file_line_and_key() {
         ("budget = \"lots\"", "line 1, 'budget'", "\"64M\""),
         ("budget = -1", "line 1, 'budget'", "-1"),
         ("sanitize = [\"all\"]", "line 1, 'sanitize'", "\"memory\""),
+        ("redact = \"x\"", "line 1, 'redact'", "a list"),
+        ("redact = [\n \"a\",\n \"[\"]", "line 3, 'redact'", "redact 2"),
         ("forward = 1", "line 1, 'forward'", "true or false"),
         ("program = 1", "line 1, 'program'", "a table"),
         ("[program.a]\nparallel = 1", "line 2, 'parallel'", "no such key"),
         ("[program.a]\ntype = \"custom\"", "line 1, 'program.\"a\"'", "needs flags"),
         ("[program.a]\nflags = \"h\"", "line 1, 'program.\"a\"'", "for type = \"custom\""),
         ("comment = \"a\\u0000b\"", "line 1", "NUL"),
+        ("budget = \"1K\"", "line 1, 'budget'", "256K"),
+        ("[program.a]\nmax-size = 2", "line 2, 'max-size'", "256K"),
+        ("[program.\"*\"]", "line 1, '*'", "no pattern"),
+        ("[program.\"bin/x\"]", "line 1, 'bin/x'", "absolute path"),
+        ("[program.\"\"]", "line 1", "a file name"),
     ] {
         let error = parse(text).unwrap_err();
         assert!(error.contains(named) && error.contains(what), "{text}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+}
+
+#[test]
+fn the_state_folder_is_known_whatever_else_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("h.toml");
+    for text in ["", "count = 0\n", "nonsense = [\n"] {
+        fs::write(&file, format!("state = \"/some/where\"\n{text}")).unwrap();
+        assert_eq!(Config::state_of(&file), Path::new("/some/where"), "{text}");
+    }
+    fs::write(&file, "state = \"relative\"").unwrap();
+    assert_eq!(Config::state_of(&file), Config::default().state);
+    assert_eq!(Config::state_of(Path::new("/nowhere/x.toml")), Config::default().state);
+}
+
+#[test]
+fn a_configuration_that_others_can_change_is_not_gone_by() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("h.toml");
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(Config::of_root(&file), Ok(Config::default()));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(Config::of_root(&file).unwrap_err().contains("chmod go-w"));
 }

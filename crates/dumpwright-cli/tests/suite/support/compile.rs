@@ -116,13 +116,38 @@ pub fn arm64_fixture(name: &str) -> Option<PathBuf> {
     Some(built)
 }
 
-/// The built Windows fixture `name`: a DLL for the plugin, a program otherwise.
+/// The width of a Windows program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// 64 bits.
+    Wide,
+    /// 32 bits: it runs under WOW64.
+    Narrow,
+}
+
+impl Width {
+    /// The compiler's command.
+    pub fn compiler(self) -> &'static str {
+        match self {
+            Width::Wide => "x86_64-w64-mingw32-gcc",
+            Width::Narrow => "i686-w64-mingw32-gcc",
+        }
+    }
+}
+
+/// The built 64-bit Windows fixture `name`.
 pub fn windows_fixture(name: &str) -> PathBuf {
+    windows_fixture_of(Width::Wide, name)
+}
+
+/// The built Windows fixture `name`: a DLL for the plugin, a program otherwise.
+pub fn windows_fixture_of(width: Width, name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/windows");
     let source = folder.join(name).with_extension("c");
     let is_library = name == "plugin";
     let mut hasher = DefaultHasher::new();
     fs::read(&source).unwrap().hash(&mut hasher);
+    width.compiler().hash(&mut hasher);
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
     fs::create_dir_all(&cache).unwrap();
     let extension = if is_library { "dll" } else { "exe" };
@@ -130,7 +155,7 @@ pub fn windows_fixture(name: &str) -> PathBuf {
     if !built.exists() {
         let scratch = tempfile::Builder::new().prefix("build").tempdir_in(&cache).unwrap();
         let output = scratch.path().join(name).with_extension(extension);
-        let mut cc = Command::new("x86_64-w64-mingw32-gcc");
+        let mut cc = Command::new(width.compiler());
         // A build id makes a CodeView record, as a PDB would.
         cc.args(["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wl,--build-id"]);
         if is_library {

@@ -1,6 +1,5 @@
 //! A dump as the `minidump` crate and plain byte reading see it.
 
-use minidump::system_info::PointerWidth;
 use minidump::{
     Minidump, MinidumpLinuxMaps, MinidumpMemoryInfoList, MinidumpModuleList, MinidumpStream,
     MinidumpSystemInfo, MinidumpThreadList, Module,
@@ -106,7 +105,6 @@ impl Loaded {
     pub fn registers(&self, tid: u32) -> (u64, u64) {
         let threads: MinidumpThreadList<'_> = self.get();
         let system: MinidumpSystemInfo = self.get();
-        assert_eq!(system.cpu.pointer_width(), PointerWidth::Bits64);
         let thread = threads.get_thread(tid).unwrap_or_else(|| panic!("no thread {tid}"));
         let context = thread.context(&system, None).expect("the thread has a context");
         (context.get_stack_pointer(), context.get_instruction_pointer())

@@ -4,7 +4,7 @@
 //! and under `timeout`. The exe is the one that `scripts/windows build` left.
 
 use super::cli::Run;
-use super::compile::windows_fixture;
+use super::compile::{Width, windows_fixture_of};
 use super::dump::Loaded;
 use super::tools::{root, skip};
 use serde_json::Value;
@@ -24,6 +24,8 @@ pub struct Wine {
     loader: PathBuf,
     prefix: PathBuf,
     program: PathBuf,
+    /// The 32-bit half of Wine's libraries, if it is there.
+    narrow: Option<PathBuf>,
 }
 
 /// Wine with a prefix that is set up; `None` after a note of what is missing.
@@ -50,11 +52,18 @@ impl Wine {
         if !program.is_file() || !compiler.is_file() {
             return None;
         }
-        let wine = Wine { loader, prefix: root().join("target/wine"), program };
-        let ready = wine.prefix.join("dumpwright-is-ready");
+        let narrow = root().join("target/wine32");
+        let narrow = narrow.join("i386-windows/ntdll.dll").is_file().then_some(narrow);
+        let wine = Wine { loader, prefix: root().join("target/wine"), program, narrow };
+        // A prefix has 32-bit libraries only if they were there when it was made.
+        let ready = wine.prefix.join(if wine.narrow.is_some() {
+            "dumpwright-is-ready-for-both"
+        } else {
+            "dumpwright-is-ready"
+        });
         if !ready.exists() {
             for arguments in [
-                &["wineboot", "-i"][..],
+                &["wineboot", "-u"][..],
                 // Windows without a display to show them on.
                 &[
                     "reg",
@@ -89,6 +98,7 @@ impl Wine {
             .env("WINEARCH", "win64")
             .env("WINEDEBUG", "-all")
             .env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=")
+            .envs(self.narrow.iter().map(|narrow| ("WINEDLLPATH", narrow)))
             .env_remove("DISPLAY")
             // Wine's services inherit what the first program has, and would
             // keep a pipe open long after it.
@@ -96,6 +106,19 @@ impl Wine {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command
+    }
+
+    /// Whether 32-bit programs run; `false` after a note of what is missing.
+    pub fn runs_narrow_programs(&self) -> bool {
+        let compiler = Path::new("/usr/bin").join(Width::Narrow.compiler());
+        let can = self.narrow.is_some() && compiler.is_file();
+        if !can {
+            skip(
+                "a 32-bit Windows program",
+                "gcc-mingw-w64-i686 or target/wine32 is missing; run scripts/windows tools",
+            );
+        }
+        can
     }
 
     /// Runs dumpwright.exe.
@@ -157,19 +180,44 @@ impl WindowsTarget {
     /// Starts it and waits until it is ready.
     #[track_caller]
     pub fn start(wine: &Wine) -> WindowsTarget {
-        let folder = tempfile::tempdir().unwrap();
-        let program = windows_fixture("target");
-        let plugin = windows_fixture("plugin");
+        Self::start_in(wine, tempfile::tempdir().unwrap(), &[])
+    }
+
+    /// The same with its files in `folder`, and more in its environment.
+    #[track_caller]
+    pub fn start_in(wine: &Wine, folder: TempDir, environment: &[(&str, &str)]) -> WindowsTarget {
+        Self::start_of(wine, Width::Wide, folder, environment)
+    }
+
+    /// The same with a program of a width.
+    #[track_caller]
+    pub fn start_of(
+        wine: &Wine,
+        width: Width,
+        folder: TempDir,
+        environment: &[(&str, &str)],
+    ) -> WindowsTarget {
+        let plugin = windows_fixture_of(width, "plugin");
         let (kept, gone) = (folder.path().join("kept.dll"), folder.path().join("gone.dll"));
         fs::copy(&plugin, &kept).unwrap();
         fs::copy(&plugin, &gone).unwrap();
-        let mut child = wine
-            .command(&program)
-            .args([windows_path(&kept), windows_path(&gone)])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = wine.command(windows_fixture_of(width, "target"));
+        command.args([windows_path(&kept), windows_path(&gone)]).envs(environment.iter().copied());
+        Self::spawn(command, folder)
+    }
+
+    /// Starts a fixture that needs no files.
+    #[track_caller]
+    pub fn fixture(wine: &Wine, name: &str) -> WindowsTarget {
+        Self::spawn(
+            wine.command(windows_fixture_of(Width::Wide, name)),
+            tempfile::tempdir().unwrap(),
+        )
+    }
+
+    #[track_caller]
+    fn spawn(mut command: Command, folder: TempDir) -> WindowsTarget {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
@@ -191,6 +239,14 @@ impl WindowsTarget {
     /// Its Windows process id.
     pub fn pid(&self) -> u32 {
         self.number("/pid") as u32
+    }
+
+    /// What Linux calls it: the child of `timeout`.
+    #[track_caller]
+    pub fn linux_pid(&self) -> u32 {
+        let timeout = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{timeout}/task/{timeout}/children"));
+        children.unwrap().split_whitespace().next().expect("timeout has a child").parse().unwrap()
     }
 
     /// Asserts that it runs: it answers a line.

@@ -9,6 +9,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Owner reads and writes: a dump holds everything that its process knew.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -72,18 +74,49 @@ impl Folder {
 /// A file with a temporary name, removed when it is dropped without a final one.
 #[derive(Debug)]
 pub(super) struct Temporary {
+    part: Arc<Part>,
+    name: OsString,
+    file: File,
+}
+
+/// A temporary name, removed if it was not renamed.
+#[derive(Debug)]
+struct Part {
     folder: Folder,
     name: OsString,
-    part_name: OsString,
-    file: File,
-    published: bool,
+    published: AtomicBool,
+}
+
+impl Part {
+    fn remove(&self) {
+        if !self.published.swap(true, Ordering::Relaxed) {
+            // Nobody is left to tell; the name is one that says what it is.
+            let _ = rustix::fs::unlinkat(&self.folder.0, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// The temporary files that there are.
+static PARTS: Mutex<Vec<Arc<Part>>> = Mutex::new(Vec::new());
+
+fn parts() -> MutexGuard<'static, Vec<Arc<Part>>> {
+    PARTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes all temporary files.
+pub(super) fn remove_all() {
+    parts().drain(..).for_each(|part| part.remove());
 }
 
 impl Temporary {
     /// Creates it in `folder`, to be called `name` later.
     pub(super) fn create(folder: Folder, name: OsString) -> io::Result<Self> {
+        // Whoever removes all of them must not miss one that has just been made.
+        let mut parts = parts();
         let (part_name, file) = folder.create_temporary()?;
-        Ok(Temporary { folder, name, part_name, file, published: false })
+        let part = Arc::new(Part { folder, name: part_name, published: AtomicBool::new(false) });
+        parts.push(Arc::clone(&part));
+        Ok(Temporary { part, name, file })
     }
 
     pub(super) fn file(&mut self) -> &mut File {
@@ -91,7 +124,7 @@ impl Temporary {
     }
 
     pub(super) fn folder(&self) -> &Folder {
-        &self.folder
+        &self.part.folder
     }
 
     /// The final name.
@@ -102,12 +135,12 @@ impl Temporary {
     /// A file without a name in the same folder.
     pub(super) fn scratch(&self) -> io::Result<File> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        if let Ok(fd) = rustix::fs::openat(&self.folder.0, ".", flags, MODE) {
+        if let Ok(fd) = rustix::fs::openat(&self.part.folder.0, ".", flags, MODE) {
             return Ok(File::from(fd));
         }
         // The file system does not know `O_TMPFILE` (NFS, older FUSE, FAT).
-        let (name, file) = self.folder.create_temporary()?;
-        rustix::fs::unlinkat(&self.folder.0, &name, AtFlags::empty())?;
+        let (name, file) = self.part.folder.create_temporary()?;
+        rustix::fs::unlinkat(&self.part.folder.0, &name, AtFlags::empty())?;
         Ok(file)
     }
 
@@ -173,18 +206,18 @@ impl Temporary {
 
     /// Takes the final name, whatever had it.
     pub(super) fn replace(&mut self) -> io::Result<()> {
-        let at = &self.folder.0;
-        rustix::fs::renameat(at, &self.part_name, at, &self.name)?;
-        self.published = true;
+        let at = &self.part.folder.0;
+        rustix::fs::renameat(at, &self.part.name, at, &self.name)?;
+        self.part.published.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// Takes the final name if nothing has it; `AlreadyExists` otherwise.
     pub(super) fn claim(&mut self) -> io::Result<()> {
-        let at = &self.folder.0;
+        let at = &self.part.folder.0;
         let flags = RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(at, &self.part_name, at, &self.name, flags) {
-            Ok(()) => self.published = true,
+        match rustix::fs::renameat_with(at, &self.part.name, at, &self.name, flags) {
+            Ok(()) => self.part.published.store(true, Ordering::Relaxed),
             // The kernel or the file system does not know the flag. A hard link
             // claims the name as well; the temporary one goes when `self` does.
             Err(Errno::INVAL | Errno::NOSYS) => self.claim_by_link()?,
@@ -195,16 +228,14 @@ impl Temporary {
 
     /// [`claim`](Self::claim) for file systems without `RENAME_NOREPLACE`.
     pub(super) fn claim_by_link(&self) -> io::Result<()> {
-        let at = &self.folder.0;
-        Ok(rustix::fs::linkat(at, &self.part_name, at, &self.name, AtFlags::empty())?)
+        let at = &self.part.folder.0;
+        Ok(rustix::fs::linkat(at, &self.part.name, at, &self.name, AtFlags::empty())?)
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if !self.published {
-            // Nobody is left to tell; the name is one that says what it is.
-            let _ = rustix::fs::unlinkat(&self.folder.0, &self.part_name, AtFlags::empty());
-        }
+        self.part.remove();
+        parts().retain(|part| !Arc::ptr_eq(part, &self.part));
     }
 }

@@ -109,6 +109,12 @@ impl PendingFile {
         }
     }
 
+    /// Bytes that can still be written beside the destination, where that is
+    /// known.
+    pub fn free_space(&self) -> Option<u64> {
+        self.temporary.free_space().ok().flatten()
+    }
+
     /// Checks as [`check_space`](Self::check_space) and sets the space aside, so
     /// that the file, which will have exactly `bytes` bytes, is written faster
     /// and cannot run out of it. Where the file system cannot do that, it is
@@ -150,6 +156,12 @@ impl PendingFile {
             }
         }
     }
+}
+
+/// Removes every temporary file of this process, for a program that ends without
+/// dropping what it has: dumps that are not published yet come to nothing.
+pub fn remove_pending_files() {
+    platform::remove_all();
 }
 
 /// What a name in a folder stands for.

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::NamedTempFile;
 
 /// A folder, by its absolute path.
@@ -15,7 +16,8 @@ impl Folder {
     /// Resolves `path`; the working directory if it is empty.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let path = path.canonicalize()?;
+        // Wine does not resolve paths longer than 260 units.
+        let path = path.canonicalize().or_else(|_| std::path::absolute(path))?;
         if !path.metadata()?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
@@ -45,14 +47,33 @@ pub(super) struct Temporary {
     file: Option<NamedTempFile>,
 }
 
+/// The temporary files that there are.
+static PARTS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn parts() -> MutexGuard<'static, Vec<PathBuf>> {
+    PARTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes all temporary files.
+#[cfg_attr(target_os = "linux", expect(dead_code, reason = "tests run in one process"))]
+pub(super) fn remove_all() {
+    for part in parts().drain(..) {
+        // Nobody is left to tell; the name is one that says what it is.
+        let _ = std::fs::remove_file(part);
+    }
+}
+
 impl Temporary {
     /// Creates it in `folder`, to be called `name` later.
     pub(super) fn create(folder: Folder, name: OsString) -> io::Result<Self> {
+        // Whoever removes all of them must not miss one that has just been made.
+        let mut parts = parts();
         let file = tempfile::Builder::new()
             .prefix(".dumpwright-")
             .suffix(".part")
             .rand_bytes(16)
             .tempfile_in(&folder.0)?;
+        parts.push(file.path().to_owned());
         Ok(Temporary { folder, name, file: Some(file) })
     }
 
@@ -74,7 +95,15 @@ impl Temporary {
         tempfile::tempfile_in(&self.folder.0)
     }
 
+    /// Bytes that this user may still write. Some file servers do not tell.
+    #[cfg(windows)]
+    #[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
+    pub(super) fn free_space(&self) -> io::Result<Option<u64>> {
+        Ok(crate::target::windows::free_space(&self.folder.0).ok())
+    }
+
     /// Nothing portable tells.
+    #[cfg(not(windows))]
     #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on Linux")]
     pub(super) fn free_space(&self) -> io::Result<Option<u64>> {
         Ok(None)
@@ -97,15 +126,29 @@ impl Temporary {
         self.file().sync_all()
     }
 
+    fn take(&mut self) -> NamedTempFile {
+        let file = self.file.take().expect("publishing consumes the pending file");
+        parts().retain(|part| part != file.path());
+        file
+    }
+
     /// Takes the final name, whatever had it.
     pub(super) fn replace(&mut self) -> io::Result<()> {
-        let file = self.file.take().expect("publishing consumes the pending file");
+        let file = self.take();
         file.persist(self.folder.0.join(&self.name)).map(drop).map_err(|e| e.error)
     }
 
     /// Takes the final name if nothing has it; `AlreadyExists` otherwise.
     pub(super) fn claim(&mut self) -> io::Result<()> {
-        let file = self.file.take().expect("publishing consumes the pending file");
+        let file = self.take();
         file.persist_noclobber(self.folder.0.join(&self.name)).map(drop).map_err(|e| e.error)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            parts().retain(|part| part != file.path());
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::cab::{CabEntry, Need, largest_cab};
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use crate::target::{
-    Access, Backing, DebugId, ModuleSnapshot, ProcessTarget, Protection, Region, Segment,
+    Access, Backing, DebugId, ModuleSnapshot, Platform, ProcessTarget, Protection, Region, Segment,
 };
 use debug_files::{Found, SearchPaths};
 use dumpwright_format::cab::{FILE_SIZE_LIMIT, MAX_CABINET_SIZE, MAX_FILES};
@@ -77,30 +77,35 @@ pub struct SecondaryFiles {
 /// (`.gnu_debugaltlink`) and with split DWARF in a `.dwp`. A module that has no
 /// file, the vDSO, is taken from memory.
 ///
-/// The files and the dump together pass
-/// [`cab_check`](super::cab_check): what does not fit is left out. Each file
+/// The files and the dump together pass [`cab_check`](super::cab_check), and take
+/// no more than `disk_space` bytes where that is known: what does not fit is left
+/// out. Each file
 /// stays open until it is packed, so some of a very great number can be left
 /// out for that too.
 pub fn collect_secondary_files(
     target: &dyn ProcessTarget,
     scope: SecondaryScope,
     dump_size: u64,
+    disk_space: Option<u64>,
 ) -> SecondaryFiles {
-    collect(target, scope, dump_size, &SearchPaths::of_this_machine())
+    collect(target, scope, dump_size, disk_space, &SearchPaths::of_this_machine())
 }
 
 fn collect(
     target: &dyn ProcessTarget,
     scope: SecondaryScope,
     dump_size: u64,
+    disk_space: Option<u64>,
     paths: &SearchPaths,
 ) -> SecondaryFiles {
+    let dump_needs = largest_cab([dump_size]);
     let mut collector = Collector {
         target,
         paths,
         found: SecondaryFiles::default(),
         seen: HashSet::new(),
-        room: MAX_CABINET_SIZE.saturating_sub(largest_cab([dump_size])),
+        room: MAX_CABINET_SIZE.saturating_sub(dump_needs),
+        disk: disk_space.map_or(u64::MAX, |space| space.saturating_sub(dump_needs)),
     };
     for module in &target.snapshot().modules {
         collector.module(module);
@@ -122,11 +127,13 @@ struct Collector<'a> {
     seen: HashSet<(u64, u64)>,
     /// Bytes that the cabinet still has room for.
     room: u64,
+    /// Bytes that the disk still has room for.
+    disk: u64,
 }
 
 impl Collector<'_> {
     fn module(&mut self, module: &ModuleSnapshot) {
-        let name = base_name(&module.path);
+        let name = self.base_name(&module.path);
         let image = match self.target.open_module(module) {
             Ok(image) => image,
             Err(e) => return self.without_file(module, &e),
@@ -144,7 +151,7 @@ impl Collector<'_> {
     /// A module that no file can be opened for: the vDSO has none, others have
     /// lost theirs.
     fn without_file(&mut self, module: &ModuleSnapshot, why: &io::Error) {
-        if module.path.contains('/') || module.size > MAX_IMAGE_IN_MEMORY {
+        if module.path.contains('/') || self.is_windows() || module.size > MAX_IMAGE_IN_MEMORY {
             return self.note(&module.path, format!("the image cannot be opened: {why}"));
         }
         match self.read_image(module.range()) {
@@ -181,7 +188,7 @@ impl Collector<'_> {
     fn other_image(&mut self, region: &Region) {
         match self.target.open_module(&as_module(region)) {
             Ok(file) if links::is_elf(&file) => {
-                self.add(base_name(&region.name).to_owned(), file);
+                self.add(self.base_name(&region.name).to_owned(), file);
             }
             Err(e) if self.starts_as_elf(region) => {
                 self.note(&region.name, format!("the image cannot be opened: {e}"));
@@ -216,6 +223,7 @@ impl Collector<'_> {
             return self.note(&name, format!("left out of the CAB: {why}"));
         }
         self.room -= needs;
+        self.disk -= needs;
         let modified = metadata.modified().ok();
         self.found.entries.push(SecondaryFile { name, size, file, modified });
     }
@@ -229,12 +237,27 @@ impl Collector<'_> {
         if needs > self.room {
             return Some(format!("its {size} bytes could make the CAB too large"));
         }
+        if needs > self.disk {
+            return Some(format!(
+                "the disk has no room left for its {size} bytes; free some or write elsewhere"
+            ));
+        }
         // The dump itself is a file too.
         if self.found.entries.len() + 1 >= MAX_FILES {
             return Some(format!("a CAB holds {MAX_FILES} files"));
         }
         descriptors_run_out(file)
             .then(|| "too many files would be open at once; raise the limit (ulimit -n)".to_owned())
+    }
+
+    fn is_windows(&self) -> bool {
+        self.target.snapshot().system.platform() == Platform::Windows
+    }
+
+    /// A file's name without folders, as its own system divides them.
+    fn base_name<'p>(&self, path: &'p str) -> &'p str {
+        let is_separator = |c| c == '/' || c == '\\' && self.is_windows();
+        path.rsplit(is_separator).next().unwrap_or(path)
     }
 
     fn note(&mut self, subject: &str, message: String) {
@@ -255,7 +278,7 @@ fn as_module(region: &Region) -> ModuleSnapshot {
     ModuleSnapshot {
         base: region.range.start,
         size: region.range.len(),
-        path: region.name.clone(),
+        path: region.name.to_string(),
         debug_id: DebugId::None,
         version: None,
         time_date_stamp: 0,
@@ -263,10 +286,6 @@ fn as_module(region: &Region) -> ModuleSnapshot {
         segments: vec![Segment { range: region.range, protection: Protection::READ }],
         headers: Vec::new(),
     }
-}
-
-fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// What a file is, however it was reached.

@@ -2,48 +2,90 @@
 //! their offsets.
 
 use super::Text;
-use crate::target::ProcessSnapshot;
+use crate::target::{ModuleSnapshot, ProcessSnapshot};
 use dumpwright_format::elf_core::{FileNoteEntry, FileNoteHeader};
+use std::io::{self, Write};
+use std::sync::Arc;
 use zerocopy::IntoBytes;
 
-/// The note; `None` if no files are known. `maps` has been filtered already.
-pub(super) fn note(
-    snapshot: &ProcessSnapshot,
-    maps: Option<&[u8]>,
-    text: Text<'_>,
-) -> Option<Vec<u8>> {
-    let page_size = snapshot.page_size;
-    let mut entries = Vec::new();
-    let mut names = Vec::new();
-    let mut add = |start: u64, end: u64, offset: u64, name: &[u8]| {
-        entries.push(FileNoteEntry {
+/// The description of the note. Made while it is written: a process with many
+/// mappings has tens of MiB of them.
+#[derive(Clone, Debug)]
+pub struct FileNote {
+    files: Files,
+    page_size: u64,
+    count: u64,
+    size: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Files {
+    /// In the text of `/proc/<pid>/maps`, filtered already.
+    Maps(Arc<Vec<u8>>),
+    /// Base, end and path of each module of a dump without that text.
+    Modules(Vec<(u64, u64, Vec<u8>)>),
+}
+
+impl FileNote {
+    /// The note; `None` if no files are known.
+    pub(super) fn new(
+        snapshot: &ProcessSnapshot,
+        maps: Option<Arc<Vec<u8>>>,
+        text: Text<'_>,
+    ) -> Option<FileNote> {
+        let files = maps.map_or_else(
+            || {
+                let modules = snapshot.modules.iter().filter(|m| m.path.starts_with('/'));
+                let file = |m: &ModuleSnapshot| (m.base, m.range().end, text.path(&m.path));
+                Files::Modules(modules.map(file).collect())
+            },
+            Files::Maps,
+        );
+        let mut note = FileNote { files, page_size: snapshot.page_size, count: 0, size: 0 };
+        let (mut count, mut size) = (0, size_of::<FileNoteHeader>());
+        note.each(&mut |_, name| {
+            count += 1;
+            size += size_of::<FileNoteEntry>() + name.len() + 1;
+            Ok(())
+        })
+        .ok()?;
+        (note.count, note.size) = (count, size as u64);
+        (count > 0).then_some(note)
+    }
+
+    /// Its bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Writes it.
+    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let header = FileNoteHeader { count: self.count.into(), page_size: self.page_size.into() };
+        out.write_all(header.as_bytes())?;
+        self.each(&mut |entry, _| out.write_all(entry.as_bytes()))?;
+        self.each(&mut |_, name| {
+            out.write_all(name)?;
+            out.write_all(&[0])
+        })
+    }
+
+    fn each(&self, take: &mut dyn FnMut(FileNoteEntry, &[u8]) -> io::Result<()>) -> io::Result<()> {
+        let entry = |start: u64, end: u64, offset: u64| FileNoteEntry {
             start: start.into(),
             end: end.into(),
-            offset: (offset / page_size).into(),
-        });
-        names.extend_from_slice(name);
-        names.push(0);
-    };
-    match maps {
-        Some(maps) => {
-            for (start, end, offset, name) in maps.split(|b| *b == b'\n').filter_map(line) {
-                add(start, end, offset, &name);
+            offset: (offset / self.page_size).into(),
+        };
+        match &self.files {
+            Files::Maps(maps) => {
+                let mut lines = maps.split(|b| *b == b'\n').filter_map(line);
+                lines.try_for_each(|(start, end, at, name)| take(entry(start, end, at), &name))
             }
-        }
-        // A dump without maps still names its modules.
-        None => {
-            for module in snapshot.modules.iter().filter(|m| m.path.starts_with('/')) {
-                let path = text.path(&module.path);
-                add(module.base, module.range().end, 0, &path);
+            Files::Modules(modules) => {
+                let mut modules = modules.iter();
+                modules.try_for_each(|(start, end, path)| take(entry(*start, *end, 0), path))
             }
         }
     }
-    if entries.is_empty() {
-        return None;
-    }
-    let header =
-        FileNoteHeader { count: (entries.len() as u64).into(), page_size: page_size.into() };
-    Some([header.as_bytes(), entries.as_bytes(), &names].concat())
 }
 
 /// `start-end rwxp offset major:minor inode   name` of a mapping that is a

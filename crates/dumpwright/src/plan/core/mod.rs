@@ -19,12 +19,13 @@ use crate::redact::Redactor;
 use crate::target::{Absent, Architecture, Platform, ProcessSnapshot, Protection};
 use dumpwright_format::FormatFlags;
 use dumpwright_format::elf_core::{
-    EM_AARCH64, EM_X86_64, NOTE_ZERO, NT_AUXV, NT_FILE, OWNER_CORE, OWNER_DUMPWRIGHT,
+    EM_AARCH64, EM_X86_64, NOTE_ZERO, NT_AUXV, OWNER_CORE, OWNER_DUMPWRIGHT,
 };
 use dumpwright_format::minidump::StreamType;
 pub(crate) use notes::head as note_head;
 
-use notes::NoteWriter;
+pub use files::FileNote;
+pub use notes::Notes;
 
 /// What an ELF core holds besides memory.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ pub struct CorePlan {
     /// `e_machine`.
     pub machine: u16,
     /// The notes that are known before memory is read.
-    pub notes: Vec<u8>,
+    pub notes: Notes,
     /// The mappings, each with its `PF_*` flags.
     pub mappings: Vec<(AddressRange, u32)>,
     /// Bytes of a page.
@@ -55,8 +56,8 @@ impl Text<'_> {
     }
 
     /// The name of a thread or process.
-    fn name(self, name: &str) -> Vec<u8> {
-        self.redacted(&self.privacy.thread_name(name))
+    fn name(self, name: &str, program: &str) -> Vec<u8> {
+        self.redacted(&self.privacy.thread_name(name, program))
     }
 
     /// Any other text.
@@ -76,17 +77,19 @@ impl Text<'_> {
 pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -> Result<CorePlan> {
     let snapshot = context.snapshot;
     let machine = machine(snapshot)?;
-    let mut notes = NoteWriter::default();
+    let mut notes = Notes::default();
     let stream = |kind| {
         let found = assembly.streams().iter().find(|(stream_type, _)| *stream_type == kind);
         found.map(|(_, section)| section.bytes())
     };
+    let maps = assembly.streams().iter().find(|(kind, _)| *kind == StreamType::LINUX_MAPS);
+    let maps = maps.map(|(_, section)| section.shared());
     process::notes(snapshot, text, stream, &mut notes, |notes| {
         if let Some(auxv) = stream(StreamType::LINUX_AUXV) {
             notes.put(OWNER_CORE, NT_AUXV, auxv);
         }
-        if let Some(files) = files::note(snapshot, stream(StreamType::LINUX_MAPS), text) {
-            notes.put(OWNER_CORE, NT_FILE, &files);
+        if let Some(files) = FileNote::new(snapshot, maps, text) {
+            notes.put_files(files);
         }
     });
     if context.has(FormatFlags::USER_SMALL_FULL_MEMORY) {
@@ -94,7 +97,7 @@ pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -
     }
     Ok(CorePlan {
         machine,
-        notes: notes.bytes,
+        notes,
         mappings: snapshot.regions.iter().map(|r| (r.range, flags(r.protection))).collect(),
         page_size: snapshot.page_size,
     })

@@ -1,6 +1,8 @@
 //! Writes notes: each with its owner, padded to 4 bytes.
 
-use dumpwright_format::elf_core::NoteHeader;
+use super::files::FileNote;
+use dumpwright_format::elf_core::{NT_FILE, NoteHeader, OWNER_CORE};
+use std::io::{self, Write};
 use zerocopy::IntoBytes;
 
 /// Alignment of a note's parts.
@@ -8,17 +10,63 @@ const ALIGN: usize = 4;
 
 /// Notes, one behind the other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct NoteWriter {
-    /// Their bytes.
-    pub bytes: Vec<u8>,
+pub struct Notes {
+    pieces: Vec<Piece>,
+    len: u64,
 }
 
-impl NoteWriter {
+#[derive(Clone, Debug)]
+enum Piece {
+    Bytes(Vec<u8>),
+    Files(Box<FileNote>),
+}
+
+impl Notes {
+    /// Bytes of all of them.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Writes them.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.pieces.iter().try_for_each(|piece| match piece {
+            Piece::Bytes(bytes) => out.write_all(bytes),
+            Piece::Files(files) => files.write(out),
+        })
+    }
+
     /// Adds a note.
-    pub fn put(&mut self, owner: &[u8], kind: u32, description: &[u8]) {
-        self.bytes.extend(head(owner, kind, description.len()));
-        self.bytes.extend_from_slice(description);
-        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
+    pub(super) fn put(&mut self, owner: &[u8], kind: u32, description: &[u8]) {
+        self.append(&head(owner, kind, description.len()));
+        self.append(description);
+        self.pad();
+    }
+
+    /// Adds the note of the mapped files.
+    pub(super) fn put_files(&mut self, files: FileNote) {
+        let size = files.size();
+        self.append(&head(OWNER_CORE, NT_FILE, size as usize));
+        self.len += size;
+        self.pieces.push(Piece::Files(Box::new(files)));
+        self.pad();
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        match self.pieces.last_mut() {
+            Some(Piece::Bytes(last)) => last.extend_from_slice(bytes),
+            _ => self.pieces.push(Piece::Bytes(bytes.to_vec())),
+        }
+        self.len += bytes.len() as u64;
+    }
+
+    fn pad(&mut self) {
+        let padding = self.len.next_multiple_of(ALIGN as u64) - self.len;
+        self.append(&[0; ALIGN][..padding as usize]);
     }
 }
 

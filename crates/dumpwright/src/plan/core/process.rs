@@ -1,7 +1,7 @@
 //! The notes of the process and its threads.
 
 use super::Text;
-use super::notes::NoteWriter;
+use super::notes::Notes;
 use super::registers;
 use crate::target::{ExceptionSnapshot, ProcessSnapshot, Registers, ThreadSnapshot, Tid};
 use dumpwright_format::elf_core::{
@@ -16,8 +16,8 @@ pub(super) fn notes<'a>(
     snapshot: &ProcessSnapshot,
     text: Text<'_>,
     stream: impl Fn(StreamType) -> Option<&'a [u8]>,
-    notes: &mut NoteWriter,
-    of_process: impl FnOnce(&mut NoteWriter),
+    notes: &mut Notes,
+    of_process: impl FnOnce(&mut Notes),
 ) {
     let exception = snapshot.exception.as_ref();
     let signal = exception.filter(|e| e.code != LINUX_DUMP_REQUESTED);
@@ -27,7 +27,7 @@ pub(super) fn notes<'a>(
     let status = stream(StreamType::LINUX_PROC_STATUS);
     let arguments = stream(StreamType::LINUX_CMD_LINE);
     let mut of_process = Some(of_process);
-    let process_info = |notes: &mut NoteWriter| {
+    let process_info = |notes: &mut Notes| {
         notes.put(OWNER_CORE, NT_PRPSINFO, info(snapshot, text, status, arguments).as_bytes());
         if let Some(signal) = signal {
             notes.put(OWNER_CORE, NT_SIGINFO, &siginfo(signal));
@@ -63,7 +63,7 @@ fn put_status(
     thread: &ThreadSnapshot,
     registers: &Registers,
     signal: Option<&ExceptionSnapshot>,
-    notes: &mut NoteWriter,
+    notes: &mut Notes,
 ) {
     let process = &snapshot.process;
     let mut status = PrStatus::new_zeroed();
@@ -107,7 +107,12 @@ fn info(
     info.ppid = number("PPid:").unwrap_or_default().into();
     info.uid = number("Uid:").unwrap_or_default().into();
     info.gid = number("Gid:").unwrap_or_default().into();
-    fill(&mut info.fname, &text.name(&snapshot.process.name));
+    let program = snapshot.program_name();
+    let mut name = text.name(&snapshot.process.name, program);
+    if name.is_empty() {
+        name = text.name(program, program);
+    }
+    fill(&mut info.fname, &name);
     let arguments = arguments.unwrap_or_default();
     let arguments = arguments.strip_suffix(b"\0").unwrap_or(arguments);
     let blanks: Vec<u8> = arguments.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();

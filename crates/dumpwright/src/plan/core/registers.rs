@@ -1,6 +1,6 @@
 //! From a wire `CONTEXT` to the register sets of a core.
 
-use super::notes::NoteWriter;
+use super::notes::Notes;
 use crate::target::{Architecture, Registers, XstateLayout};
 use dumpwright_format::context::amd64::{CONTEXT_FLOATING_POINT, CONTEXT_XSTATE, ContextAmd64};
 use dumpwright_format::context::arm64::ContextArm64;
@@ -81,7 +81,7 @@ pub(super) fn others(
     registers: &Registers,
     thread_pointer: u64,
     layout: Option<&XstateLayout>,
-    notes: &mut NoteWriter,
+    notes: &mut Notes,
 ) {
     let context = registers.context.as_slice();
     match architecture {

@@ -4,7 +4,8 @@
 use super::page_set::{PageSet, push_run};
 use super::select::Machine;
 use crate::soft_error::SoftError;
-use crate::target::machine::{GuestKind, Gva, PageRun, Pfn, PfnDatabaseLayout};
+use crate::target::machine::{Gpa, GuestKind, Gva, PageRun, Pfn, PfnDatabaseLayout};
+use dumpwright_format::kernel::DebuggerData;
 
 /// Entries that are read at once: 4,096 of 48 bytes are 48 pages.
 const BATCH: u64 = 4096;
@@ -86,8 +87,13 @@ fn in_use(
     }
     // What the header points to must be readable whatever the database says.
     let mut set = PageSet::default();
-    let root = crate::target::machine::Gpa(machine.snapshot.directory_table_base).pfn();
+    let root = Gpa(machine.snapshot.directory_table_base).pfn();
     set.insert_within(PageRun { base: root, count: 1 }, machine.ram);
+    let data = machine.snapshot.debugger_data.0;
+    let last = data.saturating_add(size_of::<DebuggerData>() as u64 - 1);
+    for place in [data, last].into_iter().filter_map(|at| space.translate(Gva(at))) {
+        set.insert_within(PageRun { base: place.pfn(), count: 1 }, machine.ram);
+    }
     for run in runs {
         set.insert_within(run, machine.ram);
     }

@@ -1,7 +1,7 @@
 //! Bytes that a dump holds in place of those that memory has.
 
 use super::paging::AddressSpace;
-use crate::target::machine::{Gva, PAGE_SIZE, PageRun, Pfn};
+use crate::target::machine::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
 use std::collections::BTreeMap;
 
 /// Changes of page frames.
@@ -32,6 +32,19 @@ impl Edits {
     /// Whether there are changes in a run.
     pub fn touch(&self, run: PageRun) -> bool {
         self.pages.range(run.base..run.end()).next().is_some()
+    }
+
+    /// Changes bytes that stand at a physical address, within one page frame.
+    pub fn apply_within(&self, at: Gpa, bytes: &mut [u8]) {
+        let start = at.offset() as usize;
+        for (offset, piece) in self.pages.get(&at.pfn()).into_iter().flatten() {
+            let from = start.max(*offset);
+            let past = (start + bytes.len()).min(offset + piece.len());
+            if from < past {
+                bytes[from - start..past - start]
+                    .copy_from_slice(&piece[from - offset..past - offset]);
+            }
+        }
     }
 
     /// Changes the bytes of a run.

@@ -4,6 +4,7 @@
 mod active;
 mod choose;
 mod comment;
+mod context;
 mod edits;
 mod page_set;
 mod paging;
@@ -23,8 +24,8 @@ use crate::error::Result;
 use crate::kernel_type::{KernelDumpType, MemoryChoice};
 use crate::request::DumpRequest;
 use crate::soft_error::SoftError;
-use crate::target::machine::{MachineSnapshot, PageRun, PhysicalMemory};
-use dumpwright_format::kernel::{FULL_TEXT_TAG, SOFT_ERRORS_TAG};
+use crate::target::machine::{MachineSnapshot, PageRun, PhysicalMemory, registers};
+use dumpwright_format::kernel::{FULL_TEXT_TAG, PROCESSORS_TAG, SOFT_ERRORS_TAG};
 use select::Machine;
 
 /// Bytes that are kept free for holes that only reading will show.
@@ -78,10 +79,12 @@ pub fn plan(
         (Body::Triage(contents.clone()), Edits::default())
     } else if kind.memory() == MemoryChoice::Pieces {
         select::require_kernel(&machine, kind)?;
-        (Body::Triage(Box::new(triage::plan(&machine, &mut soft_errors))), Edits::default())
+        let edits = select::edits(&machine, &mut soft_errors);
+        let contents = triage::plan(&machine, &edits, &mut soft_errors);
+        (Body::Triage(Box::new(contents)), Edits::default())
     } else {
         let pages = select::select(&machine, kind, &mut soft_errors)?;
-        let edits = select::decoded_debugger_data(&machine, &mut soft_errors);
+        let edits = select::edits(&machine, &mut soft_errors);
         (Body::Pages(pages), edits)
     };
     let text = request.comment.as_deref().or(snapshot.comment.as_deref());
@@ -89,9 +92,12 @@ pub fn plan(
     let mut blobs: Vec<Blob> = snapshot
         .secondary_data
         .iter()
-        .filter(|(tag, _)| ![FULL_TEXT_TAG, SOFT_ERRORS_TAG].contains(tag))
+        .filter(|(tag, _)| ![FULL_TEXT_TAG, PROCESSORS_TAG, SOFT_ERRORS_TAG].contains(tag))
         .map(|(tag, data)| Blob::bytes(*tag, data.clone()))
         .collect();
+    if let Some(registers) = registers::encode(snapshot) {
+        blobs.push(Blob::bytes(PROCESSORS_TAG, registers));
+    }
     if let (Some(text), Some(comment::Encoded { whole: false, .. })) = (text, &comment) {
         blobs.push(Blob::bytes(FULL_TEXT_TAG, text.as_bytes().to_vec()));
     }

@@ -1,25 +1,17 @@
-//! Page tables of the guest: which frames a half of an address space maps, and
-//! where an address leads.
+//! Which frames a half of an address space maps, by the guest's page tables.
 
 use super::page_set::PageSet;
+use crate::target::machine::page_table::Step;
 use crate::target::machine::{
-    Gpa, Gva, MachineArchitecture, PAGE_SIZE, PageRun, Pfn, PhysicalMemory,
+    AddressSpace as GuestSpace, Gpa, Gva, MachineArchitecture, PAGE_SIZE, PageRun, Pfn,
+    PhysicalMemory,
 };
 use std::collections::HashSet;
+use std::ops::Range;
 
 /// Where the kernel's half of a 32-bit address space starts unless KDBG says
 /// otherwise.
 pub const SYSTEM_RANGE_START_32: u64 = 0x8000_0000;
-
-const PRESENT: u64 = 1;
-const LARGE: u64 = 1 << 7;
-/// A Windows entry that is not present and was taken from a list.
-const PROTOTYPE: u64 = 1 << 10;
-/// A Windows entry that is not present and whose frame still holds the page.
-const TRANSITION: u64 = 1 << 11;
-const FRAME: u64 = 0x000F_FFFF_FFFF_F000;
-/// Frame bits of a transition entry: the ones above bit 47 are Windows' own.
-const TRANSITION_FRAME: u64 = 0x0000_FFFF_FFFF_F000;
 
 /// A half of an address space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,21 +22,15 @@ pub enum Half {
     Kernel,
 }
 
-/// An address space of the guest.
+/// An address space of the guest, as far as a dump can hold it.
 #[derive(Clone, Copy)]
 pub struct AddressSpace<'a> {
-    /// The memory in which the tables stand.
-    pub memory: &'a dyn PhysicalMemory,
+    space: GuestSpace<'a>,
     /// RAM, in order: entries that lead elsewhere are passed over.
-    pub ram: &'a [PageRun],
-    /// How many levels there are and how wide entries are.
-    pub architecture: MachineArchitecture,
-    /// The root of the tables.
-    pub directory_table_base: u64,
-    /// Whether entries that are not present follow the rules of Windows.
-    pub windows: bool,
+    ram: &'a [PageRun],
+    architecture: MachineArchitecture,
     /// Where the kernel's half of a 32-bit space starts.
-    pub system_range_start: u64,
+    system_range_start: u64,
 }
 
 /// What a walk found.
@@ -64,32 +50,48 @@ impl Walked {
     }
 }
 
-/// What an entry leads to.
-enum Entry {
-    Nothing,
-    Table(Pfn),
-    /// First frame and their number.
-    Pages(Pfn, u64),
-}
+impl<'a> AddressSpace<'a> {
+    /// The space behind a page table, in `ram`, which is in order and apart.
+    pub fn new(
+        memory: &'a dyn PhysicalMemory,
+        ram: &'a [PageRun],
+        architecture: MachineArchitecture,
+        directory_table_base: u64,
+    ) -> Self {
+        AddressSpace {
+            space: GuestSpace::new(memory, architecture, directory_table_base),
+            ram,
+            architecture,
+            system_range_start: SYSTEM_RANGE_START_32,
+        }
+    }
 
-impl AddressSpace<'_> {
+    /// The same with the kernel's half of a 32-bit space elsewhere.
+    pub fn with_system_range_start(self, system_range_start: u64) -> Self {
+        AddressSpace { system_range_start, ..self }
+    }
+
+    /// The frame of the root.
+    pub fn root(&self) -> Pfn {
+        Gpa(self.space.root()).pfn()
+    }
+
     /// Whether walks are possible.
     pub fn is_known(&self) -> bool {
         self.architecture != MachineArchitecture::Arm64
-            && self.directory_table_base != 0
-            && self.is_ram(Gpa(self.directory_table_base).pfn())
+            && self.space.root() != 0
+            && self.is_ram(self.root())
     }
 
     /// The half that an address belongs to; `None` for one that cannot be.
     pub fn half(&self, address: Gva) -> Option<Half> {
-        let bits = match self.architecture {
-            MachineArchitecture::X86 | MachineArchitecture::X86Pae => {
+        let bits = match self.space.shape().width {
+            32 => {
                 let half =
                     if address.0 >= self.system_range_start { Half::Kernel } else { Half::User };
                 return u32::try_from(address.0).is_ok().then_some(half);
             }
-            MachineArchitecture::Amd64La57 => 56,
-            MachineArchitecture::Amd64 | MachineArchitecture::Arm64 => 47,
+            width => width - 1,
         };
         match address.0 >> bits {
             0 => Some(Half::User),
@@ -107,12 +109,14 @@ impl AddressSpace<'_> {
         if !self.is_known() {
             return;
         }
-        let root = Gpa(self.directory_table_base).pfn();
-        found.tables.insert(root);
-        let mut tables = vec![root];
+        let shape = self.space.shape();
+        found.tables.insert(self.root());
+        let mut tables = vec![self.root()];
         // A table of garbage can name the same gigabyte again and again.
         let mut large_seen = HashSet::new();
-        for level in (1..=self.levels()).rev() {
+        for (level, &(shift, bits)) in shape.levels.iter().enumerate() {
+            let count = PAGE_SIZE.max(1 << shift) / PAGE_SIZE;
+            let indexes = if level == 0 { self.root_indexes(half) } else { 0..1 << bits };
             let mut next = Vec::new();
             for table in tables {
                 let mut page = [0; PAGE_SIZE as usize];
@@ -121,11 +125,12 @@ impl AddressSpace<'_> {
                 }
                 // Most tables map frames in order, which are added together.
                 let mut open: Option<PageRun> = None;
-                for index in self.indexes(level, half) {
-                    match self.entry(self.raw_entry(&page, level, index), level) {
-                        Entry::Nothing => {}
-                        Entry::Pages(base, count) => {
-                            if count > 1 && !large_seen.insert((base, count)) {
+                for index in indexes.clone() {
+                    match shape.step(level, raw_entry(&page, shape.entry, index)) {
+                        Step::Nothing => {}
+                        Step::Page(base) => {
+                            let base = Pfn(Gpa(base).pfn().0 & !(count - 1));
+                            if count > 1 && !large_seen.insert(base) {
                                 continue;
                             }
                             match &mut open {
@@ -136,7 +141,8 @@ impl AddressSpace<'_> {
                                 }
                             }
                         }
-                        Entry::Table(pfn) => {
+                        Step::Table(at) => {
+                            let pfn = Gpa(at).pfn();
                             if self.is_ram(pfn)
                                 && !foreign.contains(pfn)
                                 && found.tables.insert(pfn)
@@ -149,27 +155,15 @@ impl AddressSpace<'_> {
                 found.insert(open, self.ram);
             }
             tables = next;
+            // Pages of one level have one size, and those of another are others.
+            large_seen.clear();
         }
     }
 
-    /// Where an address leads; `None` if nothing is there.
+    /// Where an address leads; `None` if nothing is there that a dump can hold.
     pub fn translate(&self, address: Gva) -> Option<Gpa> {
-        self.half(address)?;
-        let mut table = Gpa(self.directory_table_base).pfn();
-        let mut page = [0; PAGE_SIZE as usize];
-        for level in (1..=self.levels()).rev() {
-            if !self.is_ram(table) || !self.read_page(table, &mut page) {
-                return None;
-            }
-            let span = self.span(level);
-            let index = (address.0 / span) as usize % self.entries(level);
-            match self.entry(self.raw_entry(&page, level, index), level) {
-                Entry::Nothing => return None,
-                Entry::Table(pfn) => table = pfn,
-                Entry::Pages(base, _) => return Some(Gpa(base.gpa().0 + address.0 % span)),
-            }
-        }
-        None
+        let at = self.space.translate(address)?.gpa;
+        self.is_ram(at.pfn()).then_some(at)
     }
 
     /// Reads exactly `buf.len()` bytes at an address; `None` if any are missing.
@@ -178,11 +172,8 @@ impl AddressSpace<'_> {
         while done < buf.len() {
             let here = Gva(address.0.checked_add(done as u64)?);
             let at = self.translate(here)?;
-            if !self.is_ram(at.pfn()) {
-                return None;
-            }
             let len = (buf.len() - done).min((PAGE_SIZE - at.offset()) as usize);
-            if !self.memory.read_exact(at, &mut buf[done..done + len]) {
+            if !self.space.memory().read_exact(at, &mut buf[done..done + len]) {
                 return None;
             }
             done += len;
@@ -209,92 +200,34 @@ impl AddressSpace<'_> {
 
     fn read_page(&self, pfn: Pfn, page: &mut [u8; PAGE_SIZE as usize]) -> bool {
         let mut holes = Vec::new();
-        self.memory.read_pages(PageRun { base: pfn, count: 1 }, page, &mut holes);
+        self.space.memory().read_pages(PageRun { base: pfn, count: 1 }, page, &mut holes);
         holes.is_empty()
     }
 
-    fn levels(&self) -> u32 {
-        match self.architecture {
-            MachineArchitecture::Amd64 | MachineArchitecture::Arm64 => 4,
-            MachineArchitecture::Amd64La57 => 5,
-            MachineArchitecture::X86Pae => 3,
-            MachineArchitecture::X86 => 2,
-        }
-    }
-
-    fn entries(&self, level: u32) -> usize {
-        match self.architecture {
-            MachineArchitecture::X86 => 1024,
-            MachineArchitecture::X86Pae if level == 3 => 4,
-            _ => 512,
-        }
-    }
-
-    /// Bytes that an entry of a level maps.
-    fn span(&self, level: u32) -> u64 {
-        let bits = if self.architecture == MachineArchitecture::X86 { 10 } else { 9 };
-        PAGE_SIZE << (bits * (level - 1))
-    }
-
-    /// Entries of a level that belong to a half; the root alone decides.
-    fn indexes(&self, level: u32, half: Half) -> std::ops::Range<usize> {
-        let entries = self.entries(level);
-        if level != self.levels() {
-            return 0..entries;
-        }
-        let middle = match self.architecture {
-            MachineArchitecture::X86 | MachineArchitecture::X86Pae => {
-                ((self.system_range_start / self.span(level)) as usize).min(entries)
-            }
+    /// Entries of the root, as they stand in its page, that belong to a half.
+    fn root_indexes(&self, half: Half) -> Range<usize> {
+        let shape = self.space.shape();
+        let (shift, bits) = shape.levels[0];
+        let entries = 1 << bits;
+        let middle = match shape.width {
+            32 => ((self.system_range_start >> shift) as usize).min(entries),
             _ => entries / 2,
         };
-        match half {
-            Half::User => 0..middle,
-            Half::Kernel => middle..entries,
-        }
-    }
-
-    fn raw_entry(&self, page: &[u8; PAGE_SIZE as usize], level: u32, index: usize) -> u64 {
-        if self.architecture == MachineArchitecture::X86 {
-            let (words, _) = page.as_chunks::<4>();
-            return words.get(index).map_or(0, |w| u32::from_le_bytes(*w).into());
-        }
         // The root of PAE is 32 bytes somewhere in a page.
-        let first = if self.architecture == MachineArchitecture::X86Pae && level == 3 {
-            (self.directory_table_base % PAGE_SIZE / 8) as usize & !3
-        } else {
-            0
-        };
-        let (words, _) = page.as_chunks::<8>();
-        words.get(first + index).map_or(0, |w| u64::from_le_bytes(*w))
+        let first = (self.space.root() % PAGE_SIZE / shape.entry) as usize;
+        match half {
+            Half::User => first..first + middle,
+            Half::Kernel => first + middle..first + entries,
+        }
     }
+}
 
-    fn entry(&self, raw: u64, level: u32) -> Entry {
-        if raw & PRESENT == 0 {
-            let kept = self.windows && level == 1 && raw & TRANSITION != 0 && raw & PROTOTYPE == 0;
-            return if kept {
-                Entry::Pages(Gpa(raw & TRANSITION_FRAME).pfn(), 1)
-            } else {
-                Entry::Nothing
-            };
-        }
-        let frames = self.span(level) / PAGE_SIZE;
-        let can_be_large = match self.architecture {
-            MachineArchitecture::X86 | MachineArchitecture::X86Pae => level == 2,
-            _ => level == 2 || level == 3,
-        };
-        match level {
-            1 => Entry::Pages(Gpa(raw & FRAME).pfn(), 1),
-            _ if can_be_large && raw & LARGE != 0 => {
-                let base = if self.architecture == MachineArchitecture::X86 {
-                    // PSE-36: bits 13 to 20 are bits 32 to 39 of the address.
-                    raw & 0xFFC0_0000 | (raw >> 13 & 0xFF) << 32
-                } else {
-                    raw & FRAME & !(self.span(level) - 1)
-                };
-                Entry::Pages(Gpa(base).pfn(), frames)
-            }
-            _ => Entry::Table(Gpa(raw & FRAME).pfn()),
-        }
+#[inline]
+fn raw_entry(page: &[u8; PAGE_SIZE as usize], size: u64, index: usize) -> u64 {
+    if size == 4 {
+        let (words, _) = page.as_chunks::<4>();
+        return words.get(index).map_or(0, |word| u32::from_le_bytes(*word).into());
     }
+    let (words, _) = page.as_chunks::<8>();
+    words.get(index).map_or(0, |word| u64::from_le_bytes(*word))
 }

@@ -8,6 +8,7 @@
 //! shares with every process (`KUSER_SHARED_DATA`): it holds the system's clock
 //! and version, which debuggers read, and nothing of any process.
 
+use super::context;
 use super::page_set::{PageSet, common_runs, count_pages};
 use super::paging::{AddressSpace, Half, SYSTEM_RANGE_START_32, Walked};
 use crate::error::{Error, Result};
@@ -16,6 +17,7 @@ use crate::soft_error::SoftError;
 use crate::target::machine::{
     Gpa, GuestKind, Gva, MachineArchitecture, MachineSnapshot, PageRun, PhysicalMemory,
 };
+use dumpwright_format::context::amd64::ContextAmd64;
 use dumpwright_format::kernel::DebuggerData;
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -62,14 +64,7 @@ pub fn ram_of(
 impl<'a> Machine<'a> {
     /// The address space behind a page table.
     pub fn space(&self, directory_table_base: u64) -> AddressSpace<'a> {
-        AddressSpace {
-            memory: self.memory,
-            ram: self.ram,
-            architecture: self.snapshot.architecture,
-            directory_table_base,
-            windows: self.snapshot.guest == GuestKind::Windows,
-            system_range_start: self.system_range_start(),
-        }
+        self.plain(directory_table_base).with_system_range_start(self.system_range_start())
     }
 
     /// The address space that the kernel is seen through.
@@ -90,20 +85,19 @@ impl<'a> Machine<'a> {
         Some(data)
     }
 
+    /// The same, with a 32-bit space in halves.
+    fn plain(&self, directory_table_base: u64) -> AddressSpace<'a> {
+        let architecture = self.snapshot.architecture;
+        AddressSpace::new(self.memory, self.ram, architecture, directory_table_base)
+    }
+
     /// Where the kernel's half of a 32-bit space starts: KDBG names the variable
     /// that says it (kernels with /3GB have less).
     fn system_range_start(&self) -> u64 {
         if self.snapshot.architecture.is_64_bit() {
             return SYSTEM_RANGE_START_32;
         }
-        let plain = AddressSpace {
-            memory: self.memory,
-            ram: self.ram,
-            architecture: self.snapshot.architecture,
-            directory_table_base: self.snapshot.directory_table_base,
-            windows: false,
-            system_range_start: SYSTEM_RANGE_START_32,
-        };
+        let plain = self.plain(self.snapshot.directory_table_base);
         let stated = self.debugger_data().and_then(|data| {
             let mut word = [0; 4];
             plain.read(Gva(data.mm_system_range_start.get()), &mut word)?;
@@ -224,7 +218,7 @@ fn kernel_pages(
     // The kernel's tables map themselves and with them those of the user half,
     // which must not be taken for lists of the kernel's pages.
     let mut foreign = user.tables.clone();
-    foreign.remove(Gpa(space.directory_table_base).pfn());
+    foreign.remove(space.root());
     space.walk(Half::Kernel, &foreign, &mut kernel);
 
     let mut pages = kernel.pages;
@@ -256,13 +250,11 @@ fn kernel_pages(
     common_runs(&pages.runs(), machine.ram)
 }
 
-/// The debugger's data as the dump's pages must have it, where memory holds it
-/// encoded.
-pub fn decoded_debugger_data(
-    machine: &Machine<'_>,
-    soft_errors: &mut Vec<SoftError>,
-) -> super::Edits {
+/// What the dump's pages must have in place of what memory has: the debugger's
+/// data, where that is encoded or missing, and the registers of a guest that ran.
+pub fn edits(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> super::Edits {
     let mut edits = super::Edits::default();
+    store_contexts(machine, &mut edits);
     let Some(bytes) = &machine.snapshot.decoded_debugger_data else { return edits };
     let space = machine.kernel_space();
     let address = machine.snapshot.debugger_data;
@@ -273,6 +265,34 @@ pub fn decoded_debugger_data(
         ));
     }
     edits
+}
+
+/// Puts the registers of each processor where debuggers look for them: in the
+/// context that its `KPRCB` points to, which a kernel fills in when it crashes.
+/// Parts that the source has not keep what memory has.
+fn store_contexts(machine: &Machine<'_>, edits: &mut super::Edits) {
+    let snapshot = machine.snapshot;
+    let is_amd64 = snapshot.architecture.is_64_bit()
+        && snapshot.architecture != MachineArchitecture::Arm64
+        && snapshot.guest == GuestKind::Windows;
+    let Some(data) = machine.debugger_data().filter(|_| is_amd64 && snapshot.bug_check.is_none())
+    else {
+        return;
+    };
+    let offset = u64::from(data.offset_prcb_context.get());
+    let space = machine.kernel_space();
+    for processor in snapshot.processors.iter().filter(|p| p.prcb.0 != 0 && offset != 0) {
+        let pointer = processor.prcb.0.checked_add(offset);
+        let place = pointer.and_then(|at| space.read_u64(Gva(at))).map(Gva);
+        let there = place.and_then(|at| space.read_vec(at, size_of::<ContextAmd64>()));
+        if let (Some(place), Some(there)) = (place, there)
+            && let Ok(known) = ContextAmd64::read_from_bytes(&processor.context)
+        {
+            let merged = context::merged(padded(&there), &known);
+            // What has no place is left as it is.
+            edits.put(&space, place, merged.as_bytes());
+        }
+    }
 }
 
 /// A structure at the start of bytes, zero where they end early.

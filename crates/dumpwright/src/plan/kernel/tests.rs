@@ -48,16 +48,9 @@ fn tables_of_five_levels_lead_one_further() {
     assert!(walk(&space, Half::Kernel).pages.contains(Pfn(frame::KERNEL_DATA)));
 }
 
-/// A space of 32 bits; kernel at 2 GiB.
-fn space_32(memory: &Memory, architecture: MachineArchitecture, base: u64) -> AddressSpace<'_> {
-    AddressSpace {
-        memory,
-        ram: &memory.runs,
-        architecture,
-        directory_table_base: base,
-        windows: true,
-        system_range_start: 0x8000_0000,
-    }
+/// A space; of 32 bits with the kernel at 2 GiB.
+fn space_of(memory: &Memory, architecture: MachineArchitecture, base: u64) -> AddressSpace<'_> {
+    AddressSpace::new(memory, &memory.runs, architecture, base)
 }
 
 #[test]
@@ -73,7 +66,7 @@ fn tables_of_pae_have_four_roots_anywhere_in_a_page() {
     memory.entry(4, 0, 5 << 12 | 0x63);
     memory.entry(4, 1, 0x200 << 12 | 0xE3); // kernel, 2 MiB
     memory.entry(5, 7, 0x77 << 12 | 0x63);
-    let space = space_32(&memory, MachineArchitecture::X86Pae, 0x2060);
+    let space = space_of(&memory, MachineArchitecture::X86Pae, 0x2060);
     assert_eq!(space.translate(Gva(0x8000_7123)), Some(Gpa(0x7_7123)));
     assert_eq!(space.translate(Gva(0x8020_0004)), Some(Gpa(0x20_0004)));
     let kernel = walk(&space, Half::Kernel);
@@ -95,7 +88,7 @@ fn tables_of_32_bits_have_two_levels_and_pages_of_4_mib() {
     entry(&mut memory, 2, 0x300, 2 << 12 | 0x63); // the map of itself
     entry(&mut memory, 2, 1, 0x800 << 12 | 0x87);
     entry(&mut memory, 3, 5, 0x99 << 12 | 0x63);
-    let space = space_32(&memory, MachineArchitecture::X86, 2 * PAGE_SIZE);
+    let space = space_of(&memory, MachineArchitecture::X86, 2 * PAGE_SIZE);
     assert_eq!(space.translate(Gva(0x8000_5010)), Some(Gpa(0x9_9010)));
     assert_eq!(space.translate(Gva(0x8040_0010)), Some(Gpa(0x40_0010)));
     let kernel = walk(&space, Half::Kernel);
@@ -112,10 +105,7 @@ fn tables_that_contain_each_other_are_walked_once() {
             memory.entry(table, index, (1 + (index + table) % 4) << 12 | 0x67);
         }
     }
-    let space = AddressSpace {
-        architecture: MachineArchitecture::Amd64,
-        ..space_32(&memory, MachineArchitecture::Amd64, PAGE_SIZE)
-    };
+    let space = space_of(&memory, MachineArchitecture::Amd64, PAGE_SIZE);
     let started = Instant::now();
     let found = walk(&space, Half::Kernel);
     assert_eq!(found.tables.count(), 4);
@@ -127,8 +117,7 @@ fn tables_that_contain_each_other_are_walked_once() {
 fn garbage_as_a_page_table_gives_no_pages_that_are_not_there() {
     let memory = Memory::of(&[(1, 0x100)]);
     for base in [0, 7, PAGE_SIZE, 0x50_0000, u64::MAX, u64::MAX - 4095] {
-        let space =
-            AddressSpace { windows: true, ..space_32(&memory, MachineArchitecture::Amd64, base) };
+        let space = space_of(&memory, MachineArchitecture::Amd64, base);
         for run in walk(&space, Half::Kernel).pages.runs() {
             assert!(run.end() <= Pfn(0x101));
         }

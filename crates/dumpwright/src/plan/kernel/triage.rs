@@ -2,6 +2,7 @@
 //! lists of drivers, and the memory around what registers, bug check and stack
 //! point to.
 
+use super::edits::Edits;
 use super::page_set::PageSet;
 use super::paging::{AddressSpace, Half};
 use super::select::{Machine, padded};
@@ -28,10 +29,12 @@ const FIRST_WINDOWS_10: u32 = 10240;
 /// Processors whose structures are taken.
 const MAX_PROCESSORS: usize = 64;
 
-/// Kernel memory, without the pages of programs.
+/// Kernel memory, without the pages of programs, and edited as a debugger needs
+/// it.
 struct KernelMemory<'a> {
     space: AddressSpace<'a>,
     user: PageSet,
+    edits: &'a Edits,
 }
 
 impl KernelMemory<'_> {
@@ -44,7 +47,15 @@ impl KernelMemory<'_> {
         let end = address.0.checked_add(len as u64)?;
         let first = address.0 / PAGE_SIZE * PAGE_SIZE;
         let held = (first..end).step_by(PAGE_SIZE as usize).all(|page| self.holds(Gva(page)));
-        held.then(|| self.space.read_vec(address, len)).flatten()
+        let mut bytes = held.then(|| self.space.read_vec(address, len)).flatten()?;
+        let mut done = 0;
+        while done < len {
+            let at = self.space.translate(Gva(address.0 + done as u64))?;
+            let here = (len - done).min((PAGE_SIZE - at.offset()) as usize);
+            self.edits.apply_within(at, &mut bytes[done..done + here]);
+            done += here;
+        }
+        Some(bytes)
     }
 
     fn read_u64(&self, address: Gva) -> Option<u64> {
@@ -54,10 +65,11 @@ impl KernelMemory<'_> {
 }
 
 /// Plans a small dump.
-pub fn plan(machine: &Machine<'_>, soft_errors: &mut Vec<SoftError>) -> TriagePlan {
+pub fn plan(machine: &Machine<'_>, edits: &Edits, soft_errors: &mut Vec<SoftError>) -> TriagePlan {
     let memory = KernelMemory {
         space: machine.kernel_space(),
         user: machine.user_memory(soft_errors).pages,
+        edits,
     };
     let snapshot = machine.snapshot;
     let data = machine.debugger_data();

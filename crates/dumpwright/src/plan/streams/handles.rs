@@ -18,7 +18,9 @@ pub(super) fn handle_data(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mu
         reserved: 0.into(),
     });
     for (index, handle) in snapshot.handles.iter().enumerate() {
-        let records = snapshot.original.as_ref().and_then(|original| original.handles.get(index));
+        let original = snapshot.original.as_ref();
+        let records = original.and_then(|original| original.handles.get(index));
+        let records = records.or(handle.records.as_ref());
         descriptor(handle, records, privacy, &mut section, out);
     }
     out.stream(StreamType::HANDLE_DATA, section);

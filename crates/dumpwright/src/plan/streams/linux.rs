@@ -53,6 +53,19 @@ pub(super) fn dso_debug(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut 
     out.stream(StreamType::LINUX_DSO_DEBUG, section);
 }
 
+/// The Unix side of a process under Wine, as JSON.
+pub(super) fn unix_side(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut Assembly) {
+    let Some(unix_side) = &snapshot.unix_side else { return };
+    let mut shown = unix_side.as_ref().clone();
+    for module in &mut shown.modules {
+        module.path = privacy.path(&module.path).into_owned();
+    }
+    // Nothing in it can fail to be written as JSON.
+    if let Ok(bytes) = serde_json::to_vec(&shown) {
+        out.stream(StreamType::UNIX_SIDE, Section::from_text(bytes));
+    }
+}
+
 /// The same of a 32-bit process.
 fn dso_debug_32(debug: &DsoDebugSnapshot, privacy: Privacy, out: &mut Assembly) {
     let mut map = Section::new();

@@ -4,57 +4,157 @@
 //! every range of memory in the dump starts where an entry does: that is how
 //! readers of full dumps (udmp-parser) join the two.
 
-use crate::address::{AddressRange, RangeSet};
-use crate::plan::assembly::{Assembly, Section};
+use crate::address::AddressRange;
 use crate::target::{Backing, PageState, ProcessSnapshot, Protection, Region};
 use dumpwright_format::minidump::{
     MEM_COMMIT, MEM_FREE, MEM_IMAGE, MEM_MAPPED, MEM_PRIVATE, MEM_RESERVE, MemoryInfo,
-    MemoryInfoList, PageProtection, StreamType,
+    MemoryInfoList, PageProtection,
 };
+use std::io::{self, Write};
 use std::mem::size_of;
+use zerocopy::IntoBytes;
 
-pub(super) fn memory_info_list(snapshot: &ProcessSnapshot, memory: &RangeSet, out: &mut Assembly) {
-    let stored = snapshot.original.iter().flat_map(|original| &original.memory_info);
-    let mut entries: Vec<MemoryInfo> = stored.flat_map(|entry| cut(entry, memory)).collect();
-    if entries.is_empty() {
-        entries = described(snapshot, memory);
-    }
-    let mut section = Section::new();
-    section.put(&MemoryInfoList {
-        size_of_header: (size_of::<MemoryInfoList>() as u32).into(),
-        size_of_entry: (size_of::<MemoryInfo>() as u32).into(),
-        number_of_entries: (entries.len() as u64).into(),
-    });
-    section.put(entries.as_slice());
-    out.stream(StreamType::MEMORY_INFO_LIST, section);
+/// Entries that are encoded at once.
+const CHUNK: usize = 1024;
+
+/// The entries of a list, which are made when they are written: a process with
+/// many mappings has tens of MiB of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryInfoPlan {
+    count: u64,
 }
 
-/// An entry of the original, cut where memory in the dump starts and ends.
-fn cut(entry: &MemoryInfo, memory: &RangeSet) -> Vec<MemoryInfo> {
-    let range = AddressRange::with_len(entry.base_address.get(), entry.region_size.get());
-    let part = |part: AddressRange| MemoryInfo {
-        base_address: part.start.into(),
-        region_size: part.len().into(),
-        ..*entry
-    };
-    parts(range, memory).into_iter().map(part).collect()
+impl MemoryInfoPlan {
+    /// The list for a dump that holds `memory`: ranges in order, without overlaps.
+    pub(crate) fn new(snapshot: &ProcessSnapshot, memory: &[AddressRange]) -> Self {
+        let mut count = 0;
+        each(snapshot, memory, &mut |_| {
+            count += 1;
+            Ok(())
+        })
+        .unwrap_or_default();
+        MemoryInfoPlan { count }
+    }
+
+    /// Bytes of the stream.
+    pub fn size(self) -> u64 {
+        (size_of::<MemoryInfoList>() as u64) + self.count * size_of::<MemoryInfo>() as u64
+    }
+
+    /// Writes the stream, for the snapshot and the memory that it was made for.
+    pub(crate) fn write(
+        self,
+        snapshot: &ProcessSnapshot,
+        memory: &[AddressRange],
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let header = MemoryInfoList {
+            size_of_header: (size_of::<MemoryInfoList>() as u32).into(),
+            size_of_entry: (size_of::<MemoryInfo>() as u32).into(),
+            number_of_entries: self.count.into(),
+        };
+        out.write_all(header.as_bytes())?;
+        let mut chunk = Vec::with_capacity(CHUNK);
+        each(snapshot, memory, &mut |entry| {
+            chunk.push(entry);
+            if chunk.len() == CHUNK {
+                out.write_all(chunk.as_bytes())?;
+                chunk.clear();
+            }
+            Ok(())
+        })?;
+        out.write_all(chunk.as_bytes())
+    }
+}
+
+/// What takes the entries.
+type Take<'a> = dyn FnMut(MemoryInfo) -> io::Result<()> + 'a;
+
+/// Makes the entries, one by one.
+fn each(
+    snapshot: &ProcessSnapshot,
+    memory: &[AddressRange],
+    take: &mut Take<'_>,
+) -> io::Result<()> {
+    let stored = snapshot.original.iter().flat_map(|original| &original.memory_info);
+    let mut any = false;
+    for entry in stored {
+        let range = AddressRange::with_len(entry.base_address.get(), entry.region_size.get());
+        for part in Parts::of(range, memory) {
+            any = true;
+            take(MemoryInfo {
+                base_address: part.start.into(),
+                region_size: part.len().into(),
+                ..*entry
+            })?;
+        }
+    }
+    if any { Ok(()) } else { described(snapshot, memory, take) }
 }
 
 /// The entries that the regions make.
-fn described(snapshot: &ProcessSnapshot, memory: &RangeSet) -> Vec<MemoryInfo> {
-    let mut entries = Vec::with_capacity(snapshot.regions.len() * 2);
+fn described(
+    snapshot: &ProcessSnapshot,
+    memory: &[AddressRange],
+    take: &mut Take<'_>,
+) -> io::Result<()> {
     let mut at = 0;
     for region in &snapshot.regions {
         if region.range.start > at {
-            entries.push(free(AddressRange::new(at, region.range.start)));
+            take(free(AddressRange::new(at, region.range.start)))?;
         }
-        entries.extend(parts(region.range, memory).into_iter().map(|part| mapped(region, part)));
+        for part in Parts::of(region.range, memory) {
+            take(mapped(region, part))?;
+        }
         at = region.range.end;
     }
     if at < snapshot.address_space_end {
-        entries.push(free(AddressRange::new(at, snapshot.address_space_end)));
+        take(free(AddressRange::new(at, snapshot.address_space_end)))?;
     }
-    entries
+    Ok(())
+}
+
+/// A range, cut where memory in the dump starts and ends.
+struct Parts<'a> {
+    rest: AddressRange,
+    memory: &'a [AddressRange],
+}
+
+impl<'a> Parts<'a> {
+    fn of(range: AddressRange, memory: &'a [AddressRange]) -> Self {
+        let first = memory.partition_point(|m| m.end <= range.start);
+        Parts { rest: range, memory: &memory[first..] }
+    }
+}
+
+impl Iterator for Parts<'_> {
+    type Item = AddressRange;
+
+    fn next(&mut self) -> Option<AddressRange> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let start = self.rest.start;
+        let end = match self.memory.first() {
+            None => self.rest.end,
+            Some(held) if held.start > start => held.start,
+            // Ranges that touch are one stretch of memory.
+            Some(held) => {
+                let mut end = held.end;
+                self.memory = &self.memory[1..];
+                while let Some(next) = self.memory.first().filter(|next| next.start == end)
+                    && end < self.rest.end
+                {
+                    end = next.end;
+                    self.memory = &self.memory[1..];
+                }
+                end
+            }
+        };
+        let part = AddressRange::new(start, end.min(self.rest.end));
+        self.rest.start = part.end;
+        Some(part)
+    }
 }
 
 /// As `VirtualQuery` describes a free range: no allocation, no access.
@@ -72,15 +172,8 @@ fn free(range: AddressRange) -> MemoryInfo {
     }
 }
 
-/// A region's range, cut where memory in the dump starts and ends.
-fn parts(range: AddressRange, memory: &RangeSet) -> Vec<AddressRange> {
-    let mut parts: Vec<_> = memory.within(range).chain(memory.missing_from(range)).collect();
-    parts.sort_unstable();
-    parts
-}
-
 fn mapped(region: &Region, part: AddressRange) -> MemoryInfo {
-    let state = region.page_state.unwrap_or_else(|| page_state(region));
+    let state = region.page_state.as_deref().copied().unwrap_or_else(|| page_state(region));
     MemoryInfo {
         base_address: part.start.into(),
         allocation_base: region.allocation_base.into(),
@@ -128,5 +221,33 @@ fn protection(region: &Region) -> PageProtection {
         (true, false, true) => PageProtection::EXECUTE_READ,
         (false, false, true) => PageProtection::EXECUTE,
         (false, false, false) => PageProtection::NO_ACCESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(start: u64, end: u64) -> AddressRange {
+        AddressRange::new(start, end)
+    }
+
+    #[test]
+    fn a_range_is_cut_where_memory_starts_and_ends_and_not_where_pieces_of_it_touch() {
+        let memory = [
+            range(0, 0x10),
+            range(0x18, 0x20),
+            range(0x20, 0x28),
+            range(0x30, 0x50),
+            range(0x60, 0x70),
+        ];
+        let parts = |start, end| Parts::of(range(start, end), &memory).collect::<Vec<_>>();
+        assert_eq!(
+            parts(0x10, 0x40),
+            [range(0x10, 0x18), range(0x18, 0x28), range(0x28, 0x30), range(0x30, 0x40)]
+        );
+        assert_eq!(parts(0x38, 0x58), [range(0x38, 0x50), range(0x50, 0x58)]);
+        assert_eq!(parts(0x80, 0x90), [range(0x80, 0x90)]);
+        assert_eq!(parts(0x80, 0x80), []);
     }
 }

@@ -1,5 +1,6 @@
 //! Everything in a dump that is not memory: one file per family of streams.
 
+mod audit;
 mod carried;
 mod exception;
 mod handles;
@@ -15,14 +16,16 @@ use super::assembly::{Assembly, Section, utf16};
 use super::filter_text::Privacy;
 use super::stacks::Stack;
 use crate::address::RangeSet;
-use crate::redact::{Audit, AuditKind};
 use crate::request::DumpRequest;
 use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 
+pub(crate) use audit::audit;
 pub(crate) use carried::left_out;
+pub use memory_info::MemoryInfoPlan;
 
-/// Assembles all streams except memory lists and soft errors. `memory` is what
+/// Assembles all streams except memory lists, memory information and soft
+/// errors. `memory` is what
 /// the dump holds, so that threads describe no stack that it does not.
 pub(crate) fn assemble(
     context: &Context<'_>,
@@ -47,43 +50,22 @@ pub(crate) fn assemble(
     if context.has(FormatFlags::USER_SMALL_UNLOADED_MODULES) && has.unloaded_modules {
         modules::unloaded_module_list(snapshot, privacy, out);
     }
-    if context.has(FormatFlags::USER_SMALL_HANDLE_DATA) && has.handles {
+    let has_handles = has.handles && snapshot.unix_side.is_none();
+    if context.has(FormatFlags::USER_SMALL_HANDLE_DATA) && has_handles {
         handles::handle_data(snapshot, privacy, out);
-    }
-    if context.has(FormatFlags::USER_SMALL_FULL_MEMORY_INFO) && has.memory_info {
-        memory_info::memory_info_list(snapshot, memory, out);
     }
     process::token(snapshot, out);
     process::vm_counters(snapshot, out);
     system::system_memory_info(snapshot, out);
     linux::platform_streams(snapshot, privacy, out);
     linux::dso_debug(snapshot, privacy, out);
+    linux::unix_side(snapshot, privacy, out);
     carried::streams(context, request, privacy, out);
     match &request.comment {
         Some(comment) => comment_streams(comment, out),
         None => carried::comments(snapshot, privacy, out),
     }
     assembly
-}
-
-/// What filters change in streams, and leave out of a dump.
-pub(crate) fn audit(context: &Context<'_>, request: &DumpRequest, privacy: Privacy) -> Audit {
-    let mut audit = Audit::default();
-    for stream in &context.snapshot.platform_streams {
-        let (name, length) = (stream.stream_type.to_string(), stream.bytes.len() as u64);
-        match privacy.platform_stream(stream) {
-            None => audit.stream(AuditKind::Stream, name, length),
-            Some(kept) if kept != stream.bytes => {
-                audit.stream(AuditKind::StreamText, name, length);
-            }
-            Some(_) => {}
-        }
-    }
-    for stream in carried::forbidden(context, request, privacy) {
-        let length = stream.section.bytes.len() as u64;
-        audit.stream(AuditKind::Stream, stream.stream_type.to_string(), length);
-    }
-    audit
 }
 
 /// The comment as CommentW, and as CommentA where it is ASCII: an ANSI code

@@ -1,13 +1,15 @@
 //! MiscInfo, Token and ProcessVmCounters.
 
 use crate::plan::assembly::{Assembly, Section};
-use crate::target::{ProcessSnapshot, XstateLayout};
+use crate::target::{NtFacts, ProcessSnapshot, XstateLayout};
 use dumpwright_format::minidump::{
-    MISC1_PROCESS_ID, MISC1_PROCESS_TIMES, MISC1_PROCESSOR_POWER_INFO, MISC3_TIMEZONE,
-    MISC4_BUILDSTRING, MiscInfo5, StreamType, TokenInfoHeader, TokenInfoList,
+    MISC1_PROCESS_ID, MISC1_PROCESS_TIMES, MISC1_PROCESSOR_POWER_INFO, MISC3_PROCESS_EXECUTE_FLAGS,
+    MISC3_PROCESS_INTEGRITY, MISC3_PROTECTED_PROCESS, MISC3_TIMEZONE, MISC4_BUILDSTRING,
+    MISC5_PROCESS_COOKIE, MiscInfo5, StreamType, TimeZoneInformation, TokenInfoHeader,
+    TokenInfoList,
     XstateConfigFeatureMscInfo, XstateFeature,
 };
-use std::mem::size_of;
+use std::mem::{offset_of, size_of};
 use zerocopy::FromZeros;
 use zerocopy::little_endian::U16;
 
@@ -19,7 +21,9 @@ pub(super) fn misc_info(snapshot: &ProcessSnapshot, out: &mut Assembly) {
         // As it stands: a dump that does not say when its process began would
         // otherwise say something that is not so.
         if let Some(bytes) = &original.misc_info {
-            out.stream(StreamType::MISC_INFO, Section::from_bytes(bytes.clone()));
+            let mut section = Section::from_bytes(bytes.clone());
+            mark_names(&mut section);
+            out.stream(StreamType::MISC_INFO, section);
         }
         return;
     }
@@ -45,13 +49,69 @@ pub(super) fn misc_info(snapshot: &ProcessSnapshot, out: &mut Assembly) {
     fill_utf16(&mut info.build_string, &snapshot.system.build);
     let writer = format!("dumpwright {}", env!("CARGO_PKG_VERSION"));
     fill_utf16(&mut info.dbg_bld_str, &writer);
+    if let Some(facts) = &process.nt {
+        flags |= nt_facts(facts, &mut info);
+    }
     info.flags1 = flags.into();
     if let Some(layout) = &snapshot.system.xstate {
         info.xstate_data = xstate_data(layout);
     }
     let mut section = Section::new();
     section.put(&info);
+    mark_names(&mut section);
     out.stream(StreamType::MISC_INFO, section);
+}
+
+/// Marks the names in a MiscInfo of any length as text.
+fn mark_names(section: &mut Section) {
+    let zone = offset_of!(MiscInfo5, time_zone);
+    let len = section.bytes().len();
+    for (start, units) in [
+        (zone + offset_of!(TimeZoneInformation, standard_name), 32),
+        (zone + offset_of!(TimeZoneInformation, daylight_name), 32),
+        (offset_of!(MiscInfo5, build_string), 260),
+        (offset_of!(MiscInfo5, dbg_bld_str), 40),
+    ] {
+        let end = start + 2 * units;
+        if end <= len {
+            section.mark_text(start..end);
+        }
+    }
+}
+
+/// Fills in what only Windows tells; the flags of what it told.
+fn nt_facts(facts: &NtFacts, info: &mut MiscInfo5) -> u32 {
+    let mut flags = 0;
+    if let Some([max, current, limit, max_idle, idle]) = facts.power {
+        flags |= MISC1_PROCESSOR_POWER_INFO;
+        info.processor_max_mhz = max.into();
+        info.processor_current_mhz = current.into();
+        info.processor_mhz_limit = limit.into();
+        info.processor_max_idle_state = max_idle.into();
+        info.processor_current_idle_state = idle.into();
+    }
+    if let Some(level) = facts.integrity_level {
+        flags |= MISC3_PROCESS_INTEGRITY;
+        info.process_integrity_level = level.into();
+    }
+    if let Some(execute) = facts.execute_flags {
+        flags |= MISC3_PROCESS_EXECUTE_FLAGS;
+        info.process_execute_flags = execute.into();
+    }
+    if let Some(is_protected) = facts.is_protected {
+        flags |= MISC3_PROTECTED_PROCESS;
+        info.protected_process = u32::from(is_protected).into();
+    }
+    if let Some((id, zone)) = facts.time_zone {
+        flags |= MISC3_TIMEZONE;
+        info.time_zone_id = id.into();
+        info.time_zone = zone;
+    }
+    if let Some(cookie) = facts.cookie {
+        flags |= MISC5_PROCESS_COOKIE;
+        info.process_cookie = cookie.into();
+    }
+    flags
 }
 
 /// Seconds as a 32-bit field holds them: the last moment rather than a wrong one.

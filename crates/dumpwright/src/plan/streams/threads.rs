@@ -4,7 +4,7 @@ use crate::address::{AddressRange, RangeSet};
 use crate::plan::assembly::{Assembly, FixupKind, Section};
 use crate::plan::filter_text::Privacy;
 use crate::plan::stacks::Stack;
-use crate::target::{ProcessSnapshot, Tid};
+use crate::target::{ProcessSnapshot, ThreadSnapshot, Tid};
 use dumpwright_format::minidump::{
     LocationDescriptor, MemoryDescriptor, STILL_ACTIVE, StreamType, THREAD_INFO_INVALID_INFO,
     Thread, ThreadInfo, ThreadInfoList, ThreadName,
@@ -23,6 +23,7 @@ pub(super) fn thread_list(
 ) {
     let described: HashMap<Tid, AddressRange> =
         stacks.iter().filter(|s| s.described).map(|s| (s.tid, s.live)).collect();
+    let priority_class = snapshot.process.nt.as_ref().map_or(0, |nt| nt.priority_class);
     let mut section = Section::new();
     section.put(&U32::new(snapshot.threads.len() as u32));
     for (index, thread) in snapshot.threads.iter().enumerate() {
@@ -32,7 +33,7 @@ pub(super) fn thread_list(
         let at = section.put(&Thread {
             thread_id: thread.tid.0.into(),
             suspend_count: thread.suspend_count.into(),
-            priority_class: records.map_or(0, |records| records.priority_class).into(),
+            priority_class: records.map_or(priority_class, |records| records.priority_class).into(),
             priority: (thread.priority as u32).into(),
             teb: thread.thread_pointer.into(),
             stack: MemoryDescriptor {
@@ -58,11 +59,14 @@ pub(super) fn thread_names(snapshot: &ProcessSnapshot, privacy: Privacy, out: &m
     if !snapshot.has.thread_names {
         return;
     }
-    let named: Vec<_> = snapshot.threads.iter().filter(|t| !t.name.is_empty()).collect();
+    let program = snapshot.program_name();
+    let shown = |thread: &ThreadSnapshot| privacy.thread_name(&thread.name, program).into_owned();
+    let named = snapshot.threads.iter().map(|thread| (thread, shown(thread)));
+    let named: Vec<_> = named.filter(|(_, name)| !name.is_empty()).collect();
     let mut section = Section::new();
     section.put(&U32::new(named.len() as u32));
-    for thread in named {
-        let name = out.string(&privacy.thread_name(&thread.name));
+    for (thread, name) in named {
+        let name = out.string(&name);
         let at = section
             .put(&ThreadName { thread_id: thread.tid.0.into(), rva_of_thread_name: 0.into() });
         section.fix(at + offset_of!(ThreadName, rva_of_thread_name), FixupKind::Rva64(name));

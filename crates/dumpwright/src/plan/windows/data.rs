@@ -56,7 +56,14 @@ impl ProcessData {
             snapshot.threads.iter().map(|t| t.thread_pointer).filter(|teb| *teb != 0).collect();
         let peb = snapshot.process.peb;
         if snapshot.system.architecture == Architecture::X86 {
-            return vec![Self::read(memory, &NtOffsets::NARROW, peb, &tebs)];
+            let mut sides = vec![Self::read(memory, &NtOffsets::NARROW, peb, &tebs)];
+            let words = Words { memory, layout: NtOffsets::WIDE };
+            let tebs: Vec<u64> = tebs.iter().filter_map(|teb| words.wide_teb(*teb)).collect();
+            if let Some(first) = tebs.first() {
+                let peb = words.pointer(*first, NtOffsets::WIDE.teb_peb).unwrap_or(0);
+                sides.push(Self::read(memory, &NtOffsets::WIDE, peb, &tebs));
+            }
+            return sides;
         }
         let mut sides = vec![Self::read(memory, &NtOffsets::WIDE, peb, &tebs)];
         let narrow = |teb: &u64| {
@@ -155,6 +162,19 @@ impl ProcessData {
     }
 }
 
+/// The stacks of the 64-bit side of a 32-bit process.
+pub(super) fn wide_stacks(context: &Context<'_>) -> Vec<AddressRange> {
+    let layout = NtOffsets::WIDE;
+    let words = Words { memory: context.memory, layout };
+    let stack = |teb: u64| {
+        let start = words.pointer(teb, layout.teb_deallocation_stack)?;
+        let end = words.pointer(teb, layout.teb_stack_base)?;
+        (start < end).then(|| AddressRange::new(start, end))
+    };
+    let tebs = context.snapshot.threads.iter().filter_map(|t| words.wide_teb(t.thread_pointer));
+    tebs.filter_map(stack).collect()
+}
+
 /// Memory in the words of one side.
 struct Words<'a> {
     memory: &'a dyn MemorySource,
@@ -162,6 +182,12 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
+    /// The 64-bit TEB that stands before a 32-bit one.
+    fn wide_teb(&self, narrow: u64) -> Option<u64> {
+        let teb = narrow.checked_sub(WOW64_TEB_OFFSET)?;
+        (self.pointer(teb, self.layout.teb_self)? == teb).then_some(teb)
+    }
+
     /// The pointer at an offset, unless it is null or cannot be read.
     fn pointer(&self, base: u64, offset: u64) -> Option<u64> {
         let mut bytes = [0; 8];

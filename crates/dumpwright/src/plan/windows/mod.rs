@@ -9,7 +9,7 @@
 //! - FILTER_TRIAGE and NO_OPTIONAL_DATA zero command line, environment, titles
 //!   and current directories.
 //!
-//! Under WOW64 the 32-bit side of the process has all of it once more.
+//! A WOW64 process has two sides, 32-bit and 64-bit, and each has all of it.
 
 mod data;
 mod filter;
@@ -19,7 +19,8 @@ mod tests;
 use super::Context;
 use super::filter_text::Privacy;
 use super::selection::{Reason, Selection};
-use crate::target::Platform;
+use crate::address::AddressRange;
+use crate::target::{Architecture, Platform};
 use data::ProcessData;
 use dumpwright_format::FormatFlags;
 
@@ -37,6 +38,15 @@ pub(crate) fn select(context: &Context<'_>, selection: &mut Selection) {
             }
         }
     }
+}
+
+/// The stacks on which the 64-bit side of a 32-bit process makes its system calls.
+pub(crate) fn system_call_stacks(context: &Context<'_>) -> Vec<AddressRange> {
+    let system = &context.snapshot.system;
+    if system.platform() != Platform::Windows || system.architecture != Architecture::X86 {
+        return Vec::new();
+    }
+    data::wide_stacks(context)
 }
 
 /// The bytes that filters put in the place of the process's, by address.

@@ -83,6 +83,52 @@ pub struct KernelHeader {
     pub writer_status: Option<u32>,
 }
 
+/// Decodes a header of either width: their fields have the same names. `$address`
+/// reads an address that may never have been stored.
+macro_rules! decoded {
+    ($header:ident, $width:expr, $address:expr, $one_more:expr, pae: $pae:expr) => {{
+        let block = &$header.physical_memory_block;
+        let stated_runs = block.number_of_runs.get();
+        let stored = !is_filler(stated_runs);
+        let runs = block.runs.iter().copied().chain($one_more).take(stated_runs as usize);
+        let runs = runs.map(|run| PageRun {
+            base: Pfn(run.base_page.get().into()),
+            count: run.page_count.get().into(),
+        });
+        KernelHeader {
+            width: $width,
+            major_version: $header.major_version.get(),
+            minor_version: $header.minor_version.get(),
+            directory_table_base: $address($header.directory_table_base.get()),
+            pfn_data_base: $address($header.pfn_data_base.get()),
+            loaded_module_list: $address($header.ps_loaded_module_list.get()),
+            active_process_head: $address($header.ps_active_process_head.get()),
+            machine: $header.machine_image_type.get(),
+            processors: $header.number_processors.get(),
+            bug_check_code: $header.bug_check_code.get(),
+            bug_check_parameters: $header.bug_check_parameters.map(|p| p.get().into()),
+            pae: $pae,
+            debugger_data: $address($header.kd_debugger_data_block.get()),
+            runs: if stored { runs.collect() } else { Vec::new() },
+            pages: stored.then(|| block.number_of_pages.get().into()),
+            stated_runs: if stored { stated_runs } else { 0 },
+            context: $header.context_record.to_vec(),
+            exception: $header.exception.as_bytes().to_vec(),
+            exception_code: $header.exception.exception_code.get(),
+            exception_address: $header.exception.exception_address.get().into(),
+            dump_type: DumpType($header.dump_type.get()),
+            required_dump_space: stored64($header.required_dump_space.get()),
+            system_time: stored64($header.system_time.get()),
+            system_up_time: stored64($header.system_up_time.get()),
+            comment: comment(&$header.comment),
+            mini_dump_fields: stored32($header.mini_dump_fields.get()),
+            product_type: stored32($header.product_type.get()),
+            suite_mask: stored32($header.suite_mask.get()),
+            writer_status: stored32($header.writer_status.get()),
+        }
+    }};
+}
+
 impl KernelHeader {
     /// Bytes of the header: where the body starts.
     pub fn size(&self) -> u64 {
@@ -111,89 +157,15 @@ impl KernelHeader {
     }
 
     fn of_64(header: &Header64) -> KernelHeader {
-        let block = &header.physical_memory_block;
-        let stated_runs = block.number_of_runs.get();
         // Some writers use the padding behind the block for one run more.
-        let one_more = PhysicalMemoryRun64::read_from_bytes(&block.rest).ok();
-        let stored = !is_filler(stated_runs);
-        let runs = block.runs.iter().copied().chain(one_more).take(stated_runs as usize);
-        let run = |run: PhysicalMemoryRun64| PageRun {
-            base: Pfn(run.base_page.get()),
-            count: run.page_count.get(),
-        };
-        KernelHeader {
-            width: Width::Bits64,
-            major_version: header.major_version.get(),
-            minor_version: header.minor_version.get(),
-            directory_table_base: address(header.directory_table_base.get()),
-            pfn_data_base: address(header.pfn_data_base.get()),
-            loaded_module_list: address(header.ps_loaded_module_list.get()),
-            active_process_head: address(header.ps_active_process_head.get()),
-            machine: header.machine_image_type.get(),
-            processors: header.number_processors.get(),
-            bug_check_code: header.bug_check_code.get(),
-            bug_check_parameters: header.bug_check_parameters.map(zerocopy::U64::get),
-            pae: false,
-            debugger_data: address(header.kd_debugger_data_block.get()),
-            runs: if stored { runs.map(run).collect() } else { Vec::new() },
-            pages: stored.then(|| block.number_of_pages.get()),
-            stated_runs: if stored { stated_runs } else { 0 },
-            context: header.context_record.to_vec(),
-            exception: header.exception.as_bytes().to_vec(),
-            exception_code: header.exception.exception_code.get(),
-            exception_address: header.exception.exception_address.get(),
-            dump_type: DumpType(header.dump_type.get()),
-            required_dump_space: stored64(header.required_dump_space.get()),
-            system_time: stored64(header.system_time.get()),
-            system_up_time: stored64(header.system_up_time.get()),
-            comment: comment(&header.comment),
-            mini_dump_fields: stored32(header.mini_dump_fields.get()),
-            product_type: stored32(header.product_type.get()),
-            suite_mask: stored32(header.suite_mask.get()),
-            writer_status: stored32(header.writer_status.get()),
-        }
+        let rest = &header.physical_memory_block.rest;
+        let one_more = PhysicalMemoryRun64::read_from_bytes(rest).ok();
+        decoded!(header, Width::Bits64, address, one_more, pae: false)
     }
 
     fn of_32(header: &Header32) -> KernelHeader {
         let narrow = |value: u32| if is_filler(value) { 0 } else { u64::from(value) };
-        let block = &header.physical_memory_block;
-        let stated_runs = block.number_of_runs.get();
-        let stored = !is_filler(stated_runs);
-        let runs = block.runs.iter().take(stated_runs as usize).map(|run| PageRun {
-            base: Pfn(run.base_page.get().into()),
-            count: run.page_count.get().into(),
-        });
-        KernelHeader {
-            width: Width::Bits32,
-            major_version: header.major_version.get(),
-            minor_version: header.minor_version.get(),
-            directory_table_base: narrow(header.directory_table_base.get()),
-            pfn_data_base: narrow(header.pfn_data_base.get()),
-            loaded_module_list: narrow(header.ps_loaded_module_list.get()),
-            active_process_head: narrow(header.ps_active_process_head.get()),
-            machine: header.machine_image_type.get(),
-            processors: header.number_processors.get(),
-            bug_check_code: header.bug_check_code.get(),
-            bug_check_parameters: header.bug_check_parameters.map(|p| p.get().into()),
-            pae: header.pae_enabled == 1,
-            debugger_data: narrow(header.kd_debugger_data_block.get()),
-            runs: if stored { runs.collect() } else { Vec::new() },
-            pages: stored.then(|| block.number_of_pages.get().into()),
-            stated_runs: if stored { stated_runs } else { 0 },
-            context: header.context_record.to_vec(),
-            exception: header.exception.as_bytes().to_vec(),
-            exception_code: header.exception.exception_code.get(),
-            exception_address: header.exception.exception_address.get().into(),
-            dump_type: DumpType(header.dump_type.get()),
-            required_dump_space: stored64(header.required_dump_space.get()),
-            system_time: stored64(header.system_time.get()),
-            system_up_time: stored64(header.system_up_time.get()),
-            comment: comment(&header.comment),
-            mini_dump_fields: stored32(header.mini_dump_fields.get()),
-            product_type: stored32(header.product_type.get()),
-            suite_mask: stored32(header.suite_mask.get()),
-            writer_status: stored32(header.writer_status.get()),
-        }
+        decoded!(header, Width::Bits32, narrow, None, pae: header.pae_enabled == 1)
     }
 }
 

@@ -5,20 +5,51 @@ use crate::soft_error::SoftError;
 use crate::target::FileTime;
 use crate::target::machine::{
     BugCheck, Driver, GuestKind, Gva, MachineArchitecture, MachineSnapshot, ProcessorSnapshot,
-    SmallDump, UnloadedKernelModule,
+    SmallDump, UnloadedKernelModule, registers,
 };
 use dumpwright_format::context::amd64::ContextAmd64;
 use dumpwright_format::context::arm64::ContextArm64;
 use dumpwright_format::context::x86::ContextX86;
-use dumpwright_format::kernel::{DebuggerData, FULL_TEXT_TAG, MACHINE_ARM64};
+use dumpwright_format::kernel::{DebuggerData, FULL_TEXT_TAG, MACHINE_ARM64, PROCESSORS_TAG};
+use dumpwright_format::machine::windows::KPRCB_CURRENT_THREAD;
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 /// Processors that are made up from a count.
 const MAX_PROCESSORS: u32 = 4096;
 /// The largest `KDDEBUGGER_DATA64` that is believed.
 const MAX_DEBUGGER_DATA: u32 = 0x1_0000;
+/// Bytes of the registers of all processors: some three kilobytes for each.
+const MAX_REGISTERS: usize = 16 << 20;
 /// Secondary data that is carried along.
 const MAX_SECONDARY: u64 = 64 << 20;
+
+/// A KDBG as long as it is; older systems' are shorter.
+fn debugger_data_of(bytes: &[u8]) -> DebuggerData {
+    let mut data = DebuggerData::new_zeroed();
+    let len = bytes.len().min(size_of::<DebuggerData>());
+    data.as_mut_bytes()[..len].copy_from_slice(&bytes[..len]);
+    data
+}
+
+/// Names what a small dump's processor runs: it has the structures, whose
+/// addresses stand in each other.
+fn name_current(
+    small: &SmallDump,
+    architecture: MachineArchitecture,
+    processor: &mut ProcessorSnapshot,
+) {
+    if !architecture.is_64_bit() {
+        return;
+    }
+    let data = debugger_data_of(&small.debugger_data);
+    let pointer = |bytes: &[u8], offset: u64| {
+        let word = bytes.get(offset as usize..).and_then(|rest| rest.first_chunk());
+        Gva(word.map_or(0, |word| u64::from_le_bytes(*word)))
+    };
+    processor.current_thread = pointer(&small.prcb, KPRCB_CURRENT_THREAD);
+    processor.current_process =
+        pointer(&small.thread, data.offset_kthread_apc_process.get().into());
+}
 
 impl KernelDump {
     /// The machine, as far as the header tells: nothing that stands in its
@@ -37,8 +68,16 @@ impl KernelDump {
         if let Some(first) = processors.first_mut() {
             *first = self.context(architecture);
         }
+        let mut current_processor = 0;
+        if let Some((current, all)) = self.registers() {
+            (current_processor, processors) = (current, all);
+        }
         let mut soft_errors = Vec::new();
         let secondary_data = self.secondary_data(&mut soft_errors);
+        let small_dump = self.small_dump(&mut soft_errors).map(Box::new);
+        if let (Some(small), Some(current)) = (&small_dump, processors.get_mut(current_processor)) {
+            name_current(small, architecture, current);
+        }
         let stored = |value: Option<u32>| value.unwrap_or_default();
         MachineSnapshot {
             guest: if is_windows { GuestKind::Windows } else { GuestKind::Other },
@@ -49,6 +88,7 @@ impl KernelDump {
             ),
             directory_table_base: header.directory_table_base,
             processors,
+            current_processor,
             build: header.minor_version,
             major_version: header.major_version,
             pfn_database: Gva(header.pfn_data_base),
@@ -64,7 +104,8 @@ impl KernelDump {
             system_up_time: header.system_up_time.unwrap_or_default(),
             product_type: stored(header.product_type),
             suite_mask: stored(header.suite_mask),
-            small_dump: self.small_dump(&mut soft_errors).map(Box::new),
+            small_dump,
+            source_type: Some(header.dump_type),
             comment: self.comment(),
             secondary_data,
             soft_errors,
@@ -112,9 +153,7 @@ impl KernelDump {
             wire.debugger_data_offset.get(),
             wire.debugger_data_size.get().min(MAX_DEBUGGER_DATA),
         );
-        let mut known = DebuggerData::new_zeroed();
-        let len = debugger_data.len().min(size_of::<DebuggerData>());
-        known.as_mut_bytes()[..len].copy_from_slice(&debugger_data[..len]);
+        let known = debugger_data_of(&debugger_data);
         Some(SmallDump {
             prcb: part("KPRCB", wire.prcb_offset.get(), known.size_prcb.get().into()),
             process: part("EPROCESS", wire.process_offset.get(), known.size_eprocess.get().into()),
@@ -144,6 +183,14 @@ impl KernelDump {
                 .collect(),
             debugger_data,
         })
+    }
+
+    /// The registers of all processors, and which is the current one, where the
+    /// dump has them beside its header.
+    pub fn registers(&self) -> Option<(usize, Vec<ProcessorSnapshot>)> {
+        let block = self.secondary().iter().find(|block| block.tag == PROCESSORS_TAG)?;
+        let bytes = self.read_part(block.offset, block.size.into(), MAX_REGISTERS).ok()?;
+        registers::decode(&bytes)
     }
 
     /// The comment: the whole one, where the header could not hold it.

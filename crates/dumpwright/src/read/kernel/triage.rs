@@ -131,6 +131,8 @@ impl Triage {
             size_of::<UnloadedDriver64>(),
         );
 
+        // Drivers that name the same text again and again must not add up.
+        let mut room = bytes.len;
         let drivers =
             entries::<DriverEntry64>(bytes, wire.driver_list_offset.get().into(), driver_count)
                 .map(|driver| TriageDriver {
@@ -138,7 +140,7 @@ impl Triage {
                     size: driver.entry.size_of_image.get(),
                     check_sum: driver.entry.check_sum.get(),
                     time_date_stamp: driver.entry.time_date_stamp.get(),
-                    name: name(bytes, driver.name_offset.get().into()),
+                    name: name(bytes, driver.name_offset.get().into(), &mut room),
                 })
                 .collect();
         let unloaded = entries::<UnloadedDriver64>(bytes, unloaded_at + 8, unloaded_count)
@@ -201,9 +203,10 @@ fn entries<'a, T: zerocopy::FromBytes + zerocopy::IntoBytes + 'a>(
     (0..count).map_while(move |index| bytes.get(at + index * size_of::<T>() as u64).ok())
 }
 
-/// A name of the string pool.
-fn name(bytes: &Bytes<'_>, at: u64) -> Option<String> {
+/// A name of the string pool, of which there may be `room` bytes in all.
+fn name(bytes: &Bytes<'_>, at: u64, room: &mut u64) -> Option<String> {
     let units = bytes.get::<zerocopy::little_endian::U32>(at).ok()?.get().min(MAX_NAME);
+    *room = room.checked_sub(2 * u64::from(units))?;
     let mut text = vec![0; 2 * units as usize];
     bytes.read(at.checked_add(4)?, &mut text).ok()?;
     let units: Vec<u16> = text.chunks_exact(2).map(|u| u16::from_le_bytes([u[0], u[1]])).collect();

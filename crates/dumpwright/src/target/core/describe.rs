@@ -145,7 +145,7 @@ pub(super) fn describe(
     let mut streams = Vec::new();
     let mut add = |stream_type, bytes: Option<Vec<u8>>| {
         let bytes = bytes.filter(|bytes| !bytes.is_empty());
-        streams.extend(bytes.map(|bytes| PlatformStream { stream_type, bytes }));
+        streams.extend(bytes.map(|bytes| PlatformStream { stream_type, bytes: bytes.into() }));
     };
     let repeated = notes.process.map(|info| psargs(&info));
     add(StreamType::LINUX_CMD_LINE, arguments.or(repeated));
@@ -162,6 +162,7 @@ pub(super) fn describe(
             create_time,
             user_time,
             kernel_time,
+            nt: None,
         },
         threads,
         modules,
@@ -180,6 +181,7 @@ pub(super) fn describe(
         system_memory: None,
         has: HAS,
         original: None,
+        unix_side: None,
         soft_errors: troubles,
     };
     let has_exception = recorded.is_some() && !wants.exception.is_given();
@@ -321,7 +323,7 @@ fn settle(regions: &mut [Region], memory: &CoreMemory) -> RangeSet {
     let mut sparse = RangeSet::new();
     for region in regions {
         // Not even of a core of ours: the kernel's own pages.
-        let kernel = region.name.starts_with("[vvar") || region.name == "[vsyscall]";
+        let kernel = region.name.starts_with("[vvar") || &*region.name == "[vsyscall]";
         region.access = if kernel { Access::Forbidden } else { Access::Normal };
         region.backed_end = region.range.end;
         let whole = memory.present(region.range).missing_from(region.range).is_empty();

@@ -9,6 +9,7 @@ use crate::target::linux::elf::Image;
 use crate::target::linux::maps::{Mapping, Maps};
 use std::collections::HashMap;
 use std::io::Write;
+use std::sync::Arc;
 
 /// The mappings, and those of them whose protection the core does not tell.
 pub(super) struct CoreMaps {
@@ -44,7 +45,7 @@ impl CoreMaps {
                 mappings.push(Mapping {
                     offset,
                     inode,
-                    name: file.path.to_vec(),
+                    name: file.path.into(),
                     ..anonymous(range, protection)
                 });
             };
@@ -117,7 +118,7 @@ impl CoreMaps {
             text.push(b' ');
             if !m.name.is_empty() {
                 text.extend_from_slice(b"                         ");
-                for byte in &m.name {
+                for byte in &*m.name {
                     match byte {
                         b'\n' => text.extend_from_slice(b"\\012"),
                         byte => text.push(*byte),
@@ -138,7 +139,7 @@ fn anonymous(range: AddressRange, protection: Protection) -> Mapping {
         offset: 0,
         device: (0, 0),
         inode: 0,
-        name: Vec::new(),
+        name: Arc::default(),
         flags: None,
     }
 }
@@ -168,7 +169,7 @@ fn name_known(mappings: &mut [Mapping], auxv: &Auxv) {
         let Some(address) = auxv.get(kind) else { continue };
         let found = mappings.iter_mut().find(|m| m.range.contains(address) && !m.is_file());
         if let Some(mapping) = found {
-            mapping.name = name.to_vec();
+            mapping.name = name.into();
         }
     }
 }

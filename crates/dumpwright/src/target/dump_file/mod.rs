@@ -12,6 +12,7 @@ pub use content::{Content, PEEK, Packing};
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::read::Minidump;
+use crate::target::machine::{MachineOptions, MachineTarget, open_machine_source};
 use crate::target::minidump::MinidumpProcess;
 use crate::target::userdump::UserDumpProcess;
 use crate::target::{ProcessTarget, Wants};
@@ -23,8 +24,9 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
     /// Where the programs and libraries are that the process had mapped, if not
-    /// in this machine's root: a folder that stands for `/`. They fill pages in
-    /// that a core left out.
+    /// in this machine's root: a folder that stands for `/`, or for the root of
+    /// a Windows machine's drive (or has the layout of a symbol store). They fill
+    /// pages in that a core left out, and go into a CAB with secondary files.
     pub sysroot: Option<PathBuf>,
 }
 
@@ -41,12 +43,57 @@ pub fn open_process(
     observer: &dyn Observer,
 ) -> Result<Box<dyn ProcessTarget>> {
     let (file, content) = open_unpacked(path, observer)?;
+    process_of(path, file, &content, wants, options)
+}
+
+/// What a file holds, opened.
+pub enum Opened {
+    /// A process, and what kind of dump it is in.
+    Process(Box<dyn ProcessTarget>, Content),
+    /// A machine.
+    Machine(Box<dyn MachineTarget>),
+}
+
+/// Opens whatever a file holds: the machine of a memory image or kernel dump,
+/// packed or not, else the process of a dump, as [`open_process`].
+///
+/// # Errors
+/// As [`open_process`], and those of
+/// [`open_machine`](crate::target::machine::open_machine).
+pub fn open_target(
+    path: &Path,
+    wants: &Wants,
+    options: &OpenOptions,
+    machine: &MachineOptions,
+    observer: &dyn Observer,
+) -> Result<Opened> {
+    let (file, content) = open_unpacked(path, observer)?;
+    let copy = file.try_clone().map_err(|source| io_error("open", path, source))?;
+    if let Some(machine) = open_machine_source(Box::new(copy), path, machine)? {
+        return Ok(Opened::Machine(machine));
+    }
+    let process = process_of(path, file, &content, wants, options)?;
+    Ok(Opened::Process(process, content))
+}
+
+/// The process that an unpacked file holds.
+fn process_of(
+    path: &Path,
+    file: File,
+    content: &Content,
+    wants: &Wants,
+    options: &OpenOptions,
+) -> Result<Box<dyn ProcessTarget>> {
     match content {
         Content::Minidump => {
             let dump = Minidump::from_named_source(file, path)?;
-            Ok(Box::new(MinidumpProcess::open(dump, wants)?))
+            let target = MinidumpProcess::open(dump, wants)?;
+            Ok(Box::new(target.with_sysroot(options.sysroot.clone())))
         }
-        Content::UserDump => Ok(Box::new(UserDumpProcess::open(path, file)?)),
+        Content::UserDump => {
+            let target = UserDumpProcess::open(path, file, wants)?;
+            Ok(Box::new(target.with_sysroot(options.sysroot.clone())))
+        }
         Content::KernelDump => {
             Err(not_a_target(path, "it is a dump of a machine and holds no single process"))
         }
@@ -56,12 +103,15 @@ pub fn open_process(
             Ok(Box::new(crate::target::core::CoreProcess::open(path, file, wants, sysroot)?))
         }
         #[cfg(not(target_os = "linux"))]
-        Content::ElfCore => Err(not_a_target(path, "ELF cores are read on Linux only")),
+        Content::ElfCore => {
+            let _ = (options, "which cores alone need");
+            Err(not_a_target(path, "ELF cores are read on Linux only"))
+        }
         Content::Packed(packing) => Err(not_a_target(
             path,
             &format!("it is packed more than {MAX_LAYERS} times, at last with {}", packing.name()),
         )),
-        Content::Other(reason) => Err(not_a_target(path, &reason)),
+        Content::Other(reason) => Err(not_a_target(path, reason)),
     }
 }
 

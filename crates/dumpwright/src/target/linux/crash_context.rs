@@ -15,9 +15,9 @@ impl LinuxProcess {
     /// # Errors
     /// The process has no such thread that could be stopped.
     pub fn crashed_with(mut self, context: &CrashContext) -> Result<Self> {
-        let pid = self.snapshot.process.pid;
+        let pid = self.process.snapshot.process.pid;
         let tid = NamespaceIds::of(pid).outer(context.tid as u32);
-        let tid = tid.filter(|tid| self.snapshot.threads.iter().any(|t| t.tid == *tid));
+        let tid = tid.filter(|tid| self.process.snapshot.threads.iter().any(|t| t.tid == *tid));
         let tid = tid.ok_or_else(|| {
             Error::InvalidRequest(format!(
                 "the crash context names thread {}, which process {pid} does not have; pass the process that made it",
@@ -26,7 +26,7 @@ impl LinuxProcess {
         })?;
         let registers = arch::crash_registers(context);
         let exception = exception::snapshot(tid, Some(signal(context)), registers);
-        self.snapshot.exception = Some(exception);
+        self.process.snapshot.exception = Some(exception);
         Ok(self)
     }
 }

@@ -13,14 +13,11 @@
 //! runs. The rest of the core is never read: the kernel waits for the pipe, and
 //! lets the process go when it is closed.
 
+use super::arch;
 use super::core_head::CoreHead;
-use super::exception::Evidence;
-use super::maps::Maps;
-use super::memory::LinuxMemory;
-use super::module_file::ModuleFiles;
+use super::described::Described;
 use super::namespace_ids::NamespaceIds;
 use super::proc_dir::ProcDir;
-use super::{arch, describe};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::core::notes::Notes;
@@ -35,9 +32,7 @@ use std::time::{Duration, Instant};
 
 /// A process that stands still because it crashed.
 pub struct CrashedProcess {
-    snapshot: ProcessSnapshot,
-    memory: LinuxMemory,
-    modules: ModuleFiles,
+    process: Described,
     hold: Option<Box<dyn Send>>,
     since: Instant,
     held: Option<Duration>,
@@ -57,32 +52,11 @@ impl CrashedProcess {
         let ids = NamespaceIds::of(pid);
         let threads = threads(pid, &core, layout.as_ref(), &ids, &mut notes);
         let crashed = threads.first().ok_or_else(|| not_its_core(pid))?.tid;
-        let proc = ProcDir::new(pid, crashed);
-        let maps = Maps::read(&proc, &mut notes)?;
-        // The files of a process that is gone are there and empty.
-        if maps.mappings.is_empty() {
-            return Err(Error::ProcessEnded(pid));
-        }
-        let mut memory = LinuxMemory::open(&proc);
-        memory.is_mapped_as(&maps);
-        if wants.full_memory {
-            notes.extend(memory.unasked_shared_memory());
-        }
         let crash = crash(&core).and_then(|(tid, signal)| Some((ids.outer(tid.0)?, signal)));
         let threads = main_thread_first(pid, threads);
-        let mut snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);
-        snapshot.exception = Evidence {
-            pid,
-            architecture: snapshot.system.architecture,
-            threads: &snapshot.threads,
-            regions: &snapshot.regions,
-            memory: &memory,
-            layout: snapshot.system.xstate.as_ref(),
-            crash,
-        }
-        .exception(&wants.exception)?;
-        let modules = ModuleFiles::of(proc);
-        Ok(CrashedProcess { snapshot, memory, modules, hold: None, since, held: None })
+        let proc = ProcDir::new(pid, crashed);
+        let process = Described::new(proc, threads, crash, wants, layout, notes)?;
+        Ok(CrashedProcess { process, hold: None, since, held: None })
     }
 
     /// Gives it what makes the kernel hold the process, the core's pipe: it is
@@ -96,15 +70,15 @@ impl CrashedProcess {
 
 impl ProcessTarget for CrashedProcess {
     fn snapshot(&self) -> &ProcessSnapshot {
-        &self.snapshot
+        &self.process.snapshot
     }
 
     fn memory(&self) -> &dyn MemorySource {
-        &self.memory
+        &self.process.memory
     }
 
     fn release(&mut self) {
-        self.memory.process_released();
+        self.process.memory.process_released();
         self.hold = None;
         self.held.get_or_insert_with(|| self.since.elapsed());
     }
@@ -114,7 +88,7 @@ impl ProcessTarget for CrashedProcess {
     }
 
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File> {
-        self.modules.open(module)
+        self.process.modules.open(module)
     }
 }
 

@@ -23,17 +23,19 @@ use crate::target::{
 };
 
 /// Describes the process of `proc`, whose `threads` have their registers and
-/// thread pointers already. `notes` are the soft errors so far; the exception
-/// is the caller's to add.
+/// thread pointers already. Takes the text of `maps`. `notes` are the soft errors
+/// so far; the exception is the caller's to add.
 pub(super) fn describe(
     proc: &ProcDir,
-    maps: Maps,
+    maps: &mut Maps,
     mut threads: Vec<ThreadSnapshot>,
     memory: &dyn MemorySource,
     wants: &Wants,
     xstate: Option<XstateLayout>,
     mut notes: Vec<SoftError>,
 ) -> ProcessSnapshot {
+    let maps_text = std::mem::take(&mut maps.text);
+    let maps = &*maps;
     let page_size = rustix::param::page_size() as u64;
     let files = MappedFiles::new(proc);
     let auxv_bytes = read_or_note(proc, "auxv", &mut notes);
@@ -41,7 +43,7 @@ pub(super) fn describe(
 
     let finder = ImageFinder {
         architecture: arch::NATIVE,
-        maps: &maps,
+        maps,
         files: &files,
         memory,
         auxv: &auxv,
@@ -53,14 +55,14 @@ pub(super) fn describe(
     let modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
     note_unidentified(&modules, &mut notes);
     let regions =
-        RegionBuilder { maps: &maps, modules: &modules, files: &files, memory, page_size }.build();
+        RegionBuilder { maps, modules: &modules, files: &files, memory, page_size }.build();
 
     // Of a live thread: the addresses in it are zero once a thread has exited.
     let stat = proc.read("stat").ok().and_then(|line| Stat::parse(&line));
     let clock = BootClock::now();
     let thread_describer = ThreadDescriber {
         proc,
-        maps: &maps,
+        maps,
         clock,
         entry: auxv.get(AT_ENTRY),
         static_tls: threads::static_tls_size(images.iter().map(|f| &f.image)),
@@ -72,7 +74,7 @@ pub(super) fn describe(
 
     let environ = proc.read("environ").unwrap_or_default();
     let initial_stack =
-        stat.as_ref().and_then(|stat| initial_stack::find(stat, &auxv, &maps, memory));
+        stat.as_ref().and_then(|stat| initial_stack::find(stat, &auxv, maps, memory));
     if initial_stack.is_none() {
         notes.push(SoftError::new("initial stack", "the kernel does not say where it is"));
     }
@@ -90,11 +92,11 @@ pub(super) fn describe(
         // glibc, musl and bionic keep no record of what was unloaded.
         unloaded_modules: Vec::new(),
         regions,
-        address_space_end: regions::address_space_end(arch::NATIVE, &maps),
+        address_space_end: regions::address_space_end(arch::NATIVE, maps),
         page_size,
         handles: Vec::new(),
         exception: None,
-        platform_streams: streams::read(proc, maps.text, auxv_bytes, &mut notes),
+        platform_streams: streams::read(proc, maps_text, auxv_bytes, &mut notes),
         dso_debug: link_map.map(|link_map| link_map.debug),
         initial_stack,
         process_data,
@@ -103,6 +105,7 @@ pub(super) fn describe(
         system_memory: None,
         has: HasStreams::ALL,
         original: None,
+        unix_side: None,
         soft_errors: notes,
     };
     add_wanted(proc, wants, stat.as_ref(), &mut snapshot);
@@ -204,6 +207,7 @@ fn process_info(proc: &ProcDir, clock: BootClock, notes: &mut Vec<SoftError>) ->
         create_time: clock.time_at(ticks(Stat::start_ticks)),
         user_time: clock.duration(ticks(Stat::user_ticks)),
         kernel_time: clock.duration(ticks(Stat::kernel_ticks)),
+        nt: None,
     }
 }
 

@@ -98,6 +98,7 @@ impl FdDirs {
             inherit: flags.is_some_and(|flags| flags & O_CLOEXEC == 0),
             granted_access: flags.map_or(0, granted_access),
             details: details(&info),
+            records: None,
         })
     }
 

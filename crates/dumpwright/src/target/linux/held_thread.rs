@@ -18,6 +18,8 @@ pub(super) struct HeldThread {
     pub(super) registers: Registers,
     /// FS base or `TPIDR_EL0`.
     pub(super) thread_pointer: u64,
+    /// GS base where FS base is the thread pointer.
+    pub(super) second_pointer: u64,
     /// The signal that it is stopped for.
     pub(super) signal: Option<SignalInfo>,
     /// Signals that wait for this thread.
@@ -43,8 +45,9 @@ pub(super) fn inspect(
     let Some(stop) = stop else {
         return blocked_thread(pid, tid, timeout);
     };
-    let (registers, thread_pointer) = arch::thread_registers(tid, layout)
-        .map_err(|error| format!("its registers cannot be read ({error}); it was left out"))?;
+    let arch::ThreadState { registers, thread_pointer, second_pointer } =
+        arch::thread_registers(tid, layout)
+            .map_err(|error| format!("its registers cannot be read ({error}); it was left out"))?;
     // No user thread has a stack pointer of 0, so this costs the others nothing.
     if registers.stack_pointer == 0
         && Stat::of_thread(pid, tid).is_some_and(|stat| stat.is_user_worker())
@@ -56,7 +59,10 @@ pub(super) fn inspect(
         Stop::Interrupted => None,
     };
     let pending = pending_signals(tid);
-    Ok((HeldThread { tid, registers, thread_pointer, signal, pending, stopped: true }, None))
+    let stopped = true;
+    let thread =
+        HeldThread { tid, registers, thread_pointer, second_pointer, signal, pending, stopped };
+    Ok((thread, None))
 }
 
 /// A thread that does not stop is usually blocked in the kernel, which then
@@ -75,6 +81,7 @@ fn blocked_thread(
         tid,
         registers: arch::sparse_registers(ip, sp),
         thread_pointer: 0,
+        second_pointer: 0,
         signal: None,
         pending: Vec::new(),
         stopped: false,

@@ -16,6 +16,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the kernel appends to the path of a file without a name.
 const DELETED: &[u8] = b" (deleted)";
@@ -23,7 +24,7 @@ const DELETED: &[u8] = b" (deleted)";
 /// Major and minor device number, and inode.
 type Identity = (u32, u32, u64);
 /// A file and the name that a mapping has for it.
-type Named = (Identity, Vec<u8>);
+type Named = (Identity, Arc<[u8]>);
 
 /// What kind of object a mapping maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,13 +124,13 @@ impl Files for MappedFiles<'_> {
 
     fn path(&self, mapping: &Mapping) -> Vec<u8> {
         let Some(stripped) = mapping.name.strip_suffix(DELETED) else {
-            return mapping.name.clone();
+            return mapping.name.to_vec();
         };
         let key = (identity(mapping), mapping.name.clone());
         let mut paths = self.paths.borrow_mut();
         let path = paths.entry(key).or_insert_with(|| {
             let literal = self.is_mapped_file(mapping, &mapping.name);
-            if literal { mapping.name.clone() } else { stripped.to_vec() }
+            if literal { mapping.name.to_vec() } else { stripped.to_vec() }
         });
         path.clone()
     }

@@ -18,6 +18,7 @@ use crate::target::Protection;
 use bitflags::bitflags;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
 
 bitflags! {
     /// The `VmFlags` of a mapping that matter here (proc(5)).
@@ -49,8 +50,9 @@ pub(in crate::target) struct Mapping {
     pub device: (u32, u32),
     /// Inode of its file.
     pub inode: u64,
-    /// Path or label, unescaped, as the kernel says it (with ` (deleted)`).
-    pub name: Vec<u8>,
+    /// Path or label, unescaped, as the kernel says it (with ` (deleted)`);
+    /// shared by the mappings of one file.
+    pub name: Arc<[u8]>,
     /// Its flags, where the kernel tells them.
     pub flags: Option<VmFlags>,
 }
@@ -124,7 +126,7 @@ impl Maps {
         for mapping in self.mappings.iter_mut().filter(|m| m.is_file()) {
             let stripped = prefix.strip(&mapping.name);
             if stripped.len() < mapping.name.len() {
-                mapping.name = stripped.to_vec();
+                mapping.name = stripped.into();
             }
         }
     }
@@ -142,7 +144,12 @@ impl Maps {
             match line.first() {
                 Some(b'0'..=b'9' | b'a'..=b'f') => {
                     let last = maps.mappings.last().map_or(0, |m| m.range.end);
-                    let mapping = parse_line(&line).filter(|m| m.range.start >= last);
+                    let mut mapping = parse_line(&line).filter(|m| m.range.start >= last);
+                    if let (Some(mapping), Some(last)) = (&mut mapping, maps.mappings.last())
+                        && mapping.name == last.name
+                    {
+                        mapping.name = Arc::clone(&last.name);
+                    }
                     maps.text.extend_from_slice(&line);
                     taken = mapping.is_some();
                     bad += usize::from(!taken);
@@ -203,7 +210,7 @@ fn parse_line(line: &[u8]) -> Option<Mapping> {
         offset,
         device: (major as u32, minor as u32),
         inode,
-        name: unescape(&name[blanks..]),
+        name: unescape(&name[blanks..]).into(),
         flags: None,
     })
 }
@@ -262,7 +269,7 @@ mod tests {
         assert_eq!(m.protection, Protection::READ | Protection::EXECUTE);
         assert!(!m.shared);
         assert_eq!((m.offset, m.device, m.inode), (0x1000, (8, 1), 1234));
-        assert_eq!(m.name, b"/a b\nc (deleted)");
+        assert_eq!(&*m.name, b"/a b\nc (deleted)");
         assert_eq!(m.flags, None);
     }
 

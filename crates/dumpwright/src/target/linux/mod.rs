@@ -10,7 +10,8 @@
 //! 5. `exception`: what the process stopped for, or what the request named.
 //!
 //! [`CrashedProcess`] is a process that the kernel holds because it crashed: it
-//! is not attached to, and `core_head` takes the place of step 2.
+//! is not attached to, and `core_head` takes the place of step 2. The steps from
+//! 3 on are the same, in `described`.
 //!
 //! The process stands still until [`release`](ProcessTarget::release) or drop,
 //! and then goes on as if nothing had happened: no signal was sent to it, and
@@ -30,6 +31,7 @@ mod crash_context;
 mod crashed;
 mod debug_id;
 mod describe;
+mod described;
 pub(super) mod elf;
 pub(super) mod elf_file;
 pub(super) mod exception;
@@ -77,15 +79,15 @@ pub use crashed::CrashedProcess;
 pub use memory::LinuxMemory;
 
 use crate::error::{Error, Result};
+use crate::soft_error::SoftError;
 use crate::target::{
-    MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, Registers, ThreadSnapshot,
-    Tid, Wants, XstateLayout,
+    ExceptionSnapshot, ExceptionSource, MemorySource, ModuleSnapshot, Pid, ProcessSnapshot,
+    ProcessTarget, Registers, ThreadSnapshot, Tid, Wants, XstateLayout,
 };
 use attach::Identity;
-use exception::{Dispositions, Evidence, SignalInfo, ThreadSignals};
+use described::Described;
+use exception::{Dispositions, SignalInfo, ThreadSignals};
 use held_thread::HeldThread;
-use maps::Maps;
-use module_file::ModuleFiles;
 use proc_dir::ProcDir;
 use std::fs::File;
 use std::io;
@@ -112,9 +114,8 @@ impl Default for AttachOptions {
 pub struct LinuxProcess {
     // Fields drop in order: first let the process go.
     tracer: Tracer,
-    snapshot: ProcessSnapshot,
-    memory: LinuxMemory,
-    modules: ModuleFiles,
+    process: Described,
+    second_pointers: Vec<(Tid, u64)>,
 }
 
 impl LinuxProcess {
@@ -145,42 +146,37 @@ impl LinuxProcess {
         notes.extend(stop_notes);
         let live = threads.iter().find(|t| t.stopped).ok_or(Error::ProcessEnded(pid))?.tid;
         let proc = ProcDir::new(pid, live);
-        let maps = Maps::read(&proc, &mut notes)?;
-        let mut memory = LinuxMemory::open(&proc);
-        memory.is_mapped_as(&maps);
-        if wants.full_memory {
-            notes.extend(memory.unasked_shared_memory());
-        }
         let crash = find_crash(&proc, &threads);
+        let second_pointers = threads.iter().map(|t| (t.tid, t.second_pointer)).collect();
         let threads = threads.into_iter().map(thread_snapshot).collect();
-        let mut snapshot = describe::describe(&proc, maps, threads, &memory, wants, layout, notes);
-        snapshot.exception = Evidence {
-            pid,
-            architecture: snapshot.system.architecture,
-            threads: &snapshot.threads,
-            regions: &snapshot.regions,
-            memory: &memory,
-            layout: snapshot.system.xstate.as_ref(),
-            crash,
-        }
-        .exception(&wants.exception)?;
-        let modules = ModuleFiles::of(proc);
-        tracing::debug!(%pid, threads = snapshot.threads.len(), held = ?tracer.held(), "described");
-        Ok(LinuxProcess { tracer, snapshot, memory, modules })
+        let process = Described::new(proc, threads, crash, wants, layout, notes)?;
+        let threads = process.snapshot.threads.len();
+        tracing::debug!(%pid, threads, held = ?tracer.held(), "described");
+        Ok(LinuxProcess { tracer, process, second_pointers })
+    }
+
+    /// GS base of each thread where FS base is the thread pointer.
+    pub(in crate::target) fn second_pointers(&self) -> &[(Tid, u64)] {
+        &self.second_pointers
+    }
+
+    /// Adds a soft error.
+    pub(crate) fn note(&mut self, note: SoftError) {
+        self.process.snapshot.soft_errors.push(note);
     }
 }
 
 impl ProcessTarget for LinuxProcess {
     fn snapshot(&self) -> &ProcessSnapshot {
-        &self.snapshot
+        &self.process.snapshot
     }
 
     fn memory(&self) -> &dyn MemorySource {
-        &self.memory
+        &self.process.memory
     }
 
     fn release(&mut self) {
-        self.memory.process_released();
+        self.process.memory.process_released();
         self.tracer.release();
     }
 
@@ -189,7 +185,11 @@ impl ProcessTarget for LinuxProcess {
     }
 
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File> {
-        self.modules.open(module)
+        self.process.modules.open(module)
+    }
+
+    fn exception(&self, source: &ExceptionSource) -> Result<Option<ExceptionSnapshot>> {
+        self.process.exception(source)
     }
 }
 

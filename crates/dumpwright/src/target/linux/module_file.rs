@@ -8,8 +8,10 @@
 use super::maps::{Mapping, Maps};
 use super::proc_dir::ProcDir;
 use super::root;
+use crate::address::AddressRange;
 use crate::target::ModuleSnapshot;
 use rustix::fs::{Mode, OFlags};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -17,30 +19,48 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How to find the module files of one process.
 #[derive(Debug)]
 pub(super) struct ModuleFiles {
     proc: ProcDir,
-    /// Mappings of files, when the process was held.
-    mappings: Vec<Mapping>,
+    /// A mapping of each file, when the process was held.
+    files: Vec<Mapping>,
+    /// Where they were mapped, in order: addresses and the index of the file.
+    mapped: Vec<(AddressRange, usize)>,
     /// The target's root directory, which stays the same when the process ends.
     root: Option<OwnedFd>,
 }
 
 impl ModuleFiles {
-    /// Those of a process that is held.
-    pub(super) fn of(proc: ProcDir) -> Self {
-        let (mut maps, _) =
-            Maps::parse(&proc.read("maps").unwrap_or_default()[..]).unwrap_or_default();
-        maps.name_as_target(&proc);
+    /// Those of a process that is held, with these mappings.
+    pub(super) fn of(proc: ProcDir, maps: Maps) -> Self {
+        let mut files: Vec<Mapping> = Vec::new();
+        let mut known = HashMap::new();
+        let mut mapped: Vec<(AddressRange, usize)> = Vec::new();
+        for mapping in maps.mappings.into_iter().filter(Mapping::is_file) {
+            let range = mapping.range;
+            let key = (mapping.device, mapping.inode, Arc::clone(&mapping.name));
+            let file = *known.entry(key).or_insert_with(|| {
+                files.push(mapping);
+                files.len() - 1
+            });
+            match mapped.last_mut() {
+                Some((last, of)) if *of == file && last.end == range.start => last.end = range.end,
+                _ => mapped.push((range, file)),
+            }
+        }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(proc.path("root"), flags, Mode::empty()).ok();
-        ModuleFiles {
-            proc,
-            mappings: maps.mappings.into_iter().filter(Mapping::is_file).collect(),
-            root,
-        }
+        ModuleFiles { proc, files, mapped, root }
+    }
+
+    /// A mapping of the file that is mapped at `address`.
+    fn at(&self, address: u64) -> Option<&Mapping> {
+        let next = self.mapped.partition_point(|(range, _)| range.end <= address);
+        let (_, file) = self.mapped.get(next).filter(|(range, _)| range.contains(address))?;
+        self.files.get(*file)
     }
 
     /// Opens the file that `module` was mapped from.
@@ -49,10 +69,9 @@ impl ModuleFiles {
     /// It is not mapped from a file, the file is gone, or another one has taken
     /// its place.
     pub(super) fn open(&self, module: &ModuleSnapshot) -> io::Result<File> {
-        let mapping =
-            self.mappings.iter().find(|m| m.range.contains(module.base)).ok_or_else(|| {
-                io::Error::new(io::ErrorKind::NotFound, "the module is not mapped from a file")
-            })?;
+        let mapping = self.at(module.base).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, "the module is not mapped from a file")
+        })?;
         match self.open_mapped(mapping) {
             Ok(file) => Ok(file),
             Err(_) => self.open_by_path(mapping),
@@ -100,7 +119,7 @@ fn verified(file: File, mapping: &Mapping) -> io::Result<File> {
 impl ModuleFiles {
     /// Whether the file at `base` is found by its path alone.
     pub(super) fn opens_by_path(&self, base: u64) -> bool {
-        let mapping = self.mappings.iter().find(|m| m.range.contains(base));
+        let mapping = self.at(base);
         mapping.is_some_and(|mapping| self.open_by_path(mapping).is_ok())
     }
 }

@@ -28,7 +28,8 @@ pub fn processes() -> io::Result<Vec<Pid>> {
 }
 
 /// The processes whose short name or whose executable's file name is `name`,
-/// by process id.
+/// by process id. A process under Wine also has the file name of its Windows
+/// program, with or without `.exe`, in any case.
 ///
 /// # Errors
 /// When `/proc` cannot be listed. Processes that end meanwhile are passed over.
@@ -48,16 +49,42 @@ pub fn processes_named(name: &str) -> io::Result<Vec<ProcessEntry>> {
 }
 
 fn executable_is(pid: Pid, name: &str) -> bool {
+    /// `wine`, `wine64`, `wine-preloader`, `wine64-preloader`
+    const WINE: &[u8] = b"wine";
     let Ok(target) = fs::read_link(format!("/proc/{pid}/exe")) else { return false };
     let bytes = target.as_os_str().as_bytes();
     let bytes = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
     let file_name = bytes.rsplit(|b| *b == b'/').next().unwrap_or(bytes);
     OsStr::from_bytes(file_name) == name
+        || (file_name.starts_with(WINE)
+            && fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| program_is(&line, name)))
+}
+
+/// Whether a command line begins with the path of a Windows program of that
+/// name.
+fn program_is(command_line: &[u8], name: &str) -> bool {
+    let path = command_line.split(|b| *b == 0).next().unwrap_or_default();
+    let program = path.rsplit(|b| matches!(b, b'\\' | b'/')).next().unwrap_or_default();
+    let stem = match program.split_last_chunk::<4>() {
+        Some((stem, extension)) if extension.eq_ignore_ascii_case(b".exe") => stem,
+        _ => program,
+    };
+    [program, stem].into_iter().any(|found| found.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_windows_program_is_known_by_its_file_name_with_or_without_the_extension() {
+        let line = b"C:\\Program Files\\A b\\Long-Named-Program.exe\0-x\0";
+        for name in ["long-named-program", "Long-Named-Program.exe"] {
+            assert!(program_is(line, name), "{name}");
+        }
+        assert!(program_is(b"/srv/x.exe\0", "X"));
+        assert!(!program_is(line, "Program") && !program_is(b"", "x"));
+    }
 
     #[test]
     fn our_own_process_is_found_by_the_name_of_its_executable() {

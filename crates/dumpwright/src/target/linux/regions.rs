@@ -5,6 +5,7 @@ use super::mapped_file::{FileFacts, FileKind, Files};
 use super::maps::{Mapping, Maps, VmFlags};
 use crate::address::AddressRange;
 use crate::target::{Absent, Access, Architecture, Backing, MemorySource, ModuleSnapshot, Region};
+use std::sync::Arc;
 
 /// Makes the regions of a process.
 pub(in crate::target) struct RegionBuilder<'a> {
@@ -33,7 +34,10 @@ impl RegionBuilder<'_> {
                 _ => mapping.range.start,
             };
             run = Some((mapping, start));
-            let whole = self.region(mapping, start);
+            let mut whole = self.region(mapping, start);
+            if let Some(last) = regions.last().filter(|last| last.name == whole.name) {
+                whole.name = Arc::clone(&last.name);
+            }
             for (range, module) in self.split(mapping, &segments) {
                 let mut part = Region { range, ..whole.clone() };
                 part.backed_end = whole.backed_end.clamp(range.start, range.end);
@@ -114,13 +118,16 @@ impl RegionBuilder<'_> {
         } else {
             Backing::File
         };
-        let name = if mapping.is_file() { self.files.path(mapping) } else { mapping.name.clone() };
+        let name = match mapping.is_file() {
+            true => String::from_utf8_lossy(&self.files.path(mapping)).into(),
+            false => String::from_utf8_lossy(&mapping.name).into(),
+        };
         let mut region = Region {
             range: mapping.range,
             protection: mapping.protection,
             shared: mapping.shared,
             backing,
-            name: String::from_utf8_lossy(&name).into_owned(),
+            name,
             allocation_base,
             access,
             absent,
@@ -180,7 +187,7 @@ fn continues(last: &Mapping, next: &Mapping) -> bool {
 
 /// Whether a dump may read a mapping.
 pub(in crate::target) fn access(mapping: &Mapping, facts: Option<FileFacts>) -> Access {
-    let name = mapping.name.as_slice();
+    let name = &*mapping.name;
     if mapping.has(VmFlags::IO | VmFlags::PFN)
         || name.starts_with(b"[vvar")
         || name == b"[vsyscall]"
@@ -198,7 +205,7 @@ pub(in crate::target) fn access(mapping: &Mapping, facts: Option<FileFacts>) -> 
 
 /// Whether a file mapping is one of a device, as far as can be told.
 fn is_device(mapping: &Mapping, facts: Option<FileFacts>) -> bool {
-    let name = mapping.name.as_slice();
+    let name = &*mapping.name;
     match facts.map(|f| f.kind) {
         Some(FileKind::Regular | FileKind::Zero) => false,
         Some(FileKind::Device) => true,
@@ -224,10 +231,10 @@ fn absent(mapping: &Mapping, facts: Option<FileFacts>) -> Absent {
         Some(FileKind::Zero) => true,
         Some(FileKind::Device | FileKind::Special) => false,
         Some(FileKind::Regular) => mapping.name.starts_with(b"/anon_hugepage"),
-        None => mapping.name == b"/dev/zero" || mapping.name.starts_with(b"/anon_hugepage"),
+        None => *mapping.name == *b"/dev/zero" || mapping.name.starts_with(b"/anon_hugepage"),
     };
     // The kernel's own pages come into the page table when they are used.
-    let kernel = mapping.name == b"[vdso]";
+    let kernel = *mapping.name == *b"[vdso]";
     let own = !mapping.is_file() && !kernel;
     if own || (memory && !mapping.shared) { Absent::Zero } else { Absent::File }
 }

@@ -22,7 +22,14 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 /// The shared mappings of a process that may be of tmpfs.
 #[derive(Debug, Default)]
 pub(super) struct SharedMemory {
-    mappings: Vec<Mapping>,
+    runs: Vec<Run>,
+}
+
+/// Mappings that go on where the one before ends, in memory and in the file.
+#[derive(Debug)]
+struct Run {
+    range: AddressRange,
+    first: Mapping,
 }
 
 impl SharedMemory {
@@ -30,19 +37,33 @@ impl SharedMemory {
     /// in the object and reading it still wait for the pager.
     pub(super) fn of(maps: &Maps) -> Self {
         let is_shared = |m: &&Mapping| m.shared && m.is_file() && !m.has(VmFlags::USER_FAULT);
-        SharedMemory { mappings: maps.mappings.iter().filter(is_shared).cloned().collect() }
+        let mut runs: Vec<Run> = Vec::new();
+        for mapping in maps.mappings.iter().filter(is_shared) {
+            let range = mapping.range;
+            let last = runs.last_mut().filter(|run| {
+                run.range.end == range.start
+                    && run.first.same_file(mapping)
+                    && run.first.offset_of(range.start) == mapping.offset
+            });
+            match last {
+                Some(run) => run.range.end = range.end,
+                None => runs.push(Run { range, first: mapping.clone() }),
+            }
+        }
+        SharedMemory { runs }
     }
 
     /// The parts of `pages`, whole pages, whose object has data; none where it
     /// cannot be asked.
     pub(super) fn with_data(&self, proc: &ProcDir, pages: AddressRange) -> RangeSet {
-        let first = self.mappings.partition_point(|m| m.range.end <= pages.start);
-        self.mappings[first..]
+        let first = self.runs.partition_point(|run| run.range.end <= pages.start);
+        self.runs[first..]
             .iter()
-            .take_while(|m| m.range.start < pages.end)
-            .flat_map(|mapping| {
-                let part = mapping.range.intersection(pages);
-                open(proc, mapping).map(|file| data(&file, mapping, part)).unwrap_or_default()
+            .take_while(|run| run.range.start < pages.end)
+            .flat_map(|run| {
+                let part = run.range.intersection(pages);
+                let file = open(proc, &run.first);
+                file.map(|file| data(&file, &run.first, part)).unwrap_or_default()
             })
             .collect()
     }
@@ -52,8 +73,9 @@ impl SharedMemory {
     pub(super) fn unasked(&self, proc: &ProcDir) -> Option<SoftError> {
         let mut objects = HashSet::new();
         let unasked = self
-            .mappings
+            .runs
             .iter()
+            .map(|run| &run.first)
             .filter(|m| NAMES.iter().any(|name| m.name.starts_with(name)))
             .filter(|m| objects.insert((m.device, m.inode)))
             .filter(|m| mapped_file::open(proc, m).is_err())

@@ -24,7 +24,7 @@ pub(super) fn read(
     let mut streams = Vec::new();
     let mut add = |stream_type: StreamType, bytes: io::Result<Vec<u8>>| match bytes {
         Ok(bytes) if bytes.is_empty() => {}
-        Ok(bytes) => streams.push(PlatformStream { stream_type, bytes }),
+        Ok(bytes) => streams.push(PlatformStream { stream_type, bytes: bytes.into() }),
         Err(error) => {
             let name = stream_type.name().unwrap_or("stream");
             notes.push(SoftError::new(name, format!("cannot be read: {error}")));

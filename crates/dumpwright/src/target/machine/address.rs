@@ -6,6 +6,9 @@ use std::fmt;
 /// Bytes of a page frame.
 pub const PAGE_SIZE: u64 = 4096;
 
+/// No machine has frames from this on: physical addresses have 52 bits.
+pub(crate) const MAX_PFN: u64 = 1 << 40;
+
 /// A physical address of the guest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Gpa(pub u64);

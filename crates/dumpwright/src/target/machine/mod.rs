@@ -7,9 +7,13 @@
 mod address;
 pub mod image;
 mod open;
+pub(crate) mod page_table;
 mod processor;
 #[cfg(target_os = "linux")]
 pub mod qemu;
+mod raw;
+mod reading;
+pub(crate) mod registers;
 mod small;
 mod snapshot;
 mod symbols;
@@ -19,8 +23,10 @@ mod translate;
 mod understand;
 mod windows;
 
+pub(crate) use address::MAX_PFN;
 pub use address::{Gpa, Gva, PAGE_SIZE, PageRun, Pfn};
 pub use open::{MachineOptions, open_machine, open_machine_source};
+pub use reading::{read_physical, read_virtual, virtual_parts};
 pub use small::{Driver, SmallDump};
 pub use snapshot::*;
 pub use symbols::SymbolSources;

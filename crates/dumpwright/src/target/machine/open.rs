@@ -1,9 +1,9 @@
 //! What a file is, and the machine in it.
 
-use super::image::{self, ExtentMemory, ImageKind, PEEK, RawLayout, recognise};
+use super::image::{self, ExtentMemory, FileKind, ImageKind, PEEK, RawLayout, recognise};
 use super::symbols::SymbolSources;
 use super::understand::{self, ByHand, Effort};
-use super::{MachineSnapshot, MachineTarget, PhysicalMemory};
+use super::{MachineSnapshot, MachineTarget, PhysicalMemory, raw};
 use crate::error::{Error, Result};
 use crate::read::Source;
 use crate::read::kernel::KernelDump;
@@ -66,6 +66,18 @@ pub fn open_machine_source(
         return Ok(None);
     };
     let source: Arc<dyn Source> = Arc::from(source);
+    let kind = match kind {
+        FileKind::Kdump => {
+            let (memory, image) = image::kdump::open(source).map_err(refused)?;
+            let snapshot = understand::understand(&memory, image, options, Effort::Search);
+            return Ok(Some(Box::new(ImageMachine { snapshot, memory })));
+        }
+        FileKind::Image(ImageKind::Raw) if options.layout == RawLayout::Guess => {
+            let (memory, snapshot) = raw::open(&source, options).map_err(refused)?;
+            return Ok(Some(Box::new(ImageMachine { snapshot, memory })));
+        }
+        FileKind::Image(kind) => kind,
+    };
     let mut image = match image::parse(kind, &source, &options.layout) {
         Ok(image) => image,
         Err(image::Refusal::NotOfAMachine) => return Ok(None),
@@ -110,16 +122,16 @@ const MIN_RAW: u64 = 1 << 20;
 
 /// What a file is by its first bytes; a raw image has none, so what is nothing
 /// else and has whole pages is taken for one.
-fn kind_of(start: &[u8], len: u64, options: &MachineOptions) -> Result<Option<ImageKind>, String> {
+fn kind_of(start: &[u8], len: u64, options: &MachineOptions) -> Result<Option<FileKind>, String> {
     if options.layout != RawLayout::Guess {
-        return Ok(Some(ImageKind::Raw));
+        return Ok(Some(FileKind::Image(ImageKind::Raw)));
     }
     if let Some(kind) = recognise(start) {
         return kind.map(Some);
     }
     let other = OTHER_FILES.iter().any(|signature| start.starts_with(signature));
     let raw = !other && len >= MIN_RAW && len.is_multiple_of(super::PAGE_SIZE);
-    Ok(raw.then_some(ImageKind::Raw))
+    Ok(raw.then_some(FileKind::Image(ImageKind::Raw)))
 }
 
 /// A machine in a file.

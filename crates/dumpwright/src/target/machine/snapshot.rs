@@ -4,6 +4,7 @@
 use super::address::{Gva, PageRun};
 use crate::soft_error::SoftError;
 use crate::target::FileTime;
+use dumpwright_format::kernel::DumpType;
 use serde::Serialize;
 
 /// Everything about a machine except the contents of its memory.
@@ -49,6 +50,9 @@ pub struct MachineSnapshot {
     pub debugger_data_block: Option<Vec<u8>>,
     /// Base of the kernel image.
     pub kernel_base: Gva,
+    /// RAM by the kernel's own list (`MmPhysicalMemoryBlock`), in order and
+    /// apart; `None` where it was not found.
+    pub memory_block: Option<Vec<PageRun>>,
     /// Bug check of a crashed guest; `None` while it runs.
     pub bug_check: Option<BugCheck>,
     /// `EXCEPTION_RECORD64` as bytes, where one is known.
@@ -69,6 +73,8 @@ pub struct MachineSnapshot {
     pub processes: Vec<KernelProcess>,
     /// What a source that is a small dump holds in place of memory.
     pub small_dump: Option<Box<super::SmallDump>>,
+    /// Type of the dump that it was read from; `None` of what is no kernel dump.
+    pub source_type: Option<DumpType>,
     /// Comment that a source dump carries.
     pub comment: Option<String>,
     /// Secondary data that a source dump carries: GUID as on the wire, bytes.

@@ -3,23 +3,9 @@
 //! Tables are foreign bytes. A translation reads one entry a level and so ends
 //! whatever they hold; a search of a range has a budget of tables.
 
-use super::{Gpa, Gva, MachineArchitecture, PAGE_SIZE, PhysicalMemory};
+use super::page_table::{Shape, Step};
+use super::{Gpa, Gva, MachineArchitecture, PhysicalMemory};
 use std::ops::{ControlFlow, Range};
-
-/// Entry is present (x86), or valid (ARM64).
-const PRESENT: u64 = 1;
-/// x86: the entry of an upper level maps a page itself.
-const LARGE: u64 = 1 << 7;
-/// ARM64: the entry of an upper level is a table.
-const ARM64_TABLE: u64 = 1 << 1;
-/// Windows, entry not present: the page is described by another entry.
-const PROTOTYPE: u64 = 1 << 10;
-/// Windows, entry not present: its page frame still holds the page.
-const TRANSITION: u64 = 1 << 11;
-/// Page frame of a 64-bit entry; bits above are flags and protection keys.
-const FRAME: u64 = 0x000f_ffff_ffff_f000;
-/// Page frame of a 64-bit entry in transition, and of ARM64: 48 bits.
-const FRAME_48: u64 = 0x0000_ffff_ffff_f000;
 
 /// An address space.
 #[derive(Clone, Copy)]
@@ -35,41 +21,6 @@ impl std::fmt::Debug for AddressSpace<'_> {
     }
 }
 
-/// How an architecture's tables are built.
-#[derive(Debug)]
-struct Shape {
-    /// For each level from the root: the address bits below its index, and how
-    /// many bits the index has.
-    levels: &'static [(u32, u32)],
-    /// Bytes of an entry.
-    entry: u64,
-    /// Bits of an address that tables translate, sign included.
-    width: u32,
-    kind: Kind,
-    /// Alignment of the root: bits of CR3 or TTBR below are flags.
-    root_align: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    X86,
-    Arm64,
-}
-
-const AMD64: Shape = Shape {
-    levels: &[(39, 9), (30, 9), (21, 9), (12, 9)],
-    entry: 8,
-    width: 48,
-    kind: Kind::X86,
-    root_align: PAGE_SIZE,
-};
-const LA57: Shape =
-    Shape { levels: &[(48, 9), (39, 9), (30, 9), (21, 9), (12, 9)], width: 57, ..AMD64 };
-const PAE: Shape =
-    Shape { levels: &[(30, 2), (21, 9), (12, 9)], width: 32, root_align: 32, ..AMD64 };
-const X86: Shape = Shape { levels: &[(22, 10), (12, 10)], entry: 4, width: 32, ..AMD64 };
-const ARM64: Shape = Shape { kind: Kind::Arm64, ..AMD64 };
-
 /// Where an address leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Translation {
@@ -79,13 +30,6 @@ pub struct Translation {
     pub page_size: u64,
 }
 
-/// What an entry says.
-enum Step {
-    Table(u64),
-    Page(u64),
-    Nothing,
-}
-
 impl<'a> AddressSpace<'a> {
     /// The address space that `root` (CR3, or TTBR1 on ARM64) names.
     pub fn new(
@@ -93,18 +37,13 @@ impl<'a> AddressSpace<'a> {
         architecture: MachineArchitecture,
         root: u64,
     ) -> Self {
-        let shape = match architecture {
-            MachineArchitecture::Amd64 => &AMD64,
-            MachineArchitecture::Amd64La57 => &LA57,
-            MachineArchitecture::X86 => &X86,
-            MachineArchitecture::X86Pae => &PAE,
-            MachineArchitecture::Arm64 => &ARM64,
-        };
-        AddressSpace {
-            memory,
-            shape,
-            root: root & FRAME_48 | root & (PAGE_SIZE - shape.root_align),
-        }
+        let shape = Shape::of(architecture);
+        AddressSpace { memory, shape, root: shape.root(root) }
+    }
+
+    /// The space behind another root in the same memory.
+    pub fn other(&self, root: u64) -> AddressSpace<'a> {
+        AddressSpace { root: self.shape.root(root), ..*self }
     }
 
     /// The physical memory.
@@ -127,7 +66,7 @@ impl<'a> AddressSpace<'a> {
         let mut table = self.root;
         for (level, &(shift, bits)) in self.shape.levels.iter().enumerate() {
             let index = at.0 >> shift & ((1 << bits) - 1);
-            match self.step(level, self.entry(table, index)?) {
+            match self.shape.step(level, self.entry(table, index)?) {
                 Step::Table(next) => table = next,
                 Step::Page(base) => {
                     let page_size = 1 << shift;
@@ -138,6 +77,11 @@ impl<'a> AddressSpace<'a> {
             }
         }
         None
+    }
+
+    /// How its tables are built.
+    pub(crate) fn shape(&self) -> &'static Shape {
+        self.shape
     }
 
     fn is_canonical(&self, at: u64) -> bool {
@@ -152,40 +96,6 @@ impl<'a> AddressSpace<'a> {
         let mut entry = [0; 8];
         let found = self.memory.read_exact(at, &mut entry[..self.shape.entry as usize]);
         found.then(|| u64::from_le_bytes(entry))
-    }
-
-    fn step(&self, level: usize, entry: u64) -> Step {
-        let last = level + 1 == self.shape.levels.len();
-        if self.shape.kind == Kind::Arm64 {
-            return match (entry & PRESENT != 0, entry & ARM64_TABLE != 0) {
-                (true, true) if last => Step::Page(entry & FRAME_48),
-                (true, true) => Step::Table(entry & FRAME_48),
-                (true, false) if !last && level != 0 => Step::Page(entry & FRAME_48),
-                _ => Step::Nothing,
-            };
-        }
-        let narrow = self.shape.entry == 4;
-        let frame = if narrow { 0xffff_f000 } else { FRAME };
-        if entry & PRESENT != 0 {
-            // The four entries of PAE's root have no such bit; PML4 and PML5
-            // keep it clear.
-            let may_be_large = self.shape.levels[level].0 <= 30 && self.shape.levels[level].1 > 2;
-            return match () {
-                () if last => Step::Page(entry & frame),
-                () if may_be_large && entry & LARGE != 0 && narrow => {
-                    // PSE-36: bits 13 to 20 are address bits 32 to 39.
-                    Step::Page(entry & 0xffc0_0000 | (entry >> 13 & 0xff) << 32)
-                }
-                () if may_be_large && entry & LARGE != 0 => Step::Page(entry & frame),
-                () => Step::Table(entry & frame),
-            };
-        }
-        let in_transition = entry & TRANSITION != 0 && entry & PROTOTYPE == 0;
-        match (in_transition, self.shape.levels.len() - level) {
-            (true, 1) => Step::Page(entry & frame & FRAME_48),
-            (true, 2) => Step::Table(entry & frame & FRAME_48),
-            _ => Step::Nothing,
-        }
     }
 
     /// Reads exactly `buf.len()` bytes; `false`, with nothing promised of `buf`,
@@ -279,7 +189,7 @@ impl Search<'_, '_> {
             }
             let mut word = [0; 8];
             word[..entry.len()].copy_from_slice(entry);
-            match self.space.step(level, u64::from_le_bytes(word)) {
+            match self.space.shape.step(level, u64::from_le_bytes(word)) {
                 Step::Table(next) => self.table(level + 1, next, at)?,
                 Step::Page(gpa) => {
                     let page_size = 1 << shift;
@@ -297,6 +207,8 @@ impl Search<'_, '_> {
 #[allow(clippy::precedence, reason = "flags are or-ed to addresses throughout")]
 mod tests {
     use super::*;
+    use crate::target::machine::PAGE_SIZE;
+    use crate::target::machine::page_table::{PROTOTYPE, TRANSITION};
     use crate::target::machine::testkit::Ram;
 
     const PAGE: u64 = PAGE_SIZE;

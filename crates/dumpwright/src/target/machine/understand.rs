@@ -3,7 +3,10 @@
 
 use super::image::Image;
 use super::open::MachineOptions;
-use super::{Gva, MachineArchitecture, MachineSnapshot, PhysicalMemory, windows};
+use super::{
+    Gva, MachineArchitecture, MachineSnapshot, PhysicalMemory, ProcessorSnapshot, windows,
+};
+use crate::soft_error::SoftError;
 
 /// What is said of a guest by hand, and overrides what would be found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct ByHand {
     pub pfn_database: Option<Gva>,
     /// Operating system build.
     pub build: Option<u32>,
+    /// Number of the processor that the dump is seen from.
+    pub current_processor: Option<usize>,
 }
 
 /// How far to look for a kernel that the registers do not lead to.
@@ -32,6 +37,7 @@ pub(super) enum Effort {
     /// Through all of memory.
     Search,
     /// No further: a guest stands still meanwhile.
+    #[cfg(target_os = "linux")]
     Quick,
 }
 
@@ -51,12 +57,35 @@ pub(super) fn understand(
         soft_errors: image.soft_errors,
         ..MachineSnapshot::default()
     };
-    let first = snapshot.processors.first().and_then(|processor| processor.control);
-    snapshot.directory_table_base = first.map_or(0, |control| control.cr3 & !0xfff);
+    choose_processor(by_hand, &mut snapshot);
+    let current = snapshot.processors.get(snapshot.current_processor);
+    let control = current.and_then(|processor| processor.control);
+    snapshot.directory_table_base = control.map_or(0, |control| control.cr3 & !0xfff);
     apply(by_hand, &mut snapshot);
     windows::discover(memory, &mut snapshot, image.prepared_header.as_deref(), options, effort);
     apply(by_hand, &mut snapshot);
+    note_processor(by_hand, &mut snapshot);
     snapshot
+}
+
+/// Turns to the processor that is asked for, if there is one of that number.
+pub(super) fn choose_processor(by_hand: &ByHand, snapshot: &mut MachineSnapshot) {
+    if let Some(number) = by_hand.current_processor.filter(|n| *n < snapshot.processors.len()) {
+        snapshot.current_processor = number;
+    }
+}
+
+fn note_processor(by_hand: &ByHand, snapshot: &mut MachineSnapshot) {
+    let count = snapshot.processors.len();
+    if let Some(number) = by_hand.current_processor.filter(|n| *n >= count) {
+        snapshot.soft_errors.push(SoftError::new(
+            "processors",
+            format!(
+                "there is no processor {number} of {count}, so the dump is seen from {}",
+                snapshot.current_processor
+            ),
+        ));
+    }
 }
 
 /// Finds out what a kernel dump's header does not tell.
@@ -67,10 +96,20 @@ pub(super) fn complete(
 ) {
     let stated = snapshot.clone();
     apply(&options.by_hand, snapshot);
+    choose_processor(&options.by_hand, snapshot);
+    note_processor(&options.by_hand, snapshot);
     if memory.runs().is_empty() {
         return;
     }
+    // Without a block of all registers there are those of the header, and nothing
+    // says of which processor.
+    let is_header = snapshot.processors.iter().all(|processor| processor.control.is_none())
+        && snapshot.processors.iter().skip(1).all(|processor| processor.context.is_empty());
+    let registers = snapshot.processors.get_mut(0).filter(|_| is_header).map(std::mem::take);
     windows::discover(memory, snapshot, None, options, Effort::Search);
+    if let Some(registers) = registers {
+        give_back(registers, &options.by_hand, snapshot);
+    }
     // The header is of the moment of the dump, and of the machine that it was.
     snapshot.runs = stated.runs;
     snapshot.bug_check = stated.bug_check;
@@ -79,8 +118,11 @@ pub(super) fn complete(
     if stated.directory_table_base != 0 {
         snapshot.directory_table_base = stated.directory_table_base;
     }
+    // A block that was made or decoded stands where that says.
+    if stated.debugger_data.0 != 0 && snapshot.decoded_debugger_data.is_none() {
+        snapshot.debugger_data = stated.debugger_data;
+    }
     for (stated, found) in [
-        (stated.debugger_data, &mut snapshot.debugger_data),
         (stated.loaded_module_list, &mut snapshot.loaded_module_list),
         (stated.active_process_head, &mut snapshot.active_process_head),
         (stated.pfn_database, &mut snapshot.pfn_database),
@@ -103,6 +145,23 @@ pub(super) fn complete(
         snapshot.system_up_time = stated.system_up_time;
     }
     apply(&options.by_hand, snapshot);
+}
+
+/// Gives the header's registers to the processor that they are of: the one whose
+/// registers the kernel kept are the same, else the current one.
+fn give_back(header: ProcessorSnapshot, by_hand: &ByHand, snapshot: &mut MachineSnapshot) {
+    let pointers = |p: &ProcessorSnapshot| (p.instruction_pointer, p.stack_pointer);
+    let same = snapshot.processors.iter().position(|p| pointers(p) == pointers(&header));
+    let owner = same.filter(|_| header.stack_pointer != 0).unwrap_or(snapshot.current_processor);
+    if let Some(processor) = snapshot.processors.get_mut(owner) {
+        processor.context = header.context;
+        processor.instruction_pointer = header.instruction_pointer;
+        processor.stack_pointer = header.stack_pointer;
+        processor.control = header.control.or(processor.control);
+    }
+    if by_hand.current_processor.is_none() {
+        snapshot.current_processor = owner;
+    }
 }
 
 fn apply(by_hand: &ByHand, snapshot: &mut MachineSnapshot) {

@@ -36,6 +36,7 @@ fn handle(handle: Handle) -> (HandleSnapshot, HandleRecords) {
         inherit: handle.attributes & OBJ_INHERIT != 0,
         granted_access: handle.granted_access,
         details: details.unwrap_or_default(),
+        records: None,
     };
     (snapshot, records)
 }

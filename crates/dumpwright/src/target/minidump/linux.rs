@@ -4,7 +4,9 @@
 
 use crate::address::AddressRange;
 use crate::read::DsoDebug;
-use crate::target::{DsoDebugSnapshot, InitialStack, LinkMapEntry, MemorySource, Region};
+use crate::target::{
+    DsoDebugSnapshot, InitialStack, LinkMapEntry, MemorySource, Region, ThreadSnapshot,
+};
 use std::collections::{HashMap, HashSet};
 
 /// `AT_*` of elf.h.
@@ -203,6 +205,28 @@ impl Words<'_> {
     }
 }
 
+/// The stack that a thread's descriptor names, if it is the thread's own. A
+/// thread in a signal handler can stand on an alternate stack, which is what
+/// writers name then; its own has to be found behind it, as of a live thread.
+pub(super) fn own_stack(
+    thread: &ThreadSnapshot,
+    is_main: bool,
+    regions: &[Region],
+) -> Option<AddressRange> {
+    let stack = thread.stack?;
+    let is_home = |region: &&Region| {
+        if is_main {
+            region.name == "[stack]"
+        } else {
+            region.range.contains(thread.thread_pointer)
+        }
+    };
+    match regions.iter().find(is_home) {
+        Some(home) if !home.range.overlaps(stack) => None,
+        Some(_) | None => Some(stack),
+    }
+}
+
 /// What stands for a thread's TEB.
 pub(super) fn local_storage(thread_pointer: u64) -> Vec<AddressRange> {
     if thread_pointer == 0 {
@@ -260,5 +284,26 @@ mod tests {
         assert_eq!(found.environment, AddressRange::new(0x7098, 0x709e));
         assert_eq!(found.exec_fn, AddressRange::new(0x709e, 0x70a2));
         assert_eq!(found.first_strings, AddressRange::new(0x7090, 0x7100));
+    }
+
+    #[test]
+    fn an_alternate_stack_is_not_a_threads_own() {
+        let mut stack = region(0x1_0000, 0x2_0000);
+        stack.name = "[stack]".into();
+        let regions = [stack, region(0x5_0000, 0x6_0000)];
+        let thread = |start, thread_pointer| ThreadSnapshot {
+            stack: Some(AddressRange::with_len(start, 0x100)),
+            thread_pointer,
+            ..crate::synthetic::thread(1, start, 0)
+        };
+        let own = |start, pointer, is_main| {
+            own_stack(&thread(start, pointer), is_main, &regions).is_some()
+        };
+        assert!(own(0x1_8000, 0x9000, true));
+        assert!(!own(0x5_8000, 0x9000, true));
+        assert!(own(0x5_8000, 0x5_f000, false));
+        assert!(!own(0x1_8000, 0x5_f000, false));
+        // Where nothing tells, the descriptor does.
+        assert!(own(0x1_8000, 0, false) && own(0x1_8000, 0x9000, false));
     }
 }

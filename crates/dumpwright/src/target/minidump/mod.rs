@@ -12,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 mod crashpad;
+pub(super) mod exception;
+pub(super) mod files;
 mod handles;
 mod linux;
 mod macos;
@@ -37,10 +39,12 @@ use crate::read::{Minidump, ReadError};
 use dumpwright_format::MinidumpType;
 use dumpwright_format::minidump::{StreamType, architecture_name};
 use dumpwright_format::nt::NtOffsets;
+use files::ModuleFiles;
 use linux::Words;
 use memory::DumpMemory;
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use system::or_note;
@@ -51,6 +55,7 @@ const PAGE: u64 = 4096;
 pub struct MinidumpProcess {
     snapshot: ProcessSnapshot,
     memory: DumpMemory,
+    files: ModuleFiles,
 }
 
 impl MinidumpProcess {
@@ -58,7 +63,8 @@ impl MinidumpProcess {
     /// ([`DumpRequest::wants`](crate::DumpRequest::wants)).
     ///
     /// # Errors
-    /// [`Error::NotATarget`] for a dump without SystemInfo, of an architecture
+    /// [`Error::InvalidRequest`] if the exception that `wants` names is not in
+    /// the dump; [`Error::NotATarget`] for a dump without SystemInfo, of an architecture
     /// that dumps are not made of, or whose lists of threads, modules or memory
     /// cannot be read; [`Error::Io`].
     pub fn open(dump: Minidump, wants: &Wants) -> Result<MinidumpProcess> {
@@ -68,7 +74,16 @@ impl MinidumpProcess {
             Fault::Read(ReadError::Io { source, .. }) => Error::Io { action: "read", file, source },
             Fault::Read(error) => Error::NotATarget { file, reason: error.to_string() },
             Fault::Refused(reason) => Error::NotATarget { file, reason },
+            Fault::Request(error) => error,
         })
+    }
+
+    /// Looks for the files of modules below a folder that stands for `/` of that
+    /// machine, or for the root of its drive, and not where they were.
+    #[must_use]
+    pub fn with_sysroot(mut self, sysroot: Option<PathBuf>) -> MinidumpProcess {
+        self.files.sysroot = sysroot;
+        self
     }
 }
 
@@ -84,6 +99,7 @@ impl MinidumpProcess {
 enum Fault {
     Read(ReadError),
     Refused(String),
+    Request(Error),
 }
 
 impl From<ReadError> for Fault {
@@ -116,7 +132,7 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let infos = or_note("thread information", dump.thread_info(), &mut notes);
     let (has_names, has_infos) = (names.is_some(), infos.is_some());
     let mut threads = threads::threads(&contexts, &stored_threads, names, infos, &mut notes);
-    let exception = threads::exception(&contexts, dump.exception(), wants, &mut notes);
+    let own_exception = threads::exception(&contexts, dump.exception(), &mut notes);
     let (mut modules, module_records) = modules::modules(dump, &mut notes)?;
 
     let carried = streams::read(dump, &mut notes);
@@ -153,6 +169,8 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     if platform == Platform::Linux {
         for thread in &mut threads.list {
             thread.local_storage = linux::local_storage(thread.thread_pointer);
+            let is_main = thread.tid.0 == process.pid.0;
+            thread.stack = linux::own_stack(thread, is_main, &regions);
         }
     }
 
@@ -173,10 +191,18 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
     let (handles, handle_records) =
         handle_data.map(|data| handles::handles(data, &mut notes)).unwrap_or_default();
     soft_errors::read(dump, &mut notes);
-    let (exception, chained_exception) = match exception {
-        Some((exception, chained)) => (Some(exception), chained),
-        None => (None, 0),
+    let evidence = exception::Evidence {
+        pid: process.pid,
+        platform,
+        architecture,
+        threads: &threads.list,
+        regions: &regions,
+        memory: &memory,
+        layout: system.xstate.as_ref(),
+        own: own_exception,
     };
+    let exception = evidence.exception(&wants.exception).map_err(Fault::Request)?;
+    let (exception, chained_exception) = exception.unzip();
     let minidump_type = dump.minidump_type();
     let original = OriginalDump {
         time_date_stamp: dump.header().time_date_stamp.get(),
@@ -188,7 +214,7 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
         threads: threads.records,
         handles: handle_records,
         memory_info,
-        chained_exception,
+        chained_exception: chained_exception.unwrap_or_default(),
         comments: carried.comments,
         streams: carried.streams,
     };
@@ -213,9 +239,11 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
         system_memory: None,
         has,
         original: Some(Box::new(original)),
+        unix_side: None,
         soft_errors: notes,
     };
-    Ok(MinidumpProcess { snapshot, memory })
+    let files = ModuleFiles { platform, sysroot: None };
+    Ok(MinidumpProcess { snapshot, memory, files })
 }
 
 /// The address of the PEB, by the first TEB that the dump holds.
@@ -266,12 +294,7 @@ impl ProcessTarget for MinidumpProcess {
         None
     }
 
-    /// The files that the modules of a dump were mapped from are those of
-    /// another machine, or of another day.
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File> {
-        Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            format!("'{}' is a file of the machine that the source dump is from", module.path),
-        ))
+        self.files.open(module)
     }
 }

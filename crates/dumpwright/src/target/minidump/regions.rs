@@ -127,15 +127,16 @@ fn of_info(entry: &MemoryInfo, maps: &[Mapping], images: &Images<'_>, windows: b
         protection: if committed { protection(protect) } else { Protection::empty() },
         shared: entry.memory_type.get() == MEM_MAPPED && !protect.intersects(copied),
         backing,
-        name: name_at(start, maps, images),
+        name: name_at(start, maps, images).into(),
         allocation_base: entry.allocation_base.get(),
-        page_state: Some(PageState {
-            state: entry.state.get(),
-            protect: entry.protect.get(),
-            allocation_protect: entry.allocation_protect.get(),
-            memory_type: entry.memory_type.get(),
-        })
-        .filter(|_| windows),
+        page_state: windows.then(|| {
+            Box::new(PageState {
+                state: entry.state.get(),
+                protect: entry.protect.get(),
+                allocation_protect: entry.allocation_protect.get(),
+                memory_type: entry.memory_type.get(),
+            })
+        }),
         ..held_region(range)
     }
 }
@@ -160,7 +161,7 @@ fn of_mapping(mapping: &Mapping, images: &Images<'_>) -> Region {
         protection: mapping.protection,
         shared: mapping.shared,
         backing,
-        name: mapping.name.clone(),
+        name: mapping.name.as_str().into(),
         ..held_region(mapping.range)
     }
 }
@@ -172,7 +173,7 @@ fn held_region(range: AddressRange) -> Region {
         protection: Protection::READ | Protection::WRITE,
         shared: false,
         backing: Backing::Anonymous,
-        name: String::new(),
+        name: "".into(),
         allocation_base: range.start,
         access: Access::Normal,
         absent: Absent::Missing,
@@ -205,7 +206,7 @@ fn with_held(listed: Vec<Region>, held: &RangeSet, images: &Images<'_>) -> Vec<R
                 None => Protection::READ | Protection::WRITE,
             },
             backing: image.map_or(Backing::Anonymous, Backing::Image),
-            name: image.map(|index| images.modules[index].path.clone()).unwrap_or_default(),
+            name: image.map_or("", |index| &images.modules[index].path).into(),
             ..held_region(piece)
         });
     }

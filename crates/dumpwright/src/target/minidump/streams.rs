@@ -108,7 +108,7 @@ pub(super) fn read(dump: &Minidump, notes: &mut Vec<SoftError>) -> Carried {
         let stream_type = entry.stream_type;
         let stream = match way {
             Way::Platform => {
-                carried.platform.push(PlatformStream { stream_type, bytes });
+                carried.platform.push(PlatformStream { stream_type, bytes: bytes.into() });
                 continue;
             }
             Way::Comment => {

@@ -87,6 +87,7 @@ pub(super) fn process(
         },
         user_time: seconds(misc.and_then(|m| m.process_user_time)) * UNITS_PER_SECOND,
         kernel_time: seconds(misc.and_then(|m| m.process_kernel_time)) * UNITS_PER_SECOND,
+        nt: None,
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::observer::Observer;
 use crate::read::synth::Synth;
 use crate::read::{Source, samples};
+use crate::redact::RedactPattern;
 use crate::verify::verify;
 use crate::{DumpRequest, FormatFlags, Output, Qualifier, write_dump};
 use dumpwright_format::context::amd64::{CONTEXT_ALL, ContextAmd64};
@@ -310,6 +311,32 @@ fn a_small_dump_of_a_full_one_reads_what_the_small_one_holds() {
     let summary = write_dump(Box::new(target), &request, output, &()).unwrap();
     assert!(summary.memory_bytes >= 0x3000);
     assert!(read.load(Ordering::Relaxed) < 100_000, "{read:?}");
+}
+
+#[test]
+fn a_redaction_reaches_every_text_that_a_dump_carries() {
+    const WORDS: [&str; 5] = ["windows", "crashpad", "system32", "linux", "library"];
+    let patterns: Vec<RedactPattern> = WORDS
+        .iter()
+        .map(|word| RedactPattern { name: (*word).into(), regex: format!("(?i){word}") })
+        .collect();
+    let mut had = 0;
+    for (name, bytes) in convertible() {
+        let new = dump_with(&bytes, |mut request| {
+            request.extensions.redact = patterns.clone();
+            request.flags(everything())
+        });
+        let (was, is) = (bytes.to_ascii_lowercase(), new.unwrap().to_ascii_lowercase());
+        for word in WORDS {
+            let wide: Vec<u8> = word.bytes().flat_map(|b| [b, 0]).collect();
+            for needle in [word.as_bytes(), &wide] {
+                let finds = |hay: &[u8]| hay.windows(needle.len()).any(|w| w == needle);
+                had += u32::from(finds(&was));
+                assert!(!finds(&is), "{name}: {word}");
+            }
+        }
+    }
+    assert!(had == 0 || had > 20, "{had}");
 }
 
 proptest! {

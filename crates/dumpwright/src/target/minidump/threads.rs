@@ -4,7 +4,7 @@ use crate::address::AddressRange;
 use crate::read::{Minidump, ReadResult, Registers as ReadRegisters, Thread, ThreadInfo};
 use crate::soft_error::SoftError;
 use crate::target::{
-    ExceptionSnapshot, FileTime, Registers, ThreadRecords, ThreadSnapshot, ThreadTimes, Tid, Wants,
+    ExceptionSnapshot, FileTime, Registers, ThreadRecords, ThreadSnapshot, ThreadTimes, Tid,
 };
 use dumpwright_format::context::amd64::{CONTEXT_AMD64, CONTEXT_XSTATE, ContextAmd64};
 use dumpwright_format::minidump::{self as wire, THREAD_INFO_INVALID_INFO};
@@ -146,15 +146,8 @@ fn stored_info(info: &ThreadInfo) -> wire::ThreadInfo {
 pub(super) fn exception(
     contexts: &Contexts<'_>,
     stored: ReadResult<Option<crate::read::Exception>>,
-    wants: &Wants,
     notes: &mut Vec<SoftError>,
 ) -> Option<(ExceptionSnapshot, u64)> {
-    if wants.exception.is_given() {
-        notes.push(SoftError::new(
-            "exception",
-            "records and contexts in the memory of a dump (-xt, -xc, -xr, -xp) are not read; the dump's own exception was taken",
-        ));
-    }
     let exception = super::system::or_note("exception", stored, notes)?;
     let (registers, _) = contexts.read(exception.context, &|| "exception".into(), notes);
     let snapshot = ExceptionSnapshot {

@@ -8,6 +8,7 @@ use crate::target::{
     Architecture, ExceptionSnapshot, ExceptionSource, MemorySource, Registers, ThreadSnapshot, Tid,
 };
 use dumpwright_format::context::amd64::ContextAmd64;
+use dumpwright_format::context::arm64::ContextArm64;
 use dumpwright_format::context::x86::ContextX86;
 use dumpwright_format::minidump::EXCEPTION_MAXIMUM_PARAMETERS;
 use dumpwright_format::nt::{ExceptionRecord32, ExceptionRecord64, NtOffsets};
@@ -121,11 +122,12 @@ impl Evidence<'_> {
     /// The fixed part of a `CONTEXT`: extended state behind it is where
     /// `CONTEXT_EX` says, which a context in memory need not have.
     fn context(&self, at: u64) -> Option<Registers> {
+        /// `CONTEXT_XSTATE` of x86 and x86-64; a bit of no meaning on ARM64.
         const XSTATE: u32 = 0x40;
         let (size, flags_at) = match self.architecture {
             Architecture::Amd64 => (size_of::<ContextAmd64>(), 48),
             Architecture::X86 => (size_of::<ContextX86>(), 0),
-            Architecture::Arm64 => return None,
+            Architecture::Arm64 => (size_of::<ContextArm64>(), 0),
         };
         let mut context = vec![0; size];
         if !self.memory.read_exact(at, &mut context) {

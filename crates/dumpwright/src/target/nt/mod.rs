@@ -6,19 +6,32 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod environment;
 pub(crate) mod exception;
+#[cfg(any(windows, test))]
+pub(crate) mod exports;
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod loader;
+#[cfg(any(windows, target_os = "linux", test))]
+pub(crate) mod module;
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod pe;
 pub(crate) mod registers;
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod unloaded;
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod version;
+#[cfg(any(windows, test))]
+pub(crate) mod wow64;
 
 #[cfg(test)]
 pub(crate) mod fake;
 
 use crate::target::MemorySource;
-use dumpwright_format::nt::{NtOffsets, UnicodeStringHead};
+use dumpwright_format::nt::NtOffsets;
+#[cfg(any(windows, target_os = "linux", test))]
+use dumpwright_format::nt::UnicodeStringHead;
 use zerocopy::FromBytes;
 
 /// Reads a wire structure.
@@ -43,6 +56,7 @@ pub(crate) fn read_pointer(
 }
 
 /// Reads the text of the `UNICODE_STRING` at `address`.
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) fn read_string(
     memory: &dyn MemorySource,
     offsets: &NtOffsets,
@@ -55,6 +69,7 @@ pub(crate) fn read_string(
 }
 
 /// Text from little-endian UTF-16 up to a NUL.
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) fn utf16(bytes: &[u8]) -> String {
     let (units, _) = bytes.as_chunks::<2>();
     let units: Vec<u16> =

@@ -2,6 +2,7 @@
 
 use crate::target::{Architecture, Registers};
 use dumpwright_format::context::amd64::ContextAmd64;
+use dumpwright_format::context::arm64::ContextArm64;
 use dumpwright_format::context::x86::ContextX86;
 use zerocopy::FromBytes;
 
@@ -33,6 +34,14 @@ pub(crate) fn registers(architecture: Architecture, context: Vec<u8>) -> Option<
                 general: general.iter().map(|r| r.get().into()).collect(),
             })
         }
-        Architecture::Arm64 => None,
+        Architecture::Arm64 => {
+            let c = ContextArm64::read_from_prefix(&context).ok()?.0;
+            Some(Registers {
+                context,
+                instruction_pointer: c.pc.get(),
+                stack_pointer: c.sp.get(),
+                general: c.x.iter().map(|r| r.get()).collect(),
+            })
+        }
     }
 }

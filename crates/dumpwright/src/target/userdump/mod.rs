@@ -11,12 +11,14 @@ mod synth;
 #[cfg(test)]
 mod tests;
 
+use super::minidump::exception::Evidence;
+use super::minidump::files::ModuleFiles;
 use super::minidump::memory::DumpMemory;
 use super::minidump::{modules, peb, regions, whole_stack};
 use super::{
     Architecture, DebugId, ExceptionSnapshot, FileTime, HasStreams, MemorySource, ModuleRecords,
     ModuleSnapshot, OriginalDump, Pid, Platform, ProcessInfo, ProcessSnapshot, ProcessTarget,
-    Registers, SystemSnapshot, ThreadRecords, ThreadSnapshot, Tid,
+    Registers, SystemSnapshot, ThreadRecords, ThreadSnapshot, Tid, Wants,
 };
 use crate::error::{Error, Result};
 use crate::read::userdump::{UserDump, UserDumpModule, UserDumpThread};
@@ -30,7 +32,7 @@ use dumpwright_format::minidump::{
 use dumpwright_format::nt::NtOffsets;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use zerocopy::{FromZeros, IntoBytes};
@@ -41,24 +43,27 @@ const PAGE: u64 = 4096;
 pub struct UserDumpProcess {
     snapshot: ProcessSnapshot,
     memory: DumpMemory,
+    files: ModuleFiles,
 }
 
 impl UserDumpProcess {
     /// Opens a dump.
     ///
     /// # Errors
-    /// Those of [`UserDump::read`].
-    pub fn open(path: &Path, file: File) -> Result<UserDumpProcess> {
+    /// Those of [`UserDump::read`]; [`Error::InvalidRequest`] if the exception
+    /// that `wants` names is not in the dump.
+    pub fn open(path: &Path, file: File, wants: &Wants) -> Result<UserDumpProcess> {
         let modified = file.metadata().and_then(|m| m.modified()).ok();
         let since = modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let seconds = since.map_or(0, |since| u32::try_from(since.as_secs()).unwrap_or(u32::MAX));
-        Self::from_source(file, path, seconds)
+        Self::from_source(file, path, seconds, wants)
     }
 
     fn from_source(
         source: impl Source + 'static,
         path: &Path,
         time_date_stamp: u32,
+        wants: &Wants,
     ) -> Result<UserDumpProcess> {
         let dump = UserDump::read(&source, path)?;
         let source: Arc<dyn Source> = Arc::new(source);
@@ -66,8 +71,32 @@ impl UserDumpProcess {
         let file = source.clone();
         let read = move |offset, buf: &mut [u8]| read_at(&*file, offset, buf);
         let memory = DumpMemory::of(dump.memory.clone(), length, Box::new(read));
-        let snapshot = snapshot(&dump, &*source, path, &memory, time_date_stamp)?;
-        Ok(UserDumpProcess { snapshot, memory })
+        let mut snapshot = snapshot(&dump, &*source, path, &memory, time_date_stamp)?;
+        let evidence = Evidence {
+            pid: snapshot.process.pid,
+            platform: Platform::Windows,
+            architecture: snapshot.system.architecture,
+            threads: &snapshot.threads,
+            regions: &snapshot.regions,
+            memory: &memory,
+            layout: None,
+            own: snapshot.exception.take().map(|own| (own, nested(&dump))),
+        };
+        let (exception, chained) = evidence.exception(&wants.exception)?.unzip();
+        snapshot.exception = exception;
+        if let Some(original) = &mut snapshot.original {
+            original.chained_exception = chained.unwrap_or_default();
+        }
+        let files = ModuleFiles { platform: Platform::Windows, sysroot: None };
+        Ok(UserDumpProcess { snapshot, memory, files })
+    }
+
+    /// Looks for the files of modules below a folder that stands for the root
+    /// of that machine's drive.
+    #[must_use]
+    pub fn with_sysroot(mut self, sysroot: Option<PathBuf>) -> UserDumpProcess {
+        self.files.sysroot = sysroot;
+        self
     }
 }
 
@@ -131,7 +160,6 @@ fn snapshot(
             .map(|t| ThreadRecords { priority_class: t.priority_class, info: None })
             .collect(),
         memory_info,
-        chained_exception: dump.exception.as_ref().map_or(0, |e| e.nested_record),
         ..OriginalDump::default()
     };
     let name = modules.first().map(|m| m.path.rsplit('\\').next().unwrap_or_default().to_owned());
@@ -146,6 +174,7 @@ fn snapshot(
             create_time: FileTime::default(),
             user_time: 0,
             kernel_time: 0,
+            nt: None,
         },
         threads,
         modules,
@@ -164,6 +193,7 @@ fn snapshot(
         system_memory: None,
         has: HasStreams { memory_info: true, ..HasStreams::default() },
         original: Some(Box::new(original)),
+        unix_side: None,
         soft_errors: notes,
     })
 }
@@ -237,6 +267,11 @@ fn module(stored: &UserDumpModule, memory: &dyn MemorySource) -> ModuleSnapshot 
     }
 }
 
+/// The address of a chained exception.
+fn nested(dump: &UserDump) -> u64 {
+    dump.exception.as_ref().map_or(0, |exception| exception.nested_record)
+}
+
 fn no_records() -> ModuleRecords {
     let version_info = VsFixedFileInfo::new_zeroed();
     ModuleRecords { version_info, code_view: Vec::new(), misc: Vec::new() }
@@ -281,11 +316,7 @@ impl ProcessTarget for UserDumpProcess {
         None
     }
 
-    /// The files are those of another machine, or of another day.
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File> {
-        Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            format!("'{}' is a file of the machine that the source dump is from", module.path),
-        ))
+        self.files.open(module)
     }
 }

@@ -81,12 +81,22 @@ pub(super) fn dump(wide: bool) -> Vec<u8> {
             out.bytes.extend(contents(base, size));
         }
     }
-    let places = [threads, modules, data, memory, event, contexts, version, 0];
+    let places = [contexts, modules, data, memory, event, threads, version, 0];
     for (index, place) in places.into_iter().enumerate() {
         let at = offsets + index * pointer;
         out.bytes[at..at + pointer].copy_from_slice(&place.to_le_bytes()[..pointer]);
     }
     out.bytes
+}
+
+/// The same dump with the two offsets of its threads the other way round.
+pub(super) fn swapped(wide: bool) -> Vec<u8> {
+    let mut bytes = dump(wide);
+    let (pointer, offsets) = (if wide { 8 } else { 4 }, 32);
+    for at in offsets..offsets + pointer {
+        bytes.swap(at, at + 5 * pointer);
+    }
+    bytes
 }
 
 /// What stands in a region.

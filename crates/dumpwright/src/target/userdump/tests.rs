@@ -1,4 +1,4 @@
-use super::synth::{IMAGE, STACK, TEB, contents, dump};
+use super::synth::{IMAGE, STACK, TEB, contents, dump, swapped};
 use super::*;
 use crate::read::Minidump;
 use crate::verify::verify;
@@ -9,7 +9,7 @@ fn converted(bytes: Vec<u8>, flags: FormatFlags) -> Result<Minidump> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("out.dmp");
     let request = DumpRequest::new(&file, Qualifier::Small).flags(flags);
-    let target = UserDumpProcess::from_source(bytes, Path::new("user.dmp"), 99)?;
+    let target = UserDumpProcess::from_source(bytes, Path::new("user.dmp"), 99, &request.wants())?;
     let output = Output::open(&request)?;
     write_dump(Box::new(target), &request, output, &())?;
     Minidump::from_source(std::fs::read(&file).unwrap())
@@ -17,15 +17,17 @@ fn converted(bytes: Vec<u8>, flags: FormatFlags) -> Result<Minidump> {
 
 #[test]
 fn both_widths_become_minidumps_with_all_that_they_have() {
-    for wide in [false, true] {
-        let new = converted(dump(wide), FormatFlags::DUMP_MA).unwrap();
+    for (wide, bytes) in
+        [(false, dump(false)), (true, dump(true)), (false, swapped(false)), (true, swapped(true))]
+    {
+        let new = converted(bytes, FormatFlags::DUMP_MA).unwrap();
         assert!(verify(&new).is_empty(), "{:?}", verify(&new));
         let threads = new.threads().unwrap().unwrap();
         assert_eq!((threads[0].thread_id, threads[0].teb), (77, TEB));
         assert_eq!((threads[0].priority_class, threads[0].priority), (0x20, 8));
         let info = new.system_info().unwrap().unwrap();
         let registers = new.registers(info.processor_architecture, threads[0].context);
-        assert_eq!(registers.unwrap().unwrap().stack_pointer, STACK + 0x1800);
+        assert_eq!(registers.unwrap().unwrap().stack_pointer, STACK + 0x1800, "{wide}");
         let modules = new.modules().unwrap().unwrap();
         assert_eq!(modules[0].name.as_deref(), Some(r"C:\app\app.exe"));
         let exception = new.exception().unwrap().unwrap();

@@ -1,6 +1,6 @@
 //! From a number to an open process.
 
-use super::sys::{process, token};
+use super::sys::{process, system, token};
 use crate::error::{Error, Result};
 use crate::target::Pid;
 use std::io;
@@ -15,14 +15,23 @@ use windows_sys::Win32::System::Threading::{
 const LEAST: PROCESS_ACCESS_RIGHTS =
     PROCESS_QUERY_INFORMATION | PROCESS_VM_READ | PROCESS_SYNCHRONIZE;
 
+/// `IMAGE_FILE_MACHINE_AMD64`, winnt.h.
+const AMD64: u16 = 0x8664;
+
 /// Opens a process for dumping.
 ///
 /// # Errors
-/// There is none of that number, it has ended, it is this process, or it may
-/// not be opened.
+/// There is none of that number, it has ended, it is this process, it may
+/// not be opened, or the processor is another one.
 pub(super) fn open(pid: Pid) -> Result<OwnedHandle> {
     if pid.0 == std::process::id() {
         return Err(Error::OwnProcess(pid));
+    }
+    if let Some(machine) = system::native_machine().filter(|machine| *machine != AMD64) {
+        let reason = format!(
+            "Windows runs on a processor of another kind here (machine {machine:#x}), and processes are dumped on x86-64 only"
+        );
+        return Err(Error::AccessDenied { pid, reason });
     }
     // Users without the privilege have their own processes all the same.
     if let Err(error) = token::enable_debug_privilege() {

@@ -4,15 +4,20 @@
 
 use super::memory::WindowsMemory;
 use super::stop::StoppedThread;
+use super::sys::system::Machine;
 use super::sys::{information, process, system as machine};
-use super::threads::ThreadDescriber;
-use super::{counters, handles, modules, regions, system, token};
+use super::threads::{self, ThreadDescriber};
+use super::{counters, facts, handles, modules, regions, system, token};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::nt::environment;
 use crate::target::nt::exception::Evidence;
+use crate::target::nt::module;
 use crate::target::nt::pe::PeImage;
-use crate::target::{Architecture, FileTime, HasStreams, Pid, ProcessInfo, ProcessSnapshot, Wants};
+use crate::target::nt::wow64;
+use crate::target::{
+    Architecture, FileTime, HasStreams, Pid, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants,
+};
 use dumpwright_format::nt::NtOffsets;
 use std::os::windows::io::BorrowedHandle;
 use windows_sys::Wdk::System::Threading::{ProcessBasicInformation, ProcessWow64Information};
@@ -39,7 +44,7 @@ pub(super) fn describe(
         Architecture::X86 => 1 << 32,
         _ => machine.last_address + 1,
     };
-    let peb = peb(process, architecture, &mut notes);
+    let peb = peb(memory, architecture, threads, &mut notes);
     let ranges = regions::page_ranges(process, address_space_end);
     let loaded = modules::loaded(memory, offsets, peb, &ranges, &mut notes);
     let images: Vec<_> = loaded.iter().map(|module| PeImage::read(memory, module.base)).collect();
@@ -48,7 +53,7 @@ pub(super) fn describe(
         .zip(&images)
         .map(|(module, image)| {
             let image = image.as_ref();
-            modules::describe(
+            module::describe(
                 memory,
                 module,
                 image,
@@ -58,7 +63,7 @@ pub(super) fn describe(
             )
         })
         .collect();
-    let unloaded_modules = modules::unloaded(memory, offsets, &modules, &mut notes);
+    let unloaded_modules = modules::unloaded(memory, offsets, &modules, &images, &mut notes);
     let regions = regions::regions(process, &ranges, &modules);
 
     let templates: Vec<_> = images.iter().flatten().filter_map(|image| image.tls(memory)).collect();
@@ -79,8 +84,7 @@ pub(super) fn describe(
         (Some(layout), Some(size)) if size > FIXED_CONTEXT => layout.context_size = size as u32,
         _ => xstate = None,
     }
-    let exception = Evidence { architecture, offsets, memory, threads: &threads }
-        .exception(&wants.exception)?;
+    let exception = evidence(architecture, memory, &threads).exception(&wants.exception)?;
     let process_data = if wants.process_data && peb != 0 {
         environment::process_data(memory, offsets, peb, &loaded)
     } else {
@@ -88,7 +92,7 @@ pub(super) fn describe(
     };
     let mut snapshot = ProcessSnapshot {
         system: system::describe(architecture, machine, xstate),
-        process: process_info(process, pid, peb, &mut notes),
+        process: process_info(process, pid, peb, machine, &mut notes),
         threads,
         modules,
         unloaded_modules,
@@ -103,6 +107,7 @@ pub(super) fn describe(
         process_data,
         has: HasStreams::ALL,
         original: None,
+        unix_side: None,
         token: None,
         vm_counters: None,
         system_memory: None,
@@ -124,27 +129,64 @@ pub(super) fn describe(
     Ok(snapshot)
 }
 
+/// What a request for an exception is answered from.
+pub(super) fn evidence<'a>(
+    architecture: Architecture,
+    memory: &'a WindowsMemory,
+    threads: &'a [ThreadSnapshot],
+) -> Evidence<'a> {
+    let offsets = match architecture {
+        Architecture::X86 => &NtOffsets::NARROW,
+        _ => &NtOffsets::WIDE,
+    };
+    Evidence { architecture, offsets, memory, threads }
+}
+
 /// Bytes of a context without extended state.
 const FIXED_CONTEXT: usize = size_of::<dumpwright_format::context::amd64::ContextAmd64>();
 
 /// Where the PEB of the process's own width is; 0 if that is not known.
-fn peb(process: BorrowedHandle<'_>, architecture: Architecture, notes: &mut Vec<SoftError>) -> u64 {
+fn peb(
+    memory: &WindowsMemory,
+    architecture: Architecture,
+    threads: &[StoppedThread],
+    notes: &mut Vec<SoftError>,
+) -> u64 {
+    /// What no address of a process is below.
+    const LOWEST: u64 = 0x1_0000;
+    let process = memory.process();
     let peb = if architecture == Architecture::X86 {
-        information::of_process::<1>(process, ProcessWow64Information).map(|[peb]| peb)
+        // Wine only says whether there is one; every TEB names it.
+        let stated = information::of_process::<1>(process, ProcessWow64Information);
+        let named = || {
+            let teb = threads.iter().find_map(threads::teb)?;
+            wow64::narrow_peb(memory, wow64::narrow_teb(memory, teb)?)
+        };
+        let stated = stated.map(|[peb]| peb);
+        match stated {
+            Ok(LOWEST..) => stated,
+            _ => named().map_or(stated, Ok),
+        }
     } else {
         // Exit status, PEB, affinity, priority, two ids.
         information::of_process::<6>(process, ProcessBasicInformation).map(|words| words[1])
     };
-    peb.unwrap_or_else(|error| {
-        notes.push(SoftError::new("PEB", format!("its address is not known: {error}")));
+    let mut unknown = |why: String| {
+        notes.push(SoftError::new("PEB", format!("its address is not known{why}")));
         0
-    })
+    };
+    match peb {
+        Ok(peb @ LOWEST..) => peb,
+        Ok(_) => unknown(String::new()),
+        Err(error) => unknown(format!(": {error}")),
+    }
 }
 
 fn process_info(
     process: BorrowedHandle<'_>,
     pid: Pid,
     peb: u64,
+    machine: Machine,
     notes: &mut Vec<SoftError>,
 ) -> ProcessInfo {
     let path = process::image_path(process).unwrap_or_default();
@@ -160,5 +202,6 @@ fn process_info(
         create_time,
         user_time,
         kernel_time,
+        nt: Some(Box::new(facts::read(process, machine))),
     }
 }

@@ -5,9 +5,14 @@
 //! on a thread of its own, and one that does not answer is left behind with the
 //! handle it waits for.
 
+use super::sys::objects::StateQuery;
 use super::sys::{information, objects};
 use crate::soft_error::SoftError;
-use crate::target::{HandleSnapshot, Pid};
+use crate::target::{HandleRecords, HandleSnapshot, Pid};
+use dumpwright_format::minidump::{
+    EVENT_INFORMATION_1, MUTANT_INFORMATION_1, MUTANT_INFORMATION_2, OBJ_INHERIT,
+    SEMAPHORE_INFORMATION_1,
+};
 use std::io;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -23,8 +28,8 @@ const OBJECT_NAME_INFORMATION: OBJECT_INFORMATION_CLASS = 1;
 const PROCESS_HANDLE_INFORMATION: PROCESSINFOCLASS = 51;
 /// `SystemExtendedHandleInformation`: the handles of all processes.
 const SYSTEM_EXTENDED_HANDLE_INFORMATION: SYSTEM_INFORMATION_CLASS = 64;
-/// `OBJ_INHERIT`, ntdef.h.
-const OBJ_INHERIT: u32 = 0x2;
+/// `MutantOwnerInformation`: process and thread that hold it.
+const MUTANT_OWNER: u32 = 1;
 
 /// How long one name may take.
 const NAME_TIMEOUT: Duration = Duration::from_millis(200);
@@ -72,6 +77,7 @@ fn describe(
         inherit: listed.attributes & OBJ_INHERIT != 0,
         granted_access: listed.access,
         details: String::new(),
+        records: None,
     };
     match objects::duplicate(process, listed.value) {
         Ok(object) => {
@@ -79,6 +85,7 @@ fn describe(
                 Ok(name) => handle.type_name = name,
                 Err(error) => note(format!("its type is not known: {error}")),
             }
+            handle.records = records(process, listed, &handle.type_name, object.as_handle());
             match names.of(object) {
                 Ok(name) => handle.object_name = name,
                 Err(why) => note(why),
@@ -87,6 +94,45 @@ fn describe(
         Err(error) => note(format!("its object cannot be asked for type and name: {error}")),
     }
     handle
+}
+
+/// What Windows tells of the object beside its name. None of it waits for
+/// anyone.
+fn records(
+    process: BorrowedHandle<'_>,
+    listed: Listed,
+    type_name: &str,
+    object: BorrowedHandle<'_>,
+) -> Option<HandleRecords> {
+    let [handles, pointers] = information::counts_of_object(object).ok()?;
+    Some(HandleRecords {
+        attributes: listed.attributes,
+        // Our own copy counts, too.
+        handle_count: handles.saturating_sub(1),
+        pointer_count: pointers.saturating_sub(1),
+        informations: states(process, listed.value, type_name).unwrap_or_default(),
+    })
+}
+
+/// What there is to say of an object's state: type and bytes, as the dump has
+/// them. `None` for kinds of which no layout is published.
+fn states(process: BorrowedHandle<'_>, value: u64, type_name: &str) -> Option<Vec<(u32, Vec<u8>)>> {
+    let (query, basic) = match type_name {
+        "Event" => (StateQuery::Event, EVENT_INFORMATION_1),
+        "Semaphore" => (StateQuery::Semaphore, SEMAPHORE_INFORMATION_1),
+        "Mutant" => (StateQuery::Mutant, MUTANT_INFORMATION_1),
+        _ => return None,
+    };
+    let object = objects::duplicate_to_query(process, value).ok()?;
+    let bytes = |words: [u32; 2]| words.into_iter().flat_map(u32::to_le_bytes).collect();
+    let basic_state = objects::state(object.as_handle(), query, 0).ok();
+    let mut states: Vec<_> = basic_state.map(|words| (basic, bytes(words))).into_iter().collect();
+    if matches!(query, StateQuery::Mutant) {
+        // A CLIENT_ID, of which the dump has the lower halves.
+        let owner = objects::state(object.as_handle(), query, MUTANT_OWNER).ok();
+        states.extend(owner.map(|[pid, _, tid, _]| (MUTANT_INFORMATION_2, bytes([pid, tid]))));
+    }
+    Some(states)
 }
 
 fn list(process: BorrowedHandle<'_>, pid: Pid) -> io::Result<Vec<Listed>> {

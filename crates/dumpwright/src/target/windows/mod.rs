@@ -13,9 +13,15 @@
 //! an error, a panic, Ctrl-C — resumes them; a program that is about to end
 //! without unwinding calls [`resume_all`].
 
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!(
+    "for Windows, dumpwright is built for x86-64 only (x86_64-pc-windows-msvc or -gnu); such a build runs on Windows on ARM, too, and opens dumps there"
+);
+
 mod attach;
 mod counters;
 mod describe;
+mod facts;
 mod handles;
 mod memory;
 mod modules;
@@ -29,9 +35,13 @@ mod token;
 
 pub use memory::WindowsMemory;
 pub use stop::resume_all;
+pub(crate) use sys::disk::free_space;
 
 use crate::error::Result;
-use crate::target::{MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, Wants};
+use crate::target::{
+    Architecture, ExceptionSnapshot, ExceptionSource, MemorySource, ModuleSnapshot, Pid,
+    ProcessSnapshot, ProcessTarget, Wants,
+};
 use std::fs::File;
 use std::io;
 use std::time::Duration;
@@ -82,6 +92,26 @@ impl ProcessTarget for WindowsProcess {
     }
 
     fn open_module(&self, module: &ModuleSnapshot) -> io::Result<File> {
+        if self.snapshot.system.architecture == Architecture::X86 {
+            return File::open(of_the_narrow_side(&module.path));
+        }
         File::open(&module.path)
     }
+
+    fn exception(&self, source: &ExceptionSource) -> Result<Option<ExceptionSnapshot>> {
+        let ProcessSnapshot { system, threads, .. } = &self.snapshot;
+        describe::evidence(system.architecture, &self.memory, threads).exception(source)
+    }
+}
+
+/// Where a 32-bit process's file is for a 64-bit one: the system gives the one
+/// its own libraries in the folder where the other sees 64-bit ones.
+fn of_the_narrow_side(path: &str) -> String {
+    sys::system::system_folders()
+        .and_then(|(wide, narrow)| {
+            let (head, tail) = path.split_at_checked(wide.len())?;
+            (head.eq_ignore_ascii_case(&wide) && tail.starts_with('\\'))
+                .then(|| format!("{narrow}{tail}"))
+        })
+        .unwrap_or_else(|| path.to_owned())
 }

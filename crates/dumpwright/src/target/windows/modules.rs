@@ -7,8 +7,8 @@ use crate::soft_error::SoftError;
 use crate::target::nt::loader::{self, LoadedModule};
 use crate::target::nt::pe::PeImage;
 use crate::target::nt::unloaded::{self, TraceVariables};
-use crate::target::nt::version::file_version;
-use crate::target::{DebugId, ModuleSnapshot, UnloadedModuleSnapshot};
+use crate::target::nt::wow64;
+use crate::target::{ModuleSnapshot, UnloadedModuleSnapshot};
 use dumpwright_format::minidump::MEM_IMAGE;
 use dumpwright_format::nt::NtOffsets;
 
@@ -48,58 +48,27 @@ pub(super) fn loaded(
     modules
 }
 
-/// What the image of a module says.
-pub(super) fn describe(
-    memory: &WindowsMemory,
-    module: &LoadedModule,
-    image: Option<&PeImage>,
-    page_size: u64,
-    headers: bool,
-    notes: &mut Vec<SoftError>,
-) -> ModuleSnapshot {
-    let Some(image) = image else {
-        let message = "its headers cannot be read in memory; what identifies it is missing";
-        notes.push(SoftError::new(format!("module {}", module.path), message));
-        return ModuleSnapshot {
-            base: module.base,
-            size: module.size,
-            path: module.path.clone(),
-            debug_id: DebugId::None,
-            version: None,
-            time_date_stamp: 0,
-            check_sum: 0,
-            segments: Vec::new(),
-            headers: Vec::new(),
-        };
-    };
-    ModuleSnapshot {
-        base: module.base,
-        size: image.size,
-        path: module.path.clone(),
-        debug_id: image.debug_id(memory),
-        version: file_version(memory, image),
-        time_date_stamp: image.time_date_stamp,
-        check_sum: image.check_sum,
-        segments: image.segments(page_size),
-        headers: if headers { image.header_ranges(memory) } else { Vec::new() },
-    }
-}
-
-/// The modules that were unloaded, as the target's ntdll remembers them. Its
-/// variables are where those of our own ntdll are, which is the same file.
+/// The modules that were unloaded, as the target's ntdll remembers them.
 pub(super) fn unloaded(
     memory: &WindowsMemory,
     offsets: &NtOffsets,
     modules: &[ModuleSnapshot],
+    images: &[Option<PeImage>],
     notes: &mut Vec<SoftError>,
 ) -> Vec<UnloadedModuleSnapshot> {
     let find = || {
-        let (ours, variables) = system::unload_trace()?;
-        let is_ntdll = |m: &&ModuleSnapshot| m.path.to_lowercase().ends_with("\\ntdll.dll");
-        let theirs = modules.iter().find(is_ntdll)?.base;
-        let [element_size, element_count, trace] =
-            variables.map(|at| at.wrapping_sub(ours).wrapping_add(theirs));
-        unloaded::modules(memory, offsets, TraceVariables { element_size, element_count, trace })
+        let is_ntdll = |m: &ModuleSnapshot| m.path.to_lowercase().ends_with("\\ntdll.dll");
+        let ntdll = images.get(modules.iter().position(is_ntdll)?)?.as_ref()?;
+        let variables = if ntdll.is_wide {
+            // Where those of our own ntdll are, which is the same file.
+            let (ours, variables) = system::unload_trace()?;
+            let [element_size, element_count, trace] =
+                variables.map(|at| at.wrapping_sub(ours).wrapping_add(ntdll.base));
+            TraceVariables { element_size, element_count, trace }
+        } else {
+            wow64::unload_trace(memory, ntdll)?
+        };
+        unloaded::modules(memory, offsets, variables)
     };
     find().unwrap_or_else(|| {
         notes.push(SoftError::new("unloaded modules", "ntdll's trace of them cannot be read"));

@@ -58,7 +58,7 @@ pub(super) fn regions(
             protection: if committed { protection(protect) } else { Protection::empty() },
             shared: range.memory_type != MEM_PRIVATE && range.memory_type != MEM_IMAGE,
             backing,
-            name,
+            name: name.into(),
             allocation_base: range.allocation_base,
             // Reading a guard page would spring it.
             access: if protect.contains(PageProtection::GUARD) {
@@ -68,12 +68,12 @@ pub(super) fn regions(
             },
             absent: if backing == Backing::Anonymous { Absent::Zero } else { Absent::File },
             backed_end: end,
-            page_state: Some(PageState {
+            page_state: Some(Box::new(PageState {
                 state: range.state,
                 protect: if committed { range.protect } else { 0 },
                 allocation_protect: range.allocation_protect,
                 memory_type: range.memory_type,
-            }),
+            })),
         }
     };
     ranges.iter().map(region).collect()

@@ -3,12 +3,14 @@
 use super::memory::WindowsMemory;
 use super::stop::StoppedThread;
 use super::sys::{information, thread};
+use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use crate::target::nt::environment;
 use crate::target::nt::pe::TlsTemplate;
 use crate::target::nt::registers::registers;
+use crate::target::nt::wow64;
 use crate::target::{Architecture, Registers, ThreadSnapshot, ThreadTimes, Wants};
-use dumpwright_format::nt::{NtOffsets, WOW64_TEB_OFFSET};
+use dumpwright_format::nt::NtOffsets;
 use std::os::windows::io::{AsHandle, BorrowedHandle};
 use windows_sys::Wdk::System::Threading::{
     ThreadBasicInformation, ThreadNameInformation, ThreadQuerySetWin32StartAddress,
@@ -62,11 +64,7 @@ impl ThreadDescriber<'_> {
             suspend_count: stopped.suspend_count,
             priority: thread::priority(handle).unwrap_or_default(),
             info: self.wants.thread_info.then(|| times(handle, basic.as_ref())).flatten(),
-            local_storage: if self.wants.process_data && teb != 0 {
-                environment::thread_data(self.memory, self.offsets, teb, self.templates)
-            } else {
-                Vec::new()
-            },
+            local_storage: self.local_storage(teb),
         })
     }
 
@@ -82,13 +80,29 @@ impl ThreadDescriber<'_> {
             .ok_or_else(|| std::io::Error::other("the context is too short"))
     }
 
-    /// A WOW64 thread's 32-bit TEB follows its 64-bit one.
+    fn local_storage(&self, teb: u64) -> Vec<AddressRange> {
+        if !self.wants.process_data || teb == 0 {
+            return Vec::new();
+        }
+        let mut ranges = environment::thread_data(self.memory, self.offsets, teb, self.templates);
+        if self.architecture == Architecture::X86 {
+            ranges.extend(wow64::cpu_area(self.memory, teb));
+        }
+        ranges
+    }
+
+    /// A WOW64 thread has two TEBs; 0 if the 32-bit one cannot be found.
     fn own_teb(&self, teb: u64) -> u64 {
         match self.architecture {
-            Architecture::X86 if teb != 0 => teb + WOW64_TEB_OFFSET,
+            Architecture::X86 => wow64::narrow_teb(self.memory, teb).unwrap_or(0),
             _ => teb,
         }
     }
+}
+
+/// Where the system says that a thread's TEB is; under WOW64 the 64-bit one.
+pub(super) fn teb(stopped: &StoppedThread) -> Option<u64> {
+    basic((*stopped.handle).as_handle()).map(|basic| basic.teb).filter(|teb| *teb != 0)
 }
 
 fn basic(handle: BorrowedHandle<'_>) -> Option<Basic> {

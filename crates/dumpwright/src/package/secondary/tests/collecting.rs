@@ -18,6 +18,20 @@ fn every_module_goes_along_once() {
 }
 
 #[test]
+fn windows_modules_go_along_without_their_folders() {
+    let machine = Machine::new();
+    let image = machine.file("image.dll", b"MZ and more");
+    let odd = machine.file("odd", &Elf::new().bytes());
+    let target = FakeTarget::new()
+        .module(0x1000, r"C:\Windows\System32\ntdll.dll", Some(&image))
+        .module(0x2000, r"/opt/a\b.so", Some(&odd))
+        .module(0x3000, r"C:\gone.dll", None);
+    let found = machine.collect(&target, SecondaryScope::Modules);
+    assert_eq!(names(&found), ["ntdll.dll", r"a\b.so"]);
+    assert_eq!(found.notes[0].subject, r"C:\gone.dll");
+}
+
+#[test]
 fn what_cannot_be_opened_is_a_note_and_the_rest_goes_along() {
     let machine = Machine::new();
     let good = machine.file("good.so", &Elf::new().bytes());
@@ -78,11 +92,26 @@ fn what_goes_along_always_fits_with_the_dump() {
         target = target.module(0x1000 * (i + 1), &format!("/{i}.so"), Some(&path));
     }
     let dump = 0x7000_0000;
-    let found = collect(&target, SecondaryScope::Modules, dump, &machine.paths);
+    let found = collect(&target, SecondaryScope::Modules, dump, None, &machine.paths);
     assert_eq!((names(&found), found.notes.len()), (vec!["0.so".into(), "1.so".into()], 2));
     let mut sizes = vec![("a.dmp".to_owned(), dump)];
     sizes.extend(found.entries.iter().map(|e| (e.name.clone(), e.size)));
     crate::package::cab_check(&sizes).unwrap();
+}
+
+#[test]
+fn what_the_disk_has_no_room_for_is_left_out_and_said() {
+    let machine = Machine::new();
+    let mut target = FakeTarget::new();
+    for (i, size) in [(0_u64, 1 << 20), (1, 8 << 20), (2, 1 << 20)] {
+        let path = machine.file(&format!("{i}.so"), &Elf::new().text(&i.to_string()).bytes());
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(size).unwrap();
+        target = target.module(0x1000 * (i + 1), &format!("/{i}.so"), Some(&path));
+    }
+    let found = collect(&target, SecondaryScope::Modules, 1 << 20, Some(4 << 20), &machine.paths);
+    assert_eq!(names(&found), ["0.so", "2.so"], "what follows may fit");
+    assert_eq!(found.notes[0].subject, "1.so");
+    assert!(found.notes[0].message.contains("the disk has no room"), "{:?}", found.notes);
 }
 
 #[test]

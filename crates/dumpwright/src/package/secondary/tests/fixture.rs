@@ -222,6 +222,7 @@ fn snapshot() -> ProcessSnapshot {
             create_time: FileTime(0),
             user_time: 0,
             kernel_time: 0,
+            nt: None,
         },
         threads: Vec::new(),
         modules: Vec::new(),
@@ -240,6 +241,7 @@ fn snapshot() -> ProcessSnapshot {
         system_memory: None,
         has: HasStreams::ALL,
         original: None,
+        unix_side: None,
         soft_errors: Vec::new(),
     }
 }

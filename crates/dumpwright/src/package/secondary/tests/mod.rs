@@ -35,7 +35,7 @@ impl Machine {
     }
 
     fn collect(&self, target: &FakeTarget, scope: SecondaryScope) -> SecondaryFiles {
-        collect(target, scope, 1 << 20, &self.paths)
+        collect(target, scope, 1 << 20, None, &self.paths)
     }
 
     /// Collects for one module at `image`: names and notes.

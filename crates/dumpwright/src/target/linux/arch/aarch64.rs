@@ -55,6 +55,7 @@ pub(in crate::target::linux) fn crash_registers(crash: &crash_context::CrashCont
 #[cfg(target_arch = "aarch64")]
 mod native {
     use super::{CONTEXT_CONTROL, registers, registers_of};
+    use crate::target::linux::arch::ThreadState;
     use crate::target::linux::sys;
     use crate::target::{Registers, Tid, Wants, XstateLayout};
     use dumpwright_format::context::arm64::ContextArm64;
@@ -74,7 +75,7 @@ mod native {
     pub(in crate::target) fn thread_registers(
         tid: Tid,
         _layout: Option<&XstateLayout>,
-    ) -> io::Result<(Registers, u64)> {
+    ) -> io::Result<ThreadState> {
         let mut general = UserRegsArm64::new_zeroed();
         let len = sys::register_set(tid, sys::NT_PRSTATUS, general.as_mut_bytes())?;
         if len < size_of::<UserRegsArm64>() {
@@ -87,7 +88,11 @@ mod native {
         sys::register_set(tid, sys::NT_PRFPREG, float.as_mut_bytes())?;
         let mut thread_pointer = [0; 8];
         sys::register_set(tid, sys::NT_ARM_TLS, &mut thread_pointer)?;
-        Ok((registers_of(&general, Some(&float)), u64::from_le_bytes(thread_pointer)))
+        Ok(ThreadState {
+            registers: registers_of(&general, Some(&float)),
+            thread_pointer: u64::from_le_bytes(thread_pointer),
+            second_pointer: 0,
+        })
     }
 
     /// A context of which only instruction and stack pointer are known.

@@ -5,8 +5,7 @@
 //!
 //! - `xstate_layout(wants)`: how the extended state behind a context is laid
 //!   out, `None` where there is none or it is not wanted;
-//! - `thread_registers(tid, layout)`: registers and thread pointer of a stopped
-//!   thread;
+//! - `thread_registers(tid, layout)`: the [`ThreadState`] of a stopped thread;
 //! - `sparse_registers(ip, sp)`: a context of which only these two are known;
 //! - `crash_registers(context)`: registers of a `crash_context::CrashContext`.
 
@@ -30,6 +29,17 @@ compile_error!("live Linux processes are dumped on x86-64 and aarch64 only");
 /// The processor that this is compiled for.
 pub(in crate::target) const NATIVE: Architecture =
     if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::Amd64 };
+
+/// What is read of a stopped thread.
+pub(in crate::target) struct ThreadState {
+    /// Its registers.
+    pub registers: Registers,
+    /// FS base (GS base of 32-bit code) or `TPIDR_EL0`.
+    pub thread_pointer: u64,
+    /// GS base of 64-bit x86 code: 0 but in a few programs, and the TEB under
+    /// Wine. 0 on other processors.
+    pub second_pointer: u64,
+}
 
 /// Registers that a `ucontext_t` in the target's memory holds; `None` if it
 /// cannot be read.

@@ -42,8 +42,8 @@ fn described(
     threads: Vec<ThreadSnapshot>,
     memory: &dyn MemorySource,
 ) -> ProcessSnapshot {
-    let maps = Maps::read(proc, &mut Vec::new()).unwrap();
-    describe(proc, maps, threads, memory, &EVERYTHING, None, Vec::new())
+    let mut maps = Maps::read(proc, &mut Vec::new()).unwrap();
+    describe(proc, &mut maps, threads, memory, &EVERYTHING, None, Vec::new())
 }
 
 fn module<'s>(snapshot: &'s ProcessSnapshot, end: &str) -> &'s ModuleSnapshot {
@@ -158,7 +158,7 @@ fn the_initial_stack_holds_arguments_environment_and_executable_name() {
     for inner in [stack.arguments, stack.environment, stack.exec_fn] {
         assert_eq!(stack.range.intersection(inner), inner);
     }
-    assert_eq!(region(&snapshot, stack.range.start).name, "[stack]");
+    assert_eq!(&*region(&snapshot, stack.range.start).name, "[stack]");
 }
 
 #[test]
@@ -378,7 +378,8 @@ fn a_process_in_a_root_of_its_own_is_described_as_it_sees_itself() {
     assert_eq!(snapshot.modules[0].path, "/inner");
     assert!(snapshot.system.description.ends_with("; Inner Linux 7"));
     assert!(stream(&snapshot, StreamType::LINUX_LSB_RELEASE).starts_with(b"PRETTY_NAME"));
-    assert!(ModuleFiles::of(child.proc_dir()).open(&snapshot.modules[0]).is_ok());
+    let maps = Maps::read(&child.proc_dir(), &mut Vec::new()).unwrap();
+    assert!(ModuleFiles::of(child.proc_dir(), maps).open(&snapshot.modules[0]).is_ok());
     let environ = stream(&snapshot, StreamType::LINUX_ENVIRON);
     assert!(environ.split(|b| *b == 0).any(|entry| entry == b"A=b"));
 }

@@ -114,7 +114,7 @@ fn shared_memory_that_only_another_process_stored_to_is_populated() {
     let fixture = Fixture::c(STORED_BY_ANOTHER);
     let [anon, memfd, part, sysv, last, alone] = fixture.numbers()[..] else { panic!() };
     let held = fixture.hold();
-    let page = held.memory.page_size();
+    let page = held.process.memory.page_size();
     let (big, small) = (1 << 40, 1 << 20);
     for (base, len, stored) in [
         (anon, big, big / 2),

@@ -58,7 +58,7 @@ fn exactly_the_pages_that_cannot_be_read_are_holes_by_either_method() {
         // A page without permissions still has contents, which the file gives.
         assert_eq!(found, pages, "{method}");
         assert!(holes.iter().all(|h| matches!(h.reason, HoleReason::Errno(_))));
-        held.memory.process_released();
+        held.process.memory.process_released();
     }
 }
 
@@ -105,7 +105,7 @@ fn odd_pieces_around_bad_pages_come_out_right_by_either_method() {
         };
         let lost: u64 = holes.iter().map(|h| h.range.len()).sum();
         assert_eq!(lost, ranges.iter().map(in_bad).sum::<u64>(), "{method}");
-        held.memory.process_released();
+        held.process.memory.process_released();
     }
 }
 
@@ -200,12 +200,12 @@ fn both_ways_to_ask_the_page_tables_agree() {
     let held = fixture.hold();
     let mut populated = 0;
     for region in &held.snapshot().regions {
-        let [by_scan, by_entries] = held.memory.populated_both_ways(region.range);
+        let [by_scan, by_entries] = held.process.memory.populated_both_ways(region.range);
         if let Some(by_scan) = by_scan {
             assert_eq!(Some(&by_scan), by_entries.as_ref(), "{} {}", region.range, region.name);
             populated += by_scan.len();
         }
     }
     // The fixture's pattern, at the least; none only where there is no scan.
-    assert!(populated == 0 || populated > 50 * held.memory.page_size());
+    assert!(populated == 0 || populated > 50 * held.process.memory.page_size());
 }

@@ -15,7 +15,7 @@ fn module_files_are_those_that_are_mapped_even_if_replaced_or_deleted() {
     wait_until("the program", || fixture.states() == "S");
     let held = fixture.hold();
     let name = program.to_str().unwrap();
-    let base = held.snapshot().regions.iter().find(|r| r.name == name).unwrap().range.start;
+    let base = held.snapshot().regions.iter().find(|r| &*r.name == name).unwrap().range.start;
     let module = ModuleSnapshot {
         base,
         size: 1,
@@ -33,7 +33,7 @@ fn module_files_are_those_that_are_mapped_even_if_replaced_or_deleted() {
         bytes
     };
     assert!(contents() == original);
-    assert!(held.modules.opens_by_path(base));
+    assert!(held.process.modules.opens_by_path(base));
     let other = dir.path().join("other");
     std::fs::copy("/bin/ls", &other).unwrap();
     std::fs::rename(&other, &program).unwrap();
@@ -45,7 +45,10 @@ fn module_files_are_those_that_are_mapped_even_if_replaced_or_deleted() {
     } else {
         assert!(held.open_module(&module).is_err(), "not the file in its place");
     }
-    assert!(!held.modules.opens_by_path(base), "another file is not taken for the mapped one");
+    assert!(
+        !held.process.modules.opens_by_path(base),
+        "another file is not taken for the mapped one"
+    );
     std::fs::remove_file(&program).unwrap();
     if privileged {
         assert!(contents() == original, "a deleted file");

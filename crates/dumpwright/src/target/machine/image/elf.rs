@@ -9,7 +9,9 @@ use crate::target::machine::snapshot::MachineArchitecture;
 use dumpwright_format::kernel::{Header64, SIGNATURE, VALID_DUMP_64};
 use dumpwright_format::machine::qemu::{QEMU_NOTE_NAME, VMCOREINFO_NOTE_NAME};
 use object::LittleEndian as LE;
-use object::elf::{self, FileHeader32, FileHeader64, ProgramHeader32, ProgramHeader64};
+use object::elf::{self, FileHeader32, FileHeader64};
+#[cfg(target_os = "linux")]
+use object::elf::{ProgramHeader32, ProgramHeader64};
 use object::elf::{SectionHeader32, SectionHeader64};
 use object::pod::{self, Pod};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
@@ -68,6 +70,7 @@ pub(super) fn parse(source: &dyn Source) -> Result<Image, Refusal> {
 /// The same for the start of a core that is read from a pipe, up to its memory:
 /// extents then say what physical memory there is. `Err` with the number of
 /// bytes that are wanted while `head` is too short.
+#[cfg(target_os = "linux")]
 pub(in crate::target::machine) fn parse_head(head: &[u8]) -> Result<Image, HeadError> {
     let source = head.to_vec();
     let header_size = size_of::<FileHeader64<LE>>();
@@ -99,6 +102,7 @@ pub(in crate::target::machine) fn parse_head(head: &[u8]) -> Result<Image, HeadE
 }
 
 /// Why the start of a core could not be read.
+#[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub(in crate::target::machine) enum HeadError {
     /// So many bytes of it are needed.
@@ -108,6 +112,7 @@ pub(in crate::target::machine) enum HeadError {
 }
 
 /// Offset and size of the program headers.
+#[cfg(target_os = "linux")]
 fn program_header_table(head: &[u8]) -> Result<(u64, u64), String> {
     let header: &FileHeader64<LE> = pod_at(head, 0)?;
     if header.e_ident.class != elf::ELFCLASS64 {
@@ -210,7 +215,7 @@ fn is_of_a_machine(headers: &Headers, notes: &[Note]) -> bool {
 }
 
 /// What the notes tell.
-fn described(machine: elf::Machine, notes: &[Note]) -> Result<Image, String> {
+pub(super) fn described(machine: elf::Machine, notes: &[Note]) -> Result<Image, String> {
     let mut image = Image::default();
     let prepared = notes.iter().find(|note| note.name == VMCOREINFO_NOTE_NAME);
     image.prepared_header = prepared.and_then(|note| prepared_header(&note.contents));

@@ -7,16 +7,18 @@
 
 mod elf;
 mod extents;
+pub(in crate::target::machine) mod kdump;
 mod lime;
 mod notes;
 mod raw;
 mod recognise;
 
 #[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")]
 pub(in crate::target::machine) use elf::{HeadError, parse_head};
 pub use extents::ExtentMemory;
 pub use raw::RawLayout;
-pub(super) use recognise::{ImageKind, PEEK, recognise};
+pub(super) use recognise::{FileKind, ImageKind, PEEK, recognise};
 
 use super::snapshot::{MachineArchitecture, ProcessorSnapshot};
 use crate::read::Source;

@@ -1,9 +1,19 @@
 //! What kind of machine image a file is, or why it cannot be read as one.
 
+use dumpwright_format::machine::kdump::{FLATTENED_SIGNATURE, KDUMP_SIGNATURE};
 use dumpwright_format::machine::lime::LIME_MAGIC;
 
 /// The bytes that [`recognise`] wants to see.
 pub(in crate::target::machine) const PEEK: usize = 16;
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::target::machine) enum FileKind {
+    /// Its bytes are those of memory, in pieces.
+    Image(ImageKind),
+    /// Compressed pages, by QEMU or makedumpfile.
+    Kdump,
+}
 
 /// A kind of memory image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +29,8 @@ pub(in crate::target::machine) enum ImageKind {
 /// What `start`, the first bytes of a file, says: a kind, or, as an error, that
 /// it is a memory image of a kind that cannot be read, and the way out. `None`
 /// if it says nothing.
-pub(in crate::target::machine) fn recognise(start: &[u8]) -> Option<Result<ImageKind, String>> {
+pub(in crate::target::machine) fn recognise(start: &[u8]) -> Option<Result<FileKind, String>> {
     let refused = match start {
-        [b'K', b'D', b'U', b'M', b'P', b' ', b' ', b' ', ..]
-        | [b'm', b'a', b'k', b'e', b'd', b'u', b'm', b'p', ..] => {
-            "it is compressed in the kdump format, which cannot be read; take the dump again without -z, -l and -s (dump-guest-memory FILE), or unpack it to ELF with makedumpfile or crash"
-        }
         [0xd0..=0xd2, 0xbe, 0xd2, 0xbe, ..] => {
             "it is a VMware snapshot (.vmss, .vmsn) without the memory; give the .vmem file"
         }
@@ -43,8 +49,13 @@ pub(in crate::target::machine) fn recognise(start: &[u8]) -> Option<Result<Image
         [b'E', b'M', b'i', b'L', version, ..] if *version != 1 => {
             "it is LiME of another version than 1; take it again with format=lime and without compression"
         }
-        [0x7f, b'E', b'L', b'F', ..] => return Some(Ok(ImageKind::Elf)),
-        _ if start.starts_with(&LIME_MAGIC.to_le_bytes()) => return Some(Ok(ImageKind::Lime)),
+        [0x7f, b'E', b'L', b'F', ..] => return Some(Ok(FileKind::Image(ImageKind::Elf))),
+        _ if start.starts_with(&KDUMP_SIGNATURE) || start == FLATTENED_SIGNATURE => {
+            return Some(Ok(FileKind::Kdump));
+        }
+        _ if start.starts_with(&LIME_MAGIC.to_le_bytes()) => {
+            return Some(Ok(FileKind::Image(ImageKind::Lime)));
+        }
         _ => return None,
     };
     Some(Err(refused.to_owned()))
@@ -57,9 +68,7 @@ mod tests {
     #[test]
     fn kinds_that_cannot_be_read_are_named_with_the_way_out() {
         for (start, word) in [
-            (&b"KDUMP   \x06\0\0\0"[..], "without -z"),
-            (b"makedumpfile\0\0\0\0", "without -z"),
-            (b"QEVM\0\0\0\x03", "--qemu"),
+            (&b"QEVM\0\0\0\x03"[..], "--qemu"),
             (b"QFI\xfb\0\0\0\x03", "disk image"),
             (b"EMiL\x02\0\0\0", "version"),
             (b"\x7fELF\x02\x02", "big-endian"),
@@ -67,8 +76,10 @@ mod tests {
             let Some(Err(reason)) = recognise(start) else { panic!("{start:?}") };
             assert!(reason.contains(word), "{reason}");
         }
-        assert_eq!(recognise(b"EMiL\x01\0\0\0"), Some(Ok(ImageKind::Lime)));
-        assert_eq!(recognise(b"\x7fELF\x02\x01"), Some(Ok(ImageKind::Elf)));
+        assert_eq!(recognise(b"KDUMP   \x06\0\0\0\0\0\0\0"), Some(Ok(FileKind::Kdump)));
+        assert_eq!(recognise(b"makedumpfile\0\0\0\0"), Some(Ok(FileKind::Kdump)));
+        assert_eq!(recognise(b"EMiL\x01\0\0\0"), Some(Ok(FileKind::Image(ImageKind::Lime))));
+        assert_eq!(recognise(b"\x7fELF\x02\x01"), Some(Ok(FileKind::Image(ImageKind::Elf))));
         assert_eq!(recognise(b"\0\0\0\0"), None);
     }
 }

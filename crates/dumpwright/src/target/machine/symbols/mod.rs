@@ -26,6 +26,7 @@ pub struct SymbolSources {
 #[derive(Clone, Debug, Default)]
 pub(super) struct KernelSymbols {
     addresses: HashMap<String, u32>,
+    structures: HashMap<String, Structure>,
     /// How to read its PFN database.
     pub pfn_database_layout: Option<PfnDatabaseLayout>,
 }
@@ -36,11 +37,33 @@ impl KernelSymbols {
         let rva = self.addresses.get(name)?;
         base.0.checked_add(u64::from(*rva)).map(Gva)
     }
+
+    /// Offset of a member of a structure.
+    pub fn member(&self, structure: &str, member: &str) -> Option<u32> {
+        self.structures.get(structure)?.members.get(member).copied()
+    }
+
+    /// Bytes of a structure.
+    pub fn size(&self, structure: &str) -> Option<u32> {
+        self.structures.get(structure).map(|structure| structure.size)
+    }
 }
 
-/// The symbols that are looked for.
-const WANTED: [&str; 4] =
+/// A structure of the kernel.
+#[derive(Clone, Debug, Default)]
+struct Structure {
+    size: u32,
+    members: HashMap<String, u32>,
+}
+
+/// The symbols that KDBG is decoded with.
+const FOR_DECODING: [&str; 4] =
     ["KdDebuggerDataBlock", "KiWaitNever", "KiWaitAlways", "KdpDataBlockEncoded"];
+
+/// Whether a symbol is looked for.
+fn wants_symbol(name: &str) -> bool {
+    FOR_DECODING.contains(&name) || super::windows::wants_symbol(name)
+}
 
 /// Finds the kernel's symbols. What was tried and failed is a soft error.
 pub(super) fn kernel_symbols(

@@ -1,11 +1,13 @@
-//! `KDDEBUGGER_DATA64`: found in clear, or decoded.
+//! `KDDEBUGGER_DATA64`: found in clear, decoded, or else made of what is known.
 
 use super::kernel::KernelImage;
+use super::{made, processors};
 use crate::soft_error::SoftError;
 use crate::target::machine::open::MachineOptions;
 use crate::target::machine::symbols::{self, KernelSymbols};
-use crate::target::machine::{AddressSpace, Gva, MachineSnapshot, PAGE_SIZE, PfnDatabaseLayout};
+use crate::target::machine::{AddressSpace, Gva, MachineSnapshot, PAGE_SIZE};
 use dumpwright_format::kernel::{DEBUGGER_DATA_TAG, DebuggerData, DebuggerDataHeader, Header64};
+use dumpwright_format::machine::windows::{KPCR_VERSION_BLOCK, VersionBlock};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 /// Sizes that the block can have: Windows XP's to some future one's.
@@ -53,8 +55,10 @@ pub(super) struct Found {
     pub bytes: Vec<u8>,
     /// Whether memory at `address` does not hold it in clear.
     pub must_be_stored: bool,
-    /// What the symbols say of the PFN database.
-    pub pfn_database_layout: Option<PfnDatabaseLayout>,
+    /// The kernel's symbols.
+    pub symbols: Option<KernelSymbols>,
+    /// Why there is none, and what would help.
+    missing: Option<String>,
     /// What would help.
     pub soft_errors: Vec<SoftError>,
 }
@@ -64,6 +68,7 @@ pub(super) fn find(
     space: &AddressSpace<'_>,
     kernel: Option<&KernelImage>,
     stated: Stated,
+    snapshot: &MachineSnapshot,
     options: &MachineOptions,
 ) -> Found {
     let mut found = Found::default();
@@ -72,13 +77,13 @@ pub(super) fn find(
     let symbols = identity.as_ref().and_then(|identity| {
         symbols::kernel_symbols(identity, &options.symbols, &mut found.soft_errors)
     });
-    found.pfn_database_layout = symbols.as_ref().and_then(|symbols| symbols.pfn_database_layout);
+    found.symbols.clone_from(&symbols);
 
     let Stated { address: stated, copy } = stated;
     let named = symbols.as_ref().zip(base);
     let named = named.and_then(|(symbols, base)| symbols.address(base, "KdDebuggerDataBlock"));
     let by_hand = options.by_hand.debugger_data;
-    let home = by_hand.or(stated).or(named);
+    let home = by_hand.or(stated).or(named).or_else(|| listed(space, kernel?, snapshot));
     let searched = || kernel.and_then(|kernel| search(space, kernel));
     let clear =
         [by_hand, stated, named].into_iter().flatten().find(|at| in_clear(space, *at, base));
@@ -102,8 +107,25 @@ pub(super) fn find(
         return found;
     }
     found.address = home.unwrap_or_default();
-    found.soft_errors.push(SoftError::new("KDBG", advice(identity.as_ref(), symbols.is_some())));
+    found.missing = Some(advice(identity.as_ref(), symbols.is_some()));
     found
+}
+
+/// Where the kernel's own list says that the block is: processor regions lead to
+/// what the kernel tells a debugger first, and that to the list.
+fn listed(
+    space: &AddressSpace<'_>,
+    kernel: &KernelImage,
+    snapshot: &MachineSnapshot,
+) -> Option<Gva> {
+    let regions = snapshot.processors.iter().filter_map(|processor| processor.control);
+    regions.filter_map(|control| processors::region(space, &control)).find_map(|pcr| {
+        let version = space.read_u64(Gva(pcr.checked_add(KPCR_VERSION_BLOCK)?))?;
+        let version: VersionBlock = space.read_as(Gva(version))?;
+        let first = space.read_u64(Gva(version.debugger_data_list.get()))?;
+        let is_place = first % 8 == 0 && kernel.holds(first);
+        (version.kern_base.get() == kernel.base().0 && is_place).then_some(Gva(first))
+    })
 }
 
 fn advice(identity: Option<&super::PdbIdentity>, has_symbols: bool) -> String {
@@ -124,6 +146,36 @@ fn advice(identity: Option<&super::PdbIdentity>, has_symbols: bool) -> String {
 }
 
 impl Found {
+    /// Makes a block where none was found. One whose address is given by hand
+    /// stands there or nowhere.
+    pub fn make_up_for(
+        &mut self,
+        space: &AddressSpace<'_>,
+        kernel: Option<&KernelImage>,
+        snapshot: &MachineSnapshot,
+        options: &MachineOptions,
+    ) {
+        let Some(missing) = self.missing.take() else { return };
+        let mut message = missing;
+        if let Some(kernel) = kernel {
+            let data = made::make(space, kernel, self.symbols.as_ref(), snapshot);
+            let bytes = made::bytes(&data);
+            let home = Some(self.address).filter(|home| home.0 != 0);
+            let place = match options.by_hand.debugger_data {
+                Some(by_hand) => Some(by_hand),
+                None => made::place(space, kernel, home, bytes.len()),
+            };
+            message.push_str(match (&self.symbols, place) {
+                (Some(_), Some(_)) => ". The dump has one made of the symbols and the kernel's structures",
+                (None, Some(_)) => ". The dump has one made of the kernel's exports and structures; what only symbols tell is 0 in it",
+                (_, None) => ". The kernel's image has no room for one made of what is known, so the dump has none in its memory",
+            });
+            self.must_be_stored = place.is_some();
+            self.take(place.or(home).unwrap_or_default(), Some(bytes));
+        }
+        self.soft_errors.push(SoftError::new("KDBG", message));
+    }
+
     fn take(&mut self, address: Gva, bytes: Option<Vec<u8>>) {
         self.address = address;
         let Some(bytes) = bytes else { return };

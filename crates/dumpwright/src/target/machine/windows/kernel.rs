@@ -42,6 +42,30 @@ impl KernelImage {
         self.pe.size
     }
 
+    /// Whether an address is in it.
+    pub fn holds(&self, address: u64) -> bool {
+        address.checked_sub(self.base.0).is_some_and(|rva| rva < self.pe.size.into())
+    }
+
+    /// The addresses of its pages.
+    pub fn pages(&self) -> impl Iterator<Item = u64> + use<> {
+        let base = self.base.0;
+        (0..u64::from(self.pe.size))
+            .step_by(PAGE_SIZE as usize)
+            .map_while(move |rva| base.checked_add(rva))
+    }
+
+    /// Where its page ends behind its headers and behind each section: from the
+    /// first byte that belongs to nothing to the end of the page.
+    pub fn paddings(&self, space: &AddressSpace<'_>) -> Vec<(u64, u64)> {
+        let ends = self.pe.ends(space).into_iter();
+        let place = |end: u32| {
+            let start = self.base.0.checked_add(end.into())?;
+            Some((start, start.checked_next_multiple_of(PAGE_SIZE)?))
+        };
+        ends.filter(|end| *end < self.pe.size).filter_map(place).collect()
+    }
+
     /// The address of an export.
     pub fn export(&self, space: &AddressSpace<'_>, name: &str) -> Option<Gva> {
         self.pe.export(space, name)

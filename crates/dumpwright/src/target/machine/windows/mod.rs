@@ -5,8 +5,8 @@
 //! 1. `space`: the kernel's page table, from the processors, a prepared header,
 //!    the low stub or a search;
 //! 2. `kernel`: the image of ntoskrnl, and what its headers tell (`pe`);
-//! 3. `debugger_data`: `KDDEBUGGER_DATA64`, in clear or decoded with the keys
-//!    that the kernel's symbols name;
+//! 3. `debugger_data`: `KDDEBUGGER_DATA64`, in clear, decoded with the keys that
+//!    the kernel's symbols name, or else `made` of what is known;
 //! 4. `processors`, `lists`, `shared_data`: what that and the kernel's exports
 //!    lead to.
 //!
@@ -17,15 +17,19 @@
 mod debugger_data;
 mod kernel;
 mod lists;
+mod made;
+mod memory_block;
 mod pe;
 mod processors;
 mod shared_data;
 mod space;
 
+pub(in crate::target::machine) use made::{wants_symbol, wants_type};
 pub(in crate::target::machine) use pe::PdbIdentity;
+pub(in crate::target::machine) use space::has_top_table;
 
 use super::open::MachineOptions;
-use super::understand::Effort;
+use super::understand::{self, Effort};
 use super::{
     AddressSpace, BugCheck, GuestKind, Gva, MachineArchitecture, MachineSnapshot, PhysicalMemory,
 };
@@ -68,15 +72,18 @@ pub(super) fn discover(
         ));
     }
     let stated = debugger_data::Stated::new(header, snapshot);
-    let found = debugger_data::find(&space, kernel.as_ref(), stated, options);
+    let mut found = debugger_data::find(&space, kernel.as_ref(), stated, snapshot, options);
+    found.make_up_for(&space, kernel.as_ref(), snapshot, options);
     snapshot.soft_errors.extend(found.soft_errors);
-    snapshot.pfn_database_layout = found.pfn_database_layout;
+    snapshot.pfn_database_layout = found.symbols.and_then(|symbols| symbols.pfn_database_layout);
     snapshot.debugger_data = found.address;
     let data = found.data.unwrap_or_else(zerocopy::FromZeros::new_zeroed);
     snapshot.decoded_debugger_data = found.must_be_stored.then(|| found.bytes.clone());
     snapshot.debugger_data_block = (!found.bytes.is_empty()).then_some(found.bytes);
     from_debugger_data(&space, &data, snapshot);
+    snapshot.memory_block = memory_block::read(&space, &data);
     processors::fill(&space, &data, snapshot);
+    understand::choose_processor(&options.by_hand, snapshot);
     space::choose_directory_table_base(&space, &data, snapshot);
     lists::fill(&space, &data, kernel.as_ref(), snapshot);
     if let Some(header) = header {

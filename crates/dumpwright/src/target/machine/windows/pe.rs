@@ -12,6 +12,10 @@ const MAX_EXPORTS: u32 = 65_536;
 const MAX_HEADER_OFFSET: u32 = 0x1000;
 /// Debug directory entries that are looked at.
 const MAX_DEBUG_ENTRIES: u32 = 64;
+/// Sections that are looked at; ntoskrnl has some thirty.
+const MAX_SECTIONS: u16 = 256;
+/// Where the optional header is behind the signature and the file header.
+const OPTIONAL_HEADER: u64 = size_of::<u32>() as u64 + size_of::<pe::ImageFileHeader>() as u64;
 /// The longest name of an export, module or PDB.
 const MAX_NAME: usize = 512;
 
@@ -21,6 +25,8 @@ pub(super) struct PeImage {
     base: u64,
     /// `SizeOfImage`.
     pub size: u32,
+    /// Where its section headers are, and how many.
+    sections: (u64, u16),
     exports: pe::ImageDataDirectory,
     debug: pe::ImageDataDirectory,
 }
@@ -68,6 +74,8 @@ impl PeImage {
         }
         let directories = base.0.checked_add(offset.into())?;
         let directories = directories.checked_add(size_of::<pe::ImageNtHeaders64>() as u64)?;
+        let optional_size = u64::from(headers.file_header.size_of_optional_header.get(LE));
+        let sections = base.0.checked_add(u64::from(offset) + OPTIONAL_HEADER + optional_size)?;
         let directory = |index: usize| {
             let at = directories.checked_add((index * size_of::<pe::ImageDataDirectory>()) as u64);
             at.and_then(|at| read::<pe::ImageDataDirectory>(space, at))
@@ -75,9 +83,24 @@ impl PeImage {
         Some(PeImage {
             base: base.0,
             size: optional.size_of_image.get(LE),
+            sections: (sections, headers.file_header.number_of_sections.get(LE)),
             exports: directory(pe::IMAGE_DIRECTORY_ENTRY_EXPORT)?,
             debug: directory(pe::IMAGE_DIRECTORY_ENTRY_DEBUG)?,
         })
+    }
+
+    /// Where the section headers end, and each section: as offsets from the base.
+    pub fn ends(&self, space: &AddressSpace<'_>) -> Vec<u32> {
+        let (start, count) = self.sections;
+        let size = size_of::<pe::ImageSectionHeader>() as u64;
+        let past = start.checked_add(size * u64::from(count));
+        let headers = past.and_then(|past| u32::try_from(past.checked_sub(self.base)?).ok());
+        let section = |index: u16| {
+            let at = start.checked_add(size * u64::from(index))?;
+            let header: pe::ImageSectionHeader = read(space, at)?;
+            header.virtual_address.get(LE).checked_add(header.virtual_size.get(LE))
+        };
+        headers.into_iter().chain((0..count.min(MAX_SECTIONS)).filter_map(section)).collect()
     }
 
     fn address(&self, rva: u32) -> Option<u64> {

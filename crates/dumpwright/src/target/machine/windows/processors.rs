@@ -10,8 +10,12 @@ use dumpwright_format::machine::windows::{
     KPCR_CURRENT_PRCB, KPCR_PRCB, KPCR_SELF, KPRCB_CURRENT_THREAD,
 };
 use zerocopy::IntoBytes;
-use zerocopy::little_endian::U64;
+use zerocopy::little_endian::{U16, U64};
 
+/// Bug check code of what did not crash.
+const LIVE_SYSTEM_DUMP: u32 = 0x161;
+/// Bits of a bug check code that say what happened.
+const BUG_CHECK_CODE: u32 = 0x0fff_ffff;
 /// Processors that a Windows can have.
 const MAX_PROCESSORS: usize = 2048;
 
@@ -34,6 +38,13 @@ pub(super) fn fill(space: &AddressSpace<'_>, data: &DebuggerData, snapshot: &mut
         let prcb = by_registers.map(|pcr| pcr.saturating_add(contained));
         // Sources list processors in the order of their numbers.
         let Some(prcb) = prcb.or_else(|| blocks.get(index).copied()) else { continue };
+        if processor.context.iter().all(|byte| *byte == 0) {
+            let kept = saved(space, data, prcb);
+            processor.context = kept.context;
+            processor.instruction_pointer = kept.instruction_pointer;
+            processor.stack_pointer = kept.stack_pointer;
+            processor.control = processor.control.or(kept.control);
+        }
         processor.prcb = Gva(prcb);
         processor.pcr = Gva(prcb.saturating_sub(contained));
         let read = |at: u64, offset: u64| {
@@ -47,6 +58,9 @@ pub(super) fn fill(space: &AddressSpace<'_>, data: &DebuggerData, snapshot: &mut
         }
     }
     order_by_block(&blocks, snapshot);
+    if let Some(crashed) = crashed(space, data, snapshot) {
+        snapshot.current_processor = crashed;
+    }
     let missing = blocks.len().saturating_sub(snapshot.processors.len());
     if missing != 0 {
         snapshot.soft_errors.push(SoftError::new(
@@ -54,6 +68,11 @@ pub(super) fn fill(space: &AddressSpace<'_>, data: &DebuggerData, snapshot: &mut
             format!("the kernel has {missing} processors more than the source has registers of"),
         ));
     }
+}
+
+/// The `KPRCB` that a processor's registers lead to.
+pub(super) fn prcb_of(space: &AddressSpace<'_>, processor: &ProcessorSnapshot) -> Option<u64> {
+    region(space, &processor.control?)?.checked_add(KPCR_PRCB)
 }
 
 /// Addresses of all `KPRCB`s.
@@ -78,7 +97,7 @@ fn processor_block(space: &AddressSpace<'_>, data: &DebuggerData) -> Vec<u64> {
 
 /// The `KPCR` that a processor's registers lead to: GS base in the kernel, the
 /// other one in a program.
-fn region(space: &AddressSpace<'_>, control: &ControlRegisters) -> Option<u64> {
+pub(super) fn region(space: &AddressSpace<'_>, control: &ControlRegisters) -> Option<u64> {
     [control.gs_base, control.kernel_gs_base].into_iter().find(|base| {
         let read = |offset: u64| base.checked_add(offset).and_then(|at| space.read_u64(Gva(at)));
         base >> 47 == 0x1_ffff
@@ -95,17 +114,52 @@ fn order_by_block(blocks: &[u64], snapshot: &mut MachineSnapshot) {
     }
 }
 
-/// A processor as the kernel saved it (`KPRCB.ProcessorState`).
-fn saved(space: &AddressSpace<'_>, data: &DebuggerData, prcb: u64) -> ProcessorSnapshot {
-    let at = |offset: u16| {
-        let offset = u64::from(offset);
-        (offset != 0).then(|| prcb.checked_add(offset).map(Gva)).flatten()
+/// The processor that raised the bug check: `KeBugCheckEx` keeps the registers
+/// that it was called with, and of those RCX, RDX, R8 and R9 are the code and the
+/// first parameters, as in `triage_x64.dmp`.
+fn crashed(
+    space: &AddressSpace<'_>,
+    data: &DebuggerData,
+    snapshot: &MachineSnapshot,
+) -> Option<usize> {
+    let bug_check = snapshot.bug_check.filter(|bug_check| bug_check.code != LIVE_SYSTEM_DUMP)?;
+    let [first, second, third, _] = bug_check.parameters;
+    // Headers mark codes of small dumps in the upper bits.
+    let code = |code: u32| code & BUG_CHECK_CODE;
+    let raised = |context: &ContextAmd64| {
+        code(context.rcx.get() as u32) == code(bug_check.code)
+            && [context.rdx, context.r8, context.r9].map(U64::get) == [first, second, third]
     };
-    let context = at(data.offset_prcb_proc_state_context.get());
-    let context = context.and_then(|at| space.read_as::<ContextAmd64>(at));
+    let mut by_context = snapshot.processors.iter().map(|processor| {
+        let prcb = processor.prcb.0;
+        prcb != 0 && contexts(space, data, prcb).any(|context| raised(&context))
+    });
+    by_context.position(|raised| raised)
+}
+
+/// The contexts that the kernel keeps of a processor: that which `KPRCB.Context`
+/// points to, since Windows 8, and that in `KPRCB.ProcessorState`.
+fn contexts<'s>(
+    space: &'s AddressSpace<'_>,
+    data: &DebuggerData,
+    prcb: u64,
+) -> impl Iterator<Item = ContextAmd64> + use<'s> {
+    let at = |offset: U16| {
+        let offset = u64::from(offset.get());
+        prcb.checked_add(offset).filter(|_| offset != 0).map(Gva)
+    };
+    let pointed = at(data.offset_prcb_context).and_then(|at| space.read_u64(at)).map(Gva);
+    let places = [pointed, at(data.offset_prcb_proc_state_context)];
+    places.into_iter().flatten().filter_map(|at| space.read_as::<ContextAmd64>(at))
+}
+
+/// A processor as the kernel saved it.
+fn saved(space: &AddressSpace<'_>, data: &DebuggerData, prcb: u64) -> ProcessorSnapshot {
+    let context = contexts(space, data, prcb).find(|context| context.rip.get() != 0);
     // `KSPECIAL_REGISTERS` begins with CR0, CR2, CR3, CR4.
-    let special = at(data.offset_prcb_proc_state_special_reg.get());
-    let special = special.and_then(|at| space.read_as::<[U64; 4]>(at));
+    let special = data.offset_prcb_proc_state_special_reg.get();
+    let special = prcb.checked_add(special.into()).filter(|_| special != 0);
+    let special = special.and_then(|at| space.read_as::<[U64; 4]>(Gva(at)));
     let control = special.map(|registers| {
         let [cr0, cr2, cr3, cr4] = registers.map(U64::get);
         ControlRegisters { cr0, cr2, cr3, cr4, ..ControlRegisters::default() }

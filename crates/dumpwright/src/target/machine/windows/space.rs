@@ -16,6 +16,8 @@ use dumpwright_format::machine::windows::{
 /// Memory that is searched for a page table: the system process's is made early
 /// and stands low.
 const MAX_SEARCH: u64 = 16 << 30;
+/// Pages in which the system process's top table is looked for by itself.
+const LOW_PAGES: u64 = (64 << 20) / PAGE_SIZE;
 /// Pages that are read at once.
 const BATCH: u64 = 256;
 /// Index in the top table of the address of `KUSER_SHARED_DATA`.
@@ -65,6 +67,7 @@ pub(super) fn find<'m>(
     let low = low_stub(memory).map(open).filter(shared_data::is_there);
     match effort {
         Effort::Search => low.or_else(|| search(memory, architecture, snapshot)),
+        #[cfg(target_os = "linux")]
         Effort::Quick => low,
     }
 }
@@ -128,6 +131,18 @@ fn search<'m>(
         }
     }
     None
+}
+
+/// Whether low memory has a top table as Windows makes them: whatever it leads
+/// to may lie elsewhere than memory is thought to.
+pub(in crate::target::machine) fn has_top_table(memory: &dyn PhysicalMemory) -> bool {
+    let mut page = [0; PAGE_SIZE as usize];
+    let low = memory.runs().iter().flat_map(|run| run.base.0..run.end().0.min(LOW_PAGES));
+    low.map(Pfn).any(|pfn| {
+        memory.read_exact(pfn.gpa(), &mut page)
+            && may_be_top(&page)
+            && maps_itself(&page, pfn.gpa())
+    })
 }
 
 fn may_be_top(table: &[u8]) -> bool {

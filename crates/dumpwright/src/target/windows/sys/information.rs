@@ -4,7 +4,9 @@
 use super::status_error;
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
-use windows_sys::Wdk::Foundation::{NtQueryObject, OBJECT_INFORMATION_CLASS};
+use windows_sys::Wdk::Foundation::{
+    NtQueryObject, OBJECT_INFORMATION_CLASS, ObjectBasicInformation,
+};
 use windows_sys::Wdk::System::SystemInformation::{
     NtQuerySystemInformation, SYSTEM_INFORMATION_CLASS,
 };
@@ -24,7 +26,17 @@ pub(in super::super) fn of_process<const WORDS: usize>(
     class: PROCESSINFOCLASS,
 ) -> io::Result<[u64; WORDS]> {
     let mut words = [0; WORDS];
-    let bytes = size_of_val(&words) as u32;
+    into_words_of_process(process, class, &mut words)?;
+    Ok(words)
+}
+
+/// The same for a structure that says what is wanted of it.
+pub(in super::super) fn into_words_of_process(
+    process: BorrowedHandle<'_>,
+    class: PROCESSINFOCLASS,
+    words: &mut [u64],
+) -> io::Result<()> {
+    let bytes = size_of_val(words) as u32;
     // SAFETY: the buffer is writable for as many bytes as are named.
     let status = unsafe {
         NtQueryInformationProcess(
@@ -35,7 +47,26 @@ pub(in super::super) fn of_process<const WORDS: usize>(
             std::ptr::null_mut(),
         )
     };
-    if status < 0 { Err(status_error(status)) } else { Ok(words) }
+    if status < 0 { Err(status_error(status)) } else { Ok(()) }
+}
+
+/// Information about a process that is a `ULONG`.
+pub(in super::super) fn half_word_of_process(
+    process: BorrowedHandle<'_>,
+    class: PROCESSINFOCLASS,
+) -> io::Result<u32> {
+    let mut word = 0_u32;
+    // SAFETY: the word is writable, and four bytes long.
+    let status = unsafe {
+        NtQueryInformationProcess(
+            process.as_raw_handle(),
+            class,
+            (&raw mut word).cast(),
+            size_of::<u32>() as u32,
+            std::ptr::null_mut(),
+        )
+    };
+    if status < 0 { Err(status_error(status)) } else { Ok(word) }
 }
 
 /// Information about a process of any length.
@@ -98,6 +129,29 @@ pub(in super::super) fn text_of_object(
         unsafe { NtQueryObject(object.as_raw_handle(), class, words.cast(), bytes, needed) }
     })?;
     Ok(unicode_string(&words))
+}
+
+/// How many handles and how many pointers there are to an object
+/// (`ObjectBasicInformation`).
+pub(in super::super) fn counts_of_object(object: BorrowedHandle<'_>) -> io::Result<[u32; 2]> {
+    /// Bytes of `PUBLIC_OBJECT_BASIC_INFORMATION`, winternl.h: attributes,
+    /// access, handles, pointers; 40 reserved bytes.
+    const WORDS: usize = 7;
+    let mut words = [0_u64; WORDS];
+    // SAFETY: the buffer is writable for as many bytes as are named.
+    let status = unsafe {
+        NtQueryObject(
+            object.as_raw_handle(),
+            ObjectBasicInformation,
+            words.as_mut_ptr().cast(),
+            size_of_val(&words) as u32,
+            std::ptr::null_mut(),
+        )
+    };
+    if status < 0 {
+        return Err(status_error(status));
+    }
+    Ok([words[1] as u32, (words[1] >> 32) as u32])
 }
 
 /// Information about the system.

@@ -1,9 +1,11 @@
 //! Calls of the Windows API, each behind a safe function. All unsafe code of
 //! this backend is in this folder.
 
+pub(super) mod disk;
 pub(super) mod information;
 pub(super) mod memory;
 pub(super) mod objects;
+pub(super) mod power;
 pub(super) mod process;
 pub(super) mod system;
 pub(super) mod thread;

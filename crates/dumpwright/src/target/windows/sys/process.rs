@@ -6,8 +6,8 @@ use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
 use windows_sys::Win32::Foundation::{FILETIME, WAIT_OBJECT_0};
 use windows_sys::Win32::System::Threading::{
-    GetProcessId, GetProcessTimes, IsWow64Process, OpenProcess, PROCESS_ACCESS_RIGHTS,
-    QueryFullProcessImageNameW, WaitForSingleObject,
+    GetPriorityClass, GetProcessId, GetProcessTimes, IsWow64Process, OpenProcess,
+    PROCESS_ACCESS_RIGHTS, QueryFullProcessImageNameW, WaitForSingleObject,
 };
 
 /// Opens a process.
@@ -35,6 +35,15 @@ pub(in super::super) fn is_wow64(process: BorrowedHandle<'_>) -> bool {
     // SAFETY: the handle is a process's, and the result is writable.
     let asked = unsafe { IsWow64Process(process.as_raw_handle(), &raw mut result) };
     asked != 0 && result != 0
+}
+
+/// Its priority class: `*_PRIORITY_CLASS`.
+pub(in super::super) fn priority_class(process: BorrowedHandle<'_>) -> io::Result<u32> {
+    // SAFETY: the handle is a process's.
+    match unsafe { GetPriorityClass(process.as_raw_handle()) } {
+        0 => Err(io::Error::last_os_error()),
+        class => Ok(class),
+    }
 }
 
 /// The path of its executable.

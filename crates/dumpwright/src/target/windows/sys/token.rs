@@ -40,14 +40,23 @@ pub(in super::super) fn of_process(process: BorrowedHandle<'_>) -> io::Result<To
         privileges: information(&token, TokenPrivileges)
             .map(|words| privileges(&words))
             .unwrap_or_default(),
-        integrity: information(&token, TokenIntegrityLevel).ok().map(|words| {
-            // SAFETY: TokenIntegrityLevel answers with a TOKEN_MANDATORY_LABEL,
-            // whose SID is in the buffer.
-            unsafe { sid((*words.as_ptr().cast::<TOKEN_MANDATORY_LABEL>()).Label.Sid) }
-        }),
+        integrity: integrity_of(&token).ok(),
         session: number(TokenSessionId).map(|word| word as u32),
         elevated: number(TokenElevation).map(|word| word as u32 != 0),
     })
+}
+
+/// The SID of a process's integrity level.
+pub(in super::super) fn integrity(process: BorrowedHandle<'_>) -> io::Result<String> {
+    let token = open(process.as_raw_handle(), TOKEN_QUERY)?;
+    integrity_of(&token)
+}
+
+fn integrity_of(token: &OwnedHandle) -> io::Result<String> {
+    let words = information(token, TokenIntegrityLevel)?;
+    // SAFETY: TokenIntegrityLevel answers with a TOKEN_MANDATORY_LABEL, whose
+    // SID is in the buffer.
+    Ok(unsafe { sid((*words.as_ptr().cast::<TOKEN_MANDATORY_LABEL>()).Label.Sid) })
 }
 
 /// Switches on SeDebugPrivilege where the user has it: administrators may then

@@ -54,7 +54,10 @@ fn add_flags(context: &mut ContextAmd64, flags: u32) {
 /// Threads of this machine.
 #[cfg(target_arch = "x86_64")]
 mod native {
-    use super::{add_flags, general_context, registers, set_float_save, thread_pointer, xstate};
+    use super::{
+        USER32_CS, add_flags, general_context, registers, set_float_save, thread_pointer, xstate,
+    };
+    use crate::target::linux::arch::ThreadState;
     use crate::target::linux::sys;
     use crate::target::{Registers, Tid, XstateLayout};
     use dumpwright_format::context::amd64::{
@@ -63,15 +66,15 @@ mod native {
     use std::io;
     use zerocopy::FromZeros;
 
-    /// Registers and thread pointer (FS base) of a stopped thread, with extended
-    /// state behind them where a layout is given.
+    /// The state of a stopped thread, with extended state behind the registers
+    /// where a layout is given.
     ///
     /// # Errors
     /// The thread is gone, or not stopped by the calling OS thread.
     pub(in crate::target) fn thread_registers(
         tid: Tid,
         layout: Option<&XstateLayout>,
-    ) -> io::Result<(Registers, u64)> {
+    ) -> io::Result<ThreadState> {
         let user = sys::general_registers(tid)?;
         let mut context = general_context(&user);
         // The general registers are what a thread is kept for; where a sandboxed
@@ -90,7 +93,11 @@ mod native {
             Some((layout, area))
         });
         let extended = area.as_ref().map(|(layout, area)| (*layout, area.as_slice()));
-        Ok((registers(&context, extended), thread_pointer(&user)))
+        Ok(ThreadState {
+            registers: registers(&context, extended),
+            thread_pointer: thread_pointer(&user),
+            second_pointer: if user.cs.get() == USER32_CS { 0 } else { user.gs_base.get() },
+        })
     }
 
     /// A context of which only instruction and stack pointer are known.

@@ -70,7 +70,8 @@ fn every_kind_of_mapping_is_told_apart() {
     assert!(matches!(&deleted.debug_id, DebugId::ElfBuildId(id) if id.len() == 20));
     let Backing::Image(index) = at(0).backing else { panic!("{:?}", at(0)) };
     assert_eq!(snapshot.modules[index].base, deleted.base);
-    match ModuleFiles::of(child.proc_dir()).open(deleted) {
+    let maps = Maps::read(&child.proc_dir(), &mut Vec::new()).unwrap();
+    match ModuleFiles::of(child.proc_dir(), maps).open(deleted) {
         Ok(mut file) => {
             let mut magic = [0; 4];
             file.read_exact(&mut magic).unwrap();
@@ -101,11 +102,11 @@ fn every_kind_of_mapping_is_told_apart() {
     assert!(snapshot.modules[0].segments.iter().any(|s| s.range.contains(child.address(9))));
 
     for name in ["[vvar]", "[vsyscall]"] {
-        for region in snapshot.regions.iter().filter(|r| r.name == name) {
+        for region in snapshot.regions.iter().filter(|r| &*r.name == name) {
             assert_eq!(region.access, Access::Forbidden);
         }
     }
-    let vdso = snapshot.regions.iter().find(|r| r.name == "[vdso]").unwrap();
+    let vdso = snapshot.regions.iter().find(|r| &*r.name == "[vdso]").unwrap();
     assert_eq!(vdso.access, Access::Normal);
     for pair in snapshot.regions.windows(2) {
         assert!(pair[0].range.end <= pair[1].range.start);

@@ -1,0 +1,44 @@
+//! Processes with so many mappings that what describes them is most of a dump.
+
+use crate::support::cli::{assert_verifies, program};
+use crate::support::dump::Loaded;
+use crate::support::target::Target;
+use crate::support::tools;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Mappings of each of two kinds: together just under what Linux allows.
+const EACH: &str = "30000";
+
+/// Dumps a process; the KiB that the writer had in memory at most.
+fn peak(pid: u32, options: &[&str], file: &Path) -> u64 {
+    const RUN: &str = "import resource, subprocess, sys
+subprocess.check_call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    let pid = pid.to_string();
+    let mut command = Command::new("python3");
+    command.args(["-c", RUN]).arg(program()).args(["dump", "-o", "-p", &pid]).args(options);
+    let output = command.arg(file).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn the_writer_needs_little_memory_for_many_mappings() {
+    let Some(_) = tools::command("python3") else { return };
+    let target = Target::fixture("scattered", &[EACH, "{}/mapped"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("many.dmp");
+    for options in [&["-m"][..], &["-ma"], &["-mAr"], &["-ma", "--as", "core"], &["-ma", "-b"]] {
+        let peak = peak(target.pid(), options, &file);
+        assert!(peak < 36 << 10, "{options:?}: {peak} KiB");
+    }
+    peak(target.pid(), &["-ma"], &file);
+    assert_verifies(&file);
+    let maps = fs::read(format!("/proc/{}/maps", target.pid())).unwrap();
+    assert!(
+        Loaded::read(&file).raw(0x4767_0009) == Some(&maps[..]),
+        "the text of the mappings is stored whole"
+    );
+}

@@ -1,0 +1,153 @@
+//! Exported functions of the PE side's ntdll, and what the few instructions of
+//! one say: where variables are that nothing exports.
+
+use crate::address::AddressRange;
+use crate::target::MemorySource;
+use crate::target::nt::pe::PeImage;
+use crate::target::nt::read;
+use object::pe::{IMAGE_DIRECTORY_ENTRY_EXCEPTION, IMAGE_DIRECTORY_ENTRY_EXPORT};
+use std::cmp::Ordering;
+use zerocopy::little_endian::{U16, U32};
+
+/// More names than any DLL exports.
+const MOST_EXPORTS: u32 = 1 << 16;
+/// Longest name that is compared.
+const LONGEST: usize = 64;
+/// Bytes that a function of a few stores has at most.
+const FUNCTION: usize = 64;
+
+const RAX: u8 = 0;
+
+/// The address of an exported function.
+pub(super) fn export(memory: &dyn MemorySource, image: &PeImage, name: &str) -> Option<u64> {
+    // IMAGE_EXPORT_DIRECTORY, winnt.h: counts at 20, tables from 28 on.
+    let directory = image.directory(IMAGE_DIRECTORY_ENTRY_EXPORT)?.start;
+    let number = |at: u64| read::<U32>(memory, at).map(U32::get);
+    let of_image = |rva: u32| image.at(rva, 1).map(|range| range.start);
+    let table = |offset: u64| of_image(number(directory.saturating_add(offset))?);
+    let (functions, names, ordinals) = (table(28)?, table(32)?, table(36)?);
+    let entry = |table: u64, size: u64, index: u64| table.saturating_add(size * index);
+    // The names are sorted.
+    let (mut low, mut high) = (0, number(directory.saturating_add(24))?.min(MOST_EXPORTS));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let at = of_image(number(entry(names, 4, middle.into()))?)?;
+        match memory.read_c_string(at, LONGEST)?.as_slice().cmp(name.as_bytes()) {
+            Ordering::Less => low = middle + 1,
+            Ordering::Greater => high = middle,
+            Ordering::Equal => {
+                let ordinal: U16 = read(memory, entry(ordinals, 2, middle.into()))?;
+                return of_image(number(entry(functions, 4, ordinal.get().into()))?);
+            }
+        }
+    }
+    None
+}
+
+/// The addresses of the function that `address` is in, by the unwind table.
+pub(super) fn function_of(
+    memory: &dyn MemorySource,
+    image: &PeImage,
+    address: u64,
+) -> Option<AddressRange> {
+    /// Begin, end and unwind RVA: `IMAGE_RUNTIME_FUNCTION_ENTRY`.
+    const ENTRY: u64 = 12;
+    let table = image.directory(IMAGE_DIRECTORY_ENTRY_EXCEPTION)?;
+    let rva = u32::try_from(address.checked_sub(image.base)?).ok()?;
+    let number = |at: u64| read::<U32>(memory, at).map(U32::get);
+    // The functions are sorted.
+    let (mut low, mut high) = (0, table.len() / ENTRY);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let at = table.start + middle * ENTRY;
+        let (begin, end) = (number(at)?, number(at + 4)?);
+        if rva < begin {
+            high = middle;
+        } else if rva >= end {
+            low = middle + 1;
+        } else {
+            return image.at(begin, end - begin);
+        }
+    }
+    None
+}
+
+/// What a function does that only takes addresses of variables and hands them
+/// out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Handed {
+    /// Where it stored one through the pointer in a register, by that register's
+    /// number.
+    pub stored: Vec<(u8, u64)>,
+    /// What it returned.
+    pub returned: Option<u64>,
+}
+
+/// Follows the function at `address`. `None` if it has any instruction but LEA
+/// of an address relative to RIP, MOV of a register to where another one points,
+/// and RET.
+pub(super) fn follow(memory: &dyn MemorySource, address: u64) -> Option<Handed> {
+    const REX_WIDE: u8 = 0x48;
+    let mut bytes = [0; FUNCTION];
+    if !memory.read_exact(address, &mut bytes) {
+        return None;
+    }
+    let mut registers = [None; 16];
+    let mut handed = Handed::default();
+    let mut at = 0;
+    loop {
+        match *bytes.get(at..)? {
+            // ENDBR64
+            [0xF3, 0x0F, 0x1E, 0xFA, ..] => at += 4,
+            [0xC3, ..] => {
+                handed.returned = registers[usize::from(RAX)];
+                return Some(handed);
+            }
+            [rex, 0x8D, operands, a, b, c, d, ..]
+                if rex & 0xFB == REX_WIDE && operands & 0xC7 == 0x05 =>
+            {
+                at += 7;
+                let register = operands >> 3 & 7 | (rex & 4) << 1;
+                let offset = i64::from(i32::from_le_bytes([a, b, c, d]));
+                let value = address.checked_add(at as u64)?.checked_add_signed(offset)?;
+                registers[usize::from(register)] = Some(value);
+            }
+            // Without a displacement, and not the forms of SIB and RIP.
+            [rex, 0x89, operands, ..]
+                if rex & 0xFA == REX_WIDE
+                    && operands & 0xC0 == 0
+                    && !matches!(operands & 7, 4 | 5) =>
+            {
+                at += 3;
+                let from = operands >> 3 & 7 | (rex & 4) << 1;
+                let to = operands & 7 | (rex & 1) << 3;
+                handed.stored.push((to, registers[usize::from(from)]?));
+            }
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::nt::fake::FakeMemory;
+
+    #[test]
+    fn a_function_that_hands_out_addresses_is_followed_and_no_other() {
+        let mut memory = FakeMemory::default();
+        let mut code = vec![
+            0x48, 0x8D, 0x05, 0x1D, 0x9A, 0x03, 0x00, 0x48, 0x89, 0x01, 0x4C, 0x8D, 0x0D, 0xF0,
+            0xFF, 0xFF, 0xFF, 0x4D, 0x89, 0x08, 0xC3,
+        ];
+        code.resize(FUNCTION, 0x90);
+        memory.put(0x1_0000, code.clone());
+        let handed = follow(&memory, 0x1_0000).unwrap();
+        assert_eq!(handed.stored, [(1, 0x1_0007 + 0x39A1D), (8, 0x1_0001)]);
+        assert_eq!(handed.returned, Some(0x1_0007 + 0x39A1D));
+        code[7] = 0x53;
+        memory.put(0x1_0000, code);
+        assert_eq!(follow(&memory, 0x1_0000), None);
+        assert_eq!(follow(&memory, 0x9_0000), None);
+    }
+}
