@@ -1,4 +1,5 @@
 use super::*;
+use crate::target::machine::Gpa;
 use crate::target::machine::image::ExtentMemory;
 use std::fs;
 use std::io::Read;
