@@ -10,10 +10,10 @@
 
 mod command_line;
 mod cores;
-mod crash_forward;
 mod cores_beyond_4_gib;
 mod cores_by_others;
 mod cores_round_trip;
+mod crash_forward;
 mod crash_handler;
 mod crash_languages;
 mod crash_storm;

@@ -2,6 +2,7 @@
 
 use super::carried;
 use crate::plan::Context;
+use crate::plan::assembly::Assembly;
 use crate::plan::filter_text::Privacy;
 use crate::redact::{Audit, AuditKind};
 use crate::request::DumpRequest;
@@ -9,14 +10,20 @@ use crate::target::ProcessSnapshot;
 use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 
-/// What filters change in streams, and leave out of a dump.
-pub(crate) fn audit(context: &Context<'_>, request: &DumpRequest, privacy: Privacy) -> Audit {
+/// What filters changed in the streams of `assembly`, and left out of it.
+pub(crate) fn audit(
+    context: &Context<'_>,
+    request: &DumpRequest,
+    privacy: Privacy,
+    assembly: &Assembly,
+) -> Audit {
     let mut audit = Audit::default();
     for stream in &context.snapshot.platform_streams {
         let (name, length) = (stream.stream_type.to_string(), stream.bytes.len() as u64);
-        match privacy.platform_stream(stream) {
+        let kept = assembly.streams().iter().find(|(kind, _)| *kind == stream.stream_type);
+        match kept {
             None => audit.stream(AuditKind::Stream, name, length),
-            Some(kept) if kept != stream.bytes => {
+            Some((_, kept)) if kept.bytes() != stream.bytes.as_slice() => {
                 audit.stream(AuditKind::StreamText, name, length);
             }
             Some(_) => {}

@@ -6,8 +6,7 @@ use dumpwright_format::minidump::{
     MISC1_PROCESS_ID, MISC1_PROCESS_TIMES, MISC1_PROCESSOR_POWER_INFO, MISC3_PROCESS_EXECUTE_FLAGS,
     MISC3_PROCESS_INTEGRITY, MISC3_PROTECTED_PROCESS, MISC3_TIMEZONE, MISC4_BUILDSTRING,
     MISC5_PROCESS_COOKIE, MiscInfo5, StreamType, TimeZoneInformation, TokenInfoHeader,
-    TokenInfoList,
-    XstateConfigFeatureMscInfo, XstateFeature,
+    TokenInfoList, XstateConfigFeatureMscInfo, XstateFeature,
 };
 use std::mem::{offset_of, size_of};
 use zerocopy::FromZeros;

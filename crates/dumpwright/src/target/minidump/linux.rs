@@ -216,7 +216,7 @@ pub(super) fn own_stack(
     let stack = thread.stack?;
     let is_home = |region: &&Region| {
         if is_main {
-            region.name == "[stack]"
+            &*region.name == "[stack]"
         } else {
             region.range.contains(thread.thread_pointer)
         }

@@ -256,7 +256,7 @@ mod tests {
             protection,
             shared: false,
             backing: Backing::Anonymous,
-            name: String::new(),
+            name: "".into(),
             allocation_base: start,
             access: Access::Normal,
             absent: Absent::Zero,
