@@ -1,7 +1,7 @@
 """Types of the dumpwright package."""
 
 import os
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union, final
 
 _Path = Union[str, os.PathLike[str]]
 _Progress = Callable[[str, int, int], Any]
@@ -68,6 +68,7 @@ class Cancelled(DumpwrightError):
 class NotADump(DumpwrightError):
     """The file is no dump that can be read."""
 
+@final
 class Summary:
     """What was written."""
 
@@ -131,6 +132,7 @@ def dump_guest(
     """Writes a kernel dump of a live QEMU or KVM guest, by the socket of its QMP
     monitor. The guest stands still meanwhile. On Linux only."""
 
+@final
 class Dump:
     """An open minidump."""
 
@@ -154,6 +156,7 @@ class Dump:
     def verify(self) -> List[Dict[str, Any]]:
         """The faults of the dump; none if it is sound."""
 
+@final
 class Machine:
     """A machine in a file: a kernel dump or a memory image."""
 

@@ -40,7 +40,7 @@ fn a_32_bit_windows_process_is_dumped_as_a_32_bit_one() {
     let system: MinidumpSystemInfo = loaded.get();
     assert_eq!((system.cpu, system.raw.platform_id), (Cpu::X86, 2));
     let bytes: Vec<u8> = (0..2500_u64).flat_map(|i| mix(0x1000 + i).to_le_bytes()).collect();
-    assert_eq!(loaded.bytes_at(target.number("/heap"), 20_000), Some(bytes.as_slice()));
+    assert_eq!(loaded.bytes_at(target.number("/heap"), 20_000), Some(bytes));
 
     let threads: MinidumpThreadList<'_> = loaded.get();
     for worker in 0..3 {

@@ -95,12 +95,12 @@ impl CoreLayout {
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let core = plan.core.as_ref().ok_or_else(|| io::Error::other("the plan has no core"))?;
-        let notes_size = notes_size(core, &self.streams);
+        let before_memory = notes_size(core, &self.streams);
         let memory_end = self.head_size + self.memory_size;
         let trailer_at = memory_end.next_multiple_of(4);
         let note_size = self.file_size() - trailer_at;
         out.write_all(self.file_header(core).as_bytes())?;
-        out.write_all(note(self.notes_at, notes_size).as_bytes())?;
+        out.write_all(note(self.notes_at, before_memory).as_bytes())?;
         let mut at = self.head_size;
         for segment in segments(core, &plan.memory.ranges) {
             out.write_all(segment.header(at, core.page_size).as_bytes())?;
@@ -117,7 +117,7 @@ impl CoreLayout {
         core.notes.write(out)?;
         out.write_all(&streams_note(&self.streams))?;
         self.streams.write_head(plan, snapshot, out)?;
-        let padding = self.head_size - self.notes_at - notes_size;
+        let padding = self.head_size - self.notes_at - before_memory;
         io::copy(&mut io::repeat(0).take(padding), out)?;
         out.flush()
     }

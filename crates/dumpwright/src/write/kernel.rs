@@ -108,13 +108,14 @@ pub fn write_to(
     target: &mut Target<'_>,
     observer: &dyn Observer,
 ) -> Result<KernelOutcome> {
-    let by_system = layout.pages().iter().all(|run| {
-        !edits.touch(*run) && memory.mapped(*run).is_none() && memory.in_file(*run).is_some()
-    });
+    let by_system = layout
+        .pages()
+        .iter()
+        .all(|run| memory.mapped(*run).is_none() && memory.in_file(*run).is_some());
     target.out().write_all(layout.head()).map_err(Error::Write)?;
     let parts = parts(layout.pages(), edits, memory);
     match target {
-        Target::File(_) if by_system => copy_by_system(&parts, memory, target, observer),
+        Target::File(_) if by_system => copy_by_system(&parts, edits, memory, target, observer),
         _ => write_pages(&parts, edits, memory, target, observer),
     }
 }
@@ -149,9 +150,11 @@ fn parts(pages: &[PageRun], edits: &Edits, memory: &dyn PhysicalMemory) -> Vec<P
     parts
 }
 
-/// Has the system copy from file to file: nothing passes through this process.
+/// Has the system copy from file to file: nothing passes through this process
+/// but what is edited.
 fn copy_by_system(
     parts: &[Part],
+    edits: &Edits,
     memory: &dyn PhysicalMemory,
     target: &mut Target<'_>,
     observer: &dyn Observer,
@@ -176,14 +179,15 @@ fn copy_by_system(
             let Some((mut file, offset)) = memory.in_file(run) else { continue };
             let len = run.count * PAGE_SIZE;
             let start = out.stream_position().map_err(Error::Write)?;
-            let copied = file
-                .seek(SeekFrom::Start(offset))
-                .and_then(|_| io::copy(&mut file.take(len), *out));
-            if copied.ok() != Some(len) {
+            let mut copy = || {
+                file.seek(SeekFrom::Start(offset))?;
+                io::copy(&mut file.take(len), *out)
+            };
+            if edits.touch(run) || copy().ok() != Some(len) {
                 // Page by page, so that what can be read is.
                 out.seek(SeekFrom::Start(start)).map_err(Error::Write)?;
                 let mut buffer = vec![0; len as usize];
-                let (_, holes) = fill(&[run], &Edits::default(), memory, &mut buffer);
+                let (_, holes) = fill(&[run], edits, memory, &mut buffer);
                 outcome.take(holes)?;
                 out.write_all(&buffer).map_err(Error::Write)?;
             }

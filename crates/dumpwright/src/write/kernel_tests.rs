@@ -1,4 +1,5 @@
 use super::*;
+use crate::target::machine::Gpa;
 use crate::target::machine::image::ExtentMemory;
 use std::fs;
 use std::io::Read;
@@ -38,21 +39,24 @@ fn holes_of_a_file_are_zeros_that_nobody_reads() {
 #[test]
 fn every_way_of_writing_gives_the_same_bytes() {
     let (file, memory) = sparse();
-    let expected = fs::read(file.path()).unwrap();
-    let parts = parts(&[run(0, 256)], &Edits::default(), &memory);
+    let mut expected = fs::read(file.path()).unwrap();
+    // One change among what is there, and none anywhere else.
+    let edits = Edits::of_frame(Gpa(16 * PAGE_SIZE + 5), b"edited");
+    expected[16 * PAGE_SIZE as usize + 5..][..6].copy_from_slice(b"edited");
+    let parts = parts(&[run(0, 256)], &edits, &memory);
 
     let mut streamed = Vec::new();
     let mut target = Target::Stream(&mut streamed);
-    write_pages(&parts, &Edits::default(), &memory, &mut target, &()).unwrap();
+    write_pages(&parts, &edits, &memory, &mut target, &()).unwrap();
     assert!(streamed == expected);
 
     for by_system in [false, true] {
         let mut out = tempfile::tempfile().unwrap();
         let mut target = Target::File(&mut out);
         let outcome = if by_system {
-            copy_by_system(&parts, &memory, &mut target, &())
+            copy_by_system(&parts, &edits, &memory, &mut target, &())
         } else {
-            write_pages(&parts, &Edits::default(), &memory, &mut target, &())
+            write_pages(&parts, &edits, &memory, &mut target, &())
         };
         assert!(outcome.unwrap().holes.is_empty());
         let mut written = Vec::new();

@@ -29,6 +29,13 @@ impl Edits {
         true
     }
 
+    /// A change of one page frame.
+    #[cfg(test)]
+    pub fn of_frame(at: Gpa, bytes: &[u8]) -> Edits {
+        let piece = (at.offset() as usize, bytes.to_vec());
+        Edits { pages: BTreeMap::from([(at.pfn(), vec![piece])]) }
+    }
+
     /// Whether there are changes in a run.
     pub fn touch(&self, run: PageRun) -> bool {
         self.pages.range(run.base..run.end()).next().is_some()

@@ -290,7 +290,9 @@ fn store_contexts(machine: &Machine<'_>, edits: &mut super::Edits) {
         {
             let merged = context::merged(padded(&there), &known);
             // What has no place is left as it is.
-            edits.put(&space, place, merged.as_bytes());
+            if merged.as_bytes() != there {
+                edits.put(&space, place, merged.as_bytes());
+            }
         }
     }
 }

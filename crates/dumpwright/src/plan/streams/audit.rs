@@ -10,7 +10,9 @@ use crate::target::ProcessSnapshot;
 use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 
-/// What filters changed in the streams of `assembly`, and left out of it.
+/// What filters change in streams, and leave out of a dump.
+///
+/// `assembly` has the streams as the dump will have them.
 pub(crate) fn audit(
     context: &Context<'_>,
     request: &DumpRequest,

@@ -104,7 +104,8 @@ fn process_of(
         }
         #[cfg(not(target_os = "linux"))]
         Content::ElfCore => {
-            let _ = (options, "which cores alone need");
+            // Which cores alone need.
+            let _ = options;
             Err(not_a_target(path, "ELF cores are read on Linux only"))
         }
         Content::Packed(packing) => Err(not_a_target(

@@ -118,9 +118,10 @@ impl RegionBuilder<'_> {
         } else {
             Backing::File
         };
-        let name = match mapping.is_file() {
-            true => String::from_utf8_lossy(&self.files.path(mapping)).into(),
-            false => String::from_utf8_lossy(&mapping.name).into(),
+        let name = if mapping.is_file() {
+            String::from_utf8_lossy(&self.files.path(mapping)).into()
+        } else {
+            String::from_utf8_lossy(&mapping.name).into()
         };
         let mut region = Region {
             range: mapping.range,

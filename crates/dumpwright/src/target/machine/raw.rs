@@ -29,7 +29,11 @@ pub(super) fn open(
     // Low memory is the same in every layout, so that the top table of a Windows
     // shows in any; what it leads to may lie above.
     let others = [RawLayout::Flat, RawLayout::Q35, RawLayout::PC];
-    let is_windows = || guess.1.guest == GuestKind::Windows || windows::has_top_table(&guess.0);
+    let is_windows = || {
+        guess.1.guest == GuestKind::Windows
+            || options.by_hand.directory_table_base.is_some()
+            || windows::has_top_table(&guess.0)
+    };
     let first = if is_understood(&guess) || len < 2 * GIB || !is_windows() {
         None
     } else {

@@ -12,7 +12,7 @@ use dumpwright_format::nt::NtOffsets;
 /// What a request for an exception is answered from.
 #[cfg_attr(
     not(target_os = "linux"),
-    expect(dead_code, reason = "what Linux left in memory is read on Linux")
+    expect(dead_code, reason = "what Linux left in memory is read on Linux only")
 )]
 pub(in crate::target) struct Evidence<'a> {
     /// The process, for messages.
