@@ -10,8 +10,9 @@
 #include "check.h"
 
 static IDebugClient4 *client;
-static IDebugControl4 *control;
-static IDebugDataSpaces4 *spaces;
+/* What mingw-w64 declares; what came later is checked on Linux only. */
+static IDebugControl2 *control;
+static IDebugDataSpaces2 *spaces;
 static IDebugSymbols *symbols;
 static IDebugSystemObjects *objects;
 
@@ -42,7 +43,7 @@ static void check_type(ULONG wanted) {
 }
 
 static void tell_of_machine(void) {
-    ULONG value = 0, platform = 0, major = 0, minor = 0, kind = 0, build = 0, code = 0;
+    ULONG value = 0, code = 0;
     ULONG64 arguments[4] = {0};
     EXPECT(control->lpVtbl->GetActualProcessorType(control, &value), S_OK);
     fact("machine", value);
@@ -51,11 +52,15 @@ static void tell_of_machine(void) {
     EXPECT(control->lpVtbl->GetPageSize(control, &value), S_OK);
     CHECK(value == 4096);
     EXPECT(control->lpVtbl->IsPointer64Bit(control), S_OK);
-    if (control->lpVtbl->GetSystemVersionValues(control, &platform, &major, &minor, &kind,
+#ifndef _WIN32
+    ULONG platform = 0, major = 0, minor = 0, kind = 0, build = 0;
+    IDebugControl4 *late = (IDebugControl4 *)control;
+    if (late->lpVtbl->GetSystemVersionValues(late, &platform, &major, &minor, &kind,
                                                 &build) == S_OK) {
         CHECK(platform == 2 && major == 10 && minor == 0 && (kind == 0xF || kind == 0xC));
         fact("build", build);
     }
+#endif
     if (control->lpVtbl->ReadBugCheckData(control, &code, &arguments[0], &arguments[1],
                                           &arguments[2], &arguments[3]) == S_OK) {
         fact("bugcheck", code);
@@ -109,10 +114,13 @@ static void tell_of_memory(void) {
     CHECK(done == 4096 && memcmp(virtual_bytes, "MZ", 2) == 0);
     EXPECT(spaces->lpVtbl->ReadPhysical(spaces, physical, physical_bytes, 4096, &done), S_OK);
     CHECK(done == 4096 && memcmp(virtual_bytes, physical_bytes, 4096) == 0);
-    EXPECT(spaces->lpVtbl->ReadPhysical2(spaces, physical + 8, 0, physical_bytes, 16, &done), S_OK);
+#ifndef _WIN32
+    IDebugDataSpaces4 *late = (IDebugDataSpaces4 *)spaces;
+    EXPECT(late->lpVtbl->ReadPhysical2(late, physical + 8, 0, physical_bytes, 16, &done), S_OK);
     CHECK(done == 16 && memcmp(virtual_bytes + 8, physical_bytes, 16) == 0);
-    EXPECT(spaces->lpVtbl->ReadPhysical2(spaces, physical, 9, physical_bytes, 16, &done),
+    EXPECT(late->lpVtbl->ReadPhysical2(late, physical, 9, physical_bytes, 16, &done),
            E_INVALIDARG);
+#endif
     EXPECT(spaces->lpVtbl->ReadPhysical(spaces, 1ull << 50, physical_bytes, 16, &done), READ_FAULT);
     EXPECT(spaces->lpVtbl->ReadPhysical(spaces, physical, NULL, 16, &done), E_POINTER);
     EXPECT(spaces->lpVtbl->ReadVirtual(spaces, 0x1000, physical_bytes, 16, &done), READ_FAULT);
@@ -121,9 +129,13 @@ static void tell_of_memory(void) {
     CHECK(memcmp(&pattern, virtual_bytes, 8) == 0);
     EXPECT(spaces->lpVtbl->SearchVirtual(spaces, base, 4096, (void *)"MZ", 2, 1, &list), S_OK);
     CHECK(list == base);
-    EXPECT(spaces->lpVtbl->GetValidRegionVirtual(spaces, base - 4096 * 4, 4096 * 5, &valid, &size),
+#ifndef _WIN32
+    EXPECT(late->lpVtbl->GetValidRegionVirtual(late, base - 4096 * 4, 4096 * 5, &valid, &size),
            S_OK);
     CHECK(valid <= base && valid + size == base + 4096);
+#else
+    (void)valid;
+#endif
 }
 
 static void tell_of_processors(void) {
@@ -157,7 +169,7 @@ static void tell_of_processors(void) {
     EXPECT(objects->lpVtbl->SetCurrentThreadId(objects, count), E_NOINTERFACE);
 }
 
-static void tell(void) {
+static void tell_all(void) {
     tell_of_machine();
     tell_of_modules();
     tell_of_memory();
@@ -171,9 +183,9 @@ static void check_refusals(void) {
         if (!for_machines)
             EXPECT(write_dump("x.dmp", DEBUG_DUMP_SMALL, 1u << bit, NULL), E_INVALIDARG);
     }
-    EXPECT(write_dump("x.dmp", DEBUG_DUMP_IMAGE_FILE, 0, NULL), E_INVALIDARG);
-    EXPECT(write_dump("x.dmp", DEBUG_DUMP_TRACE_LOG, 0, NULL), E_INVALIDARG);
-    EXPECT(write_dump("x.dmp", DEBUG_DUMP_WINDOWS_CE, 0, NULL), E_INVALIDARG);
+    EXPECT(write_dump("x.dmp", 1027, 0, NULL), E_INVALIDARG);
+    EXPECT(write_dump("x.dmp", 1028, 0, NULL), E_INVALIDARG);
+    EXPECT(write_dump("x.dmp", 1029, 0, NULL), E_INVALIDARG);
     EXPECT(write_dump("x.dmp", 1031, 0, NULL), E_INVALIDARG);
     EXPECT(client->lpVtbl->WriteDumpFile2(client, NULL, DEBUG_DUMP_SMALL, 0, NULL), E_INVALIDARG);
     EXPECT(execute("/ma", "x.dmp"), E_INVALIDARG);
@@ -241,7 +253,7 @@ static void reopen(const char *name, ULONG type, const char *comment) {
     CHECK(value == 1);
     EXPECT(client->lpVtbl->GetDumpFile(client, 0, found, sizeof found, NULL, NULL, &kind), S_OK);
     CHECK(strcmp(found, file(name)) == 0);
-    tell();
+    tell_all();
     EXPECT(write_dump("again.dmp", DEBUG_DUMP_SMALL, 0, NULL), S_OK);
     CHECK(holds(file("again.dmp"), "PAGEDU64"));
     EXPECT(client->lpVtbl->DetachProcesses(client), S_OK);
@@ -249,8 +261,8 @@ static void reopen(const char *name, ULONG type, const char *comment) {
 
 static int run(const char *kind, const char *target) {
     EXPECT(DebugCreate(&IID_IDebugClient4, (void **)&client), S_OK);
-    EXPECT(client->lpVtbl->QueryInterface(client, &IID_IDebugControl4, (void **)&control), S_OK);
-    EXPECT(client->lpVtbl->QueryInterface(client, &IID_IDebugDataSpaces4, (void **)&spaces), S_OK);
+    EXPECT(client->lpVtbl->QueryInterface(client, &IID_IDebugControl2, (void **)&control), S_OK);
+    EXPECT(client->lpVtbl->QueryInterface(client, &IID_IDebugDataSpaces2, (void **)&spaces), S_OK);
     EXPECT(client->lpVtbl->QueryInterface(client, &IID_IDebugSymbols, (void **)&symbols), S_OK);
     EXPECT(client->lpVtbl->QueryInterface(client, &IID_IDebugSystemObjects, (void **)&objects),
            S_OK);
@@ -264,14 +276,14 @@ static int run(const char *kind, const char *target) {
         snprintf(options, sizeof options, "qemu:socket=%s", target);
         EXPECT(client->lpVtbl->AttachKernel(client, DEBUG_ATTACH_KERNEL_CONNECTION, options), S_OK);
         check_type(DEBUG_KERNEL_CONNECTION);
-        tell();
+        tell_all();
         check_refusals();
         EXPECT(write_dump("full.dmp", DEBUG_DUMP_FULL, 0, "all of it"), S_OK);
         EXPECT(client->lpVtbl->DetachProcesses(client), S_OK);
     } else {
         EXPECT(client->lpVtbl->OpenDumpFile(client, target), S_OK);
         check_type(DEBUG_KERNEL_FULL_DUMP);
-        tell();
+        tell_all();
         check_refusals();
         write_each();
         EXPECT(client->lpVtbl->TerminateProcesses(client), S_OK); /* only closes it */
