@@ -67,6 +67,8 @@ fn context(loaded: &Loaded, tid: u32) -> &[u8] {
 /// On Linux, LLDB saves minidumps only.
 #[test]
 fn what_lldb_saves_is_the_process() {
+    /// Of RSP in an AMD64 context.
+    const RSP: usize = 152;
     let Some(lldb) = tools::command("lldb-19") else { return };
     let target = Target::fixture("threads", &["4"]);
     let live = dump(&target, &["-m"]).load();
@@ -82,7 +84,6 @@ fn what_lldb_saves_is_the_process() {
     assert_eq!(loaded.tids(), live.tids());
     // Its contexts are cut off behind the segment registers, where readers find
     // none; what there is of them is the process's.
-    const RSP: usize = 152;
     for tid in live.tids() {
         let rsp = context(&loaded, tid)[RSP..RSP + 8].try_into().unwrap();
         assert_eq!(u64::from_le_bytes(rsp), live.registers(tid).0, "stack pointer of {tid}");
@@ -180,8 +181,8 @@ fn more_mappings_than_a_header_counts_go_through_cores_of_the_kernel_and_ours() 
                 Command::new(&gdb).args(["-nx", "-batch", "-ex", &show, "-c"]).arg(core),
             );
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let line = text.lines().rfind(|line| line.starts_with("0x")).map(str::to_owned);
-            line.unwrap_or_else(|| panic!("{text}"))
+            let shown = text.lines().rfind(|line| line.starts_with("0x")).map(str::to_owned);
+            shown.unwrap_or_else(|| panic!("{text}"))
         };
         assert_eq!(ask(&ours.file), ask(&core.file), "{place}");
     }

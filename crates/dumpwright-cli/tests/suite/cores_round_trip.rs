@@ -3,7 +3,7 @@
 
 use crate::samples::{is_malformed, samples};
 use crate::support::cli::{assert_verifies, dump, dump_file, dump_pid};
-use crate::support::dump::{Loaded, stream};
+use crate::support::dump::{Loaded, Memory, stream};
 use crate::support::frozen::Frozen;
 use crate::support::target::Target;
 use crate::support::utf16;
@@ -30,7 +30,7 @@ fn assert_nothing_is_lost(source: &Path, options: &[&str]) {
     // Signature to checksum, time and flags.
     assert!(by_core.bytes[..8] == direct.bytes[..8], "{what}: header");
     assert!(by_core.bytes[16..32] == direct.bytes[16..32], "{what}: time or flags");
-    let ranges = |l: &Loaded| l.memory().iter().map(|m| m.range()).collect::<Vec<_>>();
+    let ranges = |l: &Loaded| l.memory().iter().map(Memory::range).collect::<Vec<_>>();
     assert_eq!(ranges(&by_core), ranges(&direct), "{what}");
     for (a, b) in by_core.memory().iter().zip(direct.memory()) {
         assert!(a.bytes == b.bytes, "{what}: memory at {:#x}", a.start);

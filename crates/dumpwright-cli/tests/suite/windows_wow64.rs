@@ -122,8 +122,8 @@ fn the_exception_of_a_32_bit_windows_process_is_that_of_its_dump() {
 fn filters_reach_both_sides_of_a_32_bit_windows_process() {
     let Some((wine, target)) = start() else { return };
     let secret = target.folder.path().file_name().unwrap().to_str().unwrap().to_owned();
-    let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let holds = |dump: &Loaded| crate::support::find(&dump.bytes, &wide).is_some();
+    let units: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let holds = |dump: &Loaded| crate::support::find(&dump.bytes, &units).is_some();
     // The arguments name the folder, and both sides have the arguments.
     assert!(holds(&wine.dump(target.pid(), &["-mp"]).loaded), "it is there to be filtered");
     let filtered = wine.dump(target.pid(), &["-mp", "--filter-triage"]).loaded;

@@ -9,7 +9,7 @@
 #[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod environment;
 pub(crate) mod exception;
-#[cfg(any(windows, test))]
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod exports;
 #[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod loader;

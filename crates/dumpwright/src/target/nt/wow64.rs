@@ -121,8 +121,8 @@ mod tests {
         memory.put_u32(BASE + 0x1200, 0x1400);
         memory.put_u32(BASE + 0x1204, 0x1500);
         memory.put(BASE + 0x1300, [0, 0, 1, 0]);
-        memory.put(BASE + 0x1400, [b"NtClose\0".as_slice(), &[0; 80]].concat());
-        memory.put(BASE + 0x1500, [b"RtlGetUnloadEventTraceEx\0".as_slice(), &[0; 80]].concat());
+        memory.put(BASE + 0x1400, [b"NtClose\0".as_slice(), &[0; 256]].concat());
+        memory.put(BASE + 0x1500, [b"RtlGetUnloadEventTraceEx\0".as_slice(), &[0; 256]].concat());
         // mov eax, [ebp+8]; mov dword ptr [eax], address: three times.
         let mut code = vec![0x55, 0x89, 0xe5];
         for (argument, address) in [(8, 0x7bc0_a344_u32), (12, 0x7bc0_a340), (16, 0x7bc0_e048)] {

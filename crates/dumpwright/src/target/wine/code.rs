@@ -1,48 +1,17 @@
-//! Exported functions of the PE side's ntdll, and what the few instructions of
-//! one say: where variables are that nothing exports.
+//! Functions of the PE side's ntdll, and what the few instructions of one say:
+//! where variables are that nothing exports.
 
 use crate::address::AddressRange;
 use crate::target::MemorySource;
 use crate::target::nt::pe::PeImage;
 use crate::target::nt::read;
-use object::pe::{IMAGE_DIRECTORY_ENTRY_EXCEPTION, IMAGE_DIRECTORY_ENTRY_EXPORT};
-use std::cmp::Ordering;
-use zerocopy::little_endian::{U16, U32};
+use object::pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION;
+use zerocopy::little_endian::U32;
 
-/// More names than any DLL exports.
-const MOST_EXPORTS: u32 = 1 << 16;
-/// Longest name that is compared.
-const LONGEST: usize = 64;
 /// Bytes that a function of a few stores has at most.
 const FUNCTION: usize = 64;
 
 const RAX: u8 = 0;
-
-/// The address of an exported function.
-pub(super) fn export(memory: &dyn MemorySource, image: &PeImage, name: &str) -> Option<u64> {
-    // IMAGE_EXPORT_DIRECTORY, winnt.h: counts at 20, tables from 28 on.
-    let directory = image.directory(IMAGE_DIRECTORY_ENTRY_EXPORT)?.start;
-    let number = |at: u64| read::<U32>(memory, at).map(U32::get);
-    let of_image = |rva: u32| image.at(rva, 1).map(|range| range.start);
-    let table = |offset: u64| of_image(number(directory.saturating_add(offset))?);
-    let (functions, names, ordinals) = (table(28)?, table(32)?, table(36)?);
-    let entry = |table: u64, size: u64, index: u64| table.saturating_add(size * index);
-    // The names are sorted.
-    let (mut low, mut high) = (0, number(directory.saturating_add(24))?.min(MOST_EXPORTS));
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let at = of_image(number(entry(names, 4, middle.into()))?)?;
-        match memory.read_c_string(at, LONGEST)?.as_slice().cmp(name.as_bytes()) {
-            Ordering::Less => low = middle + 1,
-            Ordering::Greater => high = middle,
-            Ordering::Equal => {
-                let ordinal: U16 = read(memory, entry(ordinals, 2, middle.into()))?;
-                return of_image(number(entry(functions, 4, ordinal.get().into()))?);
-            }
-        }
-    }
-    None
-}
 
 /// The addresses of the function that `address` is in, by the unwind table.
 pub(super) fn function_of(

@@ -1,9 +1,10 @@
 //! What a process under Wine stopped for, where nobody named it: a signal that
 //! is about to end it, or an exception that no handler took.
 
-use super::code::{export, function_of};
+use super::code::function_of;
 use super::teb::Teb;
 use crate::address::AddressRange;
+use crate::target::nt::exports;
 use crate::target::nt::pe::PeImage;
 use crate::target::nt::read;
 use crate::target::{
@@ -69,7 +70,7 @@ impl<'a> UnhandledFinder<'a> {
         kernelbase: &PeImage,
         is_windows_code: &'a dyn Fn(u64) -> bool,
     ) -> Option<Self> {
-        let start = export(memory, kernelbase, "UnhandledExceptionFilter")?;
+        let start = exports::address_of(memory, kernelbase, "UnhandledExceptionFilter")?;
         let filter = function_of(memory, kernelbase, start)?;
         Some(UnhandledFinder { memory, is_windows_code, filter })
     }

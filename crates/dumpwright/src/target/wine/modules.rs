@@ -1,8 +1,9 @@
 //! The modules of Windows: loaded ones by the loader's list, unloaded ones by
 //! ntdll's trace.
 
-use super::code::{Handed, export, follow};
+use super::code::{Handed, follow};
 use crate::soft_error::SoftError;
+use crate::target::nt::exports;
 use crate::target::nt::pe::PeImage;
 use crate::target::nt::read;
 use crate::target::nt::unloaded::{self, TraceVariables};
@@ -38,7 +39,7 @@ pub(super) fn unloaded(
     notes: &mut Vec<SoftError>,
 ) -> Vec<UnloadedModuleSnapshot> {
     let find = || {
-        let function = export(memory, ntdll?, "RtlGetUnloadEventTraceEx")?;
+        let function = exports::address_of(memory, ntdll?, "RtlGetUnloadEventTraceEx")?;
         let variables = variables(&follow(memory, function)?)?;
         unloaded::modules(memory, &NtOffsets::WIDE, variables)
     };

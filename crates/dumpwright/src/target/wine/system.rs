@@ -1,6 +1,7 @@
 //! The Windows that Wine shows to the process.
 
-use super::code::{export, follow};
+use super::code::follow;
+use crate::target::nt::exports;
 use crate::target::nt::pe::PeImage;
 use crate::target::nt::{read, read_string};
 use crate::target::{MemorySource, SystemSnapshot};
@@ -56,7 +57,7 @@ fn service_pack(build: u32) -> &'static str {
 
 /// What `wine_get_version` answers.
 fn wine_version(memory: &dyn MemorySource, ntdll: &PeImage) -> Option<String> {
-    let text = follow(memory, export(memory, ntdll, "wine_get_version")?)?.returned?;
+    let text = follow(memory, exports::address_of(memory, ntdll, "wine_get_version")?)?.returned?;
     let text = String::from_utf8(memory.read_c_string(text, LONGEST)?).ok()?;
     Some(text).filter(|text| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic()))
 }

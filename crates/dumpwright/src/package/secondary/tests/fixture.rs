@@ -110,6 +110,13 @@ impl FakeTarget {
         FakeTarget { snapshot: snapshot(), files: HashMap::new(), memory: FakeMemory::default() }
     }
 
+    /// A process of Windows.
+    pub(super) fn of_windows() -> Self {
+        let mut target = Self::new();
+        target.snapshot.system.platform_id = dumpwright_format::minidump::PLATFORM_WIN32_NT;
+        target
+    }
+
     /// A module of one page at `base`, whose file is at `file`.
     pub(super) fn module(mut self, base: u64, path: &str, file: Option<&Path>) -> Self {
         let region = region(base, path, Backing::Image(self.snapshot.modules.len()));
