@@ -140,6 +140,7 @@ fn a_windows_program_dumps_machines_through_our_dbgeng_dll() {
     fs::create_dir(&dumps).unwrap();
     let mut command = wine.command(&program);
     command.env("WINEDLLOVERRIDES", OVERRIDES).args(["run", &windows_path(&guest.elf)]);
+    command.stdout(Stdio::piped());
     let output = command.arg(windows_path(&dumps)).output().unwrap();
     assert_passed(&output);
     let text = String::from_utf8_lossy(&output.stdout);
