@@ -3,11 +3,12 @@
 use crate::kernel_type::KernelDumpType;
 use crate::layout::kernel::KernelLayout;
 use crate::plan::DumpPlan;
-use crate::plan::kernel::{Body, KernelPlan, count_pages};
+use crate::plan::kernel::{Body, KernelPlan};
 use crate::plan::selection::LeftOut;
 use crate::redact::Audit;
 use crate::request::{Destination, DumpRequest};
 use crate::soft_error::{Hole, SoftError};
+use crate::target::machine::count_pages;
 use crate::target::machine::{
     BugCheck, GuestKind, MachineArchitecture, MachineSnapshot, PAGE_SIZE, PageHole,
 };

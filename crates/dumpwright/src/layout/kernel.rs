@@ -14,7 +14,8 @@ mod triage;
 
 use crate::error::{Error, Result};
 use crate::kernel_type::KernelDumpType;
-use crate::plan::kernel::{Blob, Body, KernelPlan, count_pages};
+use crate::plan::kernel::{Blob, Body, KernelPlan};
+use crate::target::machine::count_pages;
 use crate::target::machine::{MachineSnapshot, PAGE_SIZE, PageRun};
 use dumpwright_format::kernel::{BLOB_SIGNATURE1, BLOB_SIGNATURE2, BlobFileHeader, BlobHeader};
 use zerocopy::IntoBytes;

@@ -13,6 +13,7 @@ mod original;
 #[cfg(any(target_os = "linux", windows))]
 mod processor;
 mod snapshot;
+mod system;
 mod unix_side;
 pub mod userdump;
 
@@ -27,6 +28,7 @@ pub mod wine;
 
 pub use original::*;
 pub use snapshot::*;
+pub use system::*;
 pub use unix_side::*;
 
 use crate::address::AddressRange;

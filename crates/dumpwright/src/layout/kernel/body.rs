@@ -3,7 +3,7 @@
 use super::{push, too_large};
 use crate::error::Result;
 use crate::kernel_type::{KernelDumpType, MemoryChoice};
-use crate::plan::kernel::count_pages;
+use crate::target::machine::count_pages;
 use crate::target::machine::{MachineSnapshot, PAGE_SIZE, PageRun, Pfn};
 use dumpwright_format::kernel::{
     BODY_VALID_DUMP, BitmapHeader, FDMP_SIGNATURE, FullRdmpHeader, KernelRdmpHeader, PfnRange,

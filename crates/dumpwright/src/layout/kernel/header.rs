@@ -1,6 +1,7 @@
 //! The headers of both widths. Bytes that nothing is known of keep the filler.
 
-use crate::plan::kernel::{Body, KernelPlan, count_pages};
+use crate::plan::kernel::{Body, KernelPlan};
+use crate::target::machine::count_pages;
 use crate::target::machine::{MachineArchitecture, MachineSnapshot};
 use dumpwright_format::kernel::{
     COMMENT_SIZE, ExceptionRecord32, ExceptionRecord64, Header32, Header64, MACHINE_AMD64,

@@ -1,9 +1,10 @@
 //! The active dump: memory that is in use, by the kernel's own database of page
 //! frames.
 
-use super::page_set::{PageSet, push_run};
+use super::page_set::PageSet;
 use super::select::Machine;
 use crate::soft_error::SoftError;
+use crate::target::machine::push_run;
 use crate::target::machine::{Gpa, GuestKind, Gva, PageRun, Pfn, PfnDatabaseLayout};
 use dumpwright_format::kernel::DebuggerData;
 

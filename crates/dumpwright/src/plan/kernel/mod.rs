@@ -15,7 +15,7 @@ mod tests;
 mod triage;
 
 pub use edits::Edits;
-pub use page_set::{PageSet, common_runs, count_pages, push_run};
+pub use page_set::PageSet;
 pub use paging::{AddressSpace, Half, Walked};
 pub use secondary::{Blob, BlobPart};
 pub use triage::{Driver, TriagePlan};

@@ -1,6 +1,6 @@
 //! Sets of page frames.
 
-use crate::target::machine::{PageRun, Pfn};
+use crate::target::machine::{PageRun, Pfn, push_run};
 use std::collections::BTreeMap;
 
 /// Frames of a chunk: 128 MiB of memory in 4 KiB of bits.
@@ -110,37 +110,6 @@ impl PageSet {
     }
 }
 
-/// Adds a run to a list in order, as part of the last one where it goes on there.
-pub fn push_run(runs: &mut Vec<PageRun>, run: PageRun) {
-    match runs.last_mut() {
-        Some(last) if last.end() == run.base => last.count += run.count,
-        _ => runs.push(run),
-    }
-}
-
-/// What two lists of runs, each in order and without overlaps, have in common.
-pub fn common_runs(a: &[PageRun], b: &[PageRun]) -> Vec<PageRun> {
-    let mut runs = Vec::new();
-    let (mut left, mut right) = (a.iter().peekable(), b.iter().peekable());
-    while let (Some(l), Some(r)) = (left.peek(), right.peek()) {
-        let (start, end) = (l.base.max(r.base).0, l.end().min(r.end()).0);
-        if start < end {
-            push_run(&mut runs, PageRun { base: Pfn(start), count: end - start });
-        }
-        if l.end() <= r.end() {
-            left.next();
-        } else {
-            right.next();
-        }
-    }
-    runs
-}
-
-/// Frames of a list of runs.
-pub fn count_pages(runs: &[PageRun]) -> u64 {
-    runs.iter().fold(0, |sum, run| sum.saturating_add(run.count))
-}
-
 fn place(pfn: Pfn) -> (usize, u64) {
     ((pfn.0 % CHUNK / 64) as usize, 1 << (pfn.0 % 64))
 }
@@ -169,28 +138,6 @@ mod tests {
             prop_assert!(listed.iter().eq(truth.iter()));
             prop_assert_eq!(set.count(), truth.len() as u64);
             prop_assert!(set.runs().windows(2).all(|w| w[0].end() < w[1].base));
-        }
-
-        #[test]
-        fn common_runs_are_those_of_both(
-            a in prop::collection::vec((1_u64..20, 1_u64..20), 0..8),
-            b in prop::collection::vec((1_u64..20, 1_u64..20), 0..8),
-        ) {
-            let build = |steps: Vec<(u64, u64)>| {
-                let mut at = 0;
-                steps.into_iter().map(|(gap, count)| {
-                    at += gap;
-                    let made = run(at, count);
-                    at += count;
-                    made
-                }).collect::<Vec<_>>()
-            };
-            let (a, b) = (build(a), build(b));
-            let within = |runs: &[PageRun], pfn| runs.iter().any(|r| r.contains(Pfn(pfn)));
-            let common = common_runs(&a, &b);
-            for pfn in 0..400 {
-                prop_assert_eq!(within(&common, pfn), within(&a, pfn) && within(&b, pfn));
-            }
         }
     }
 

@@ -9,7 +9,7 @@
 //! and version, which debuggers read, and nothing of any process.
 
 use super::context;
-use super::page_set::{PageSet, common_runs, count_pages};
+use super::page_set::PageSet;
 use super::paging::{AddressSpace, Half, SYSTEM_RANGE_START_32, Walked};
 use crate::error::{Error, Result};
 use crate::kernel_type::{KernelDumpType, MemoryChoice};
@@ -17,6 +17,7 @@ use crate::soft_error::SoftError;
 use crate::target::machine::{
     Gpa, GuestKind, Gva, MachineArchitecture, MachineSnapshot, PageRun, PhysicalMemory,
 };
+use crate::target::machine::{common_runs, count_pages};
 use dumpwright_format::context::amd64::ContextAmd64;
 use dumpwright_format::kernel::DebuggerData;
 use zerocopy::{FromBytes, FromZeros, IntoBytes};

@@ -168,7 +168,7 @@ fn a_kernel_of_64_gib_is_selected_in_seconds() {
     let started = Instant::now();
     let made = plan(&snapshot, &huge, &request(KernelDumpType::BitmapKernel)).unwrap();
     let super::Body::Pages(pages) = &made.body else { panic!("it has pages") };
-    assert!(super::count_pages(pages) > HUGE_FRAMES - 0x1000);
+    assert!(crate::target::machine::count_pages(pages) > HUGE_FRAMES - 0x1000);
     // Ten times what it takes unoptimised on a slow machine.
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }

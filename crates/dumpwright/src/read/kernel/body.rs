@@ -107,7 +107,7 @@ impl PageMap {
             let start = extent.run.base.max(past).0;
             if start < end {
                 let run = PageRun { base: Pfn(start), count: end - start };
-                crate::plan::kernel::push_run(&mut runs, run);
+                crate::target::machine::push_run(&mut runs, run);
                 past = Pfn(end);
             }
         }

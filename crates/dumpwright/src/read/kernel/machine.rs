@@ -82,7 +82,7 @@ impl KernelDump {
         MachineSnapshot {
             guest: if is_windows { GuestKind::Windows } else { GuestKind::Other },
             architecture,
-            runs: crate::plan::kernel::common_runs(
+            runs: crate::target::machine::common_runs(
                 self.memory_map_in_order(),
                 self.memory_map_in_order(),
             ),

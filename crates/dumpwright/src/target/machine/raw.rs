@@ -4,9 +4,9 @@
 use super::image::{ExtentMemory, Image, ImageKind, RawLayout, parse};
 use super::understand::{self, Effort};
 use super::{
-    GuestKind, MachineOptions, MachineSnapshot, PAGE_SIZE, PageRun, PhysicalMemory, windows,
+    GuestKind, MachineOptions, MachineSnapshot, PAGE_SIZE, PageRun, PhysicalMemory, common_runs,
+    count_pages, windows,
 };
-use crate::plan::kernel::{common_runs, count_pages};
 use crate::read::Source;
 use crate::soft_error::SoftError;
 use std::sync::Arc;

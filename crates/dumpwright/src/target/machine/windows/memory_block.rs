@@ -28,7 +28,7 @@ pub(super) fn read(space: &AddressSpace<'_>, data: &DebuggerData) -> Option<Vec<
         let in_order = runs.last().is_none_or(|last| last.end() <= run.base);
         (run.count > 0 && end <= MAX_PFN && in_order).then_some(())?;
         pages += run.count;
-        crate::plan::kernel::push_run(&mut runs, run);
+        crate::target::machine::push_run(&mut runs, run);
     }
     (pages == head.number_of_pages.get()).then_some(runs)
 }

@@ -140,7 +140,7 @@ fn runs(source: &dyn Source, start: u64, size: u64) -> Result<Vec<PageRun>, Stri
             let base = (done + index as u64) * 8;
             for bit in (0..8).filter(|bit| byte >> bit & 1 == 1) {
                 let run = PageRun { base: Pfn(base + bit), count: 1 };
-                crate::plan::kernel::push_run(&mut runs, run);
+                crate::target::machine::push_run(&mut runs, run);
             }
         }
         if runs.len() > MAX_RUNS {
