@@ -23,7 +23,7 @@ use std::time::Duration;
 /// `output` comes from [`Output::open_for_machine`].
 ///
 /// # Errors
-/// Any [`Error`]. Nothing is left under the destination's name then, and a file
+/// Any [`Error`](crate::Error). Nothing is left under the destination's name then, and a file
 /// that was there is as it was.
 pub fn write_machine_dump(
     mut target: Box<dyn MachineTarget>,
@@ -42,7 +42,7 @@ pub fn write_machine_dump(
 /// dump, else of a process, as [`dump_file`](super::dump_file).
 ///
 /// # Errors
-/// Any [`Error`], as [`write_machine_dump`] and [`dump_file`](super::dump_file).
+/// Any [`Error`](crate::Error), as [`write_machine_dump`] and [`dump_file`](super::dump_file).
 pub fn dump_target(
     path: &Path,
     request: &DumpRequest,
@@ -63,7 +63,7 @@ pub fn dump_target(
 /// `socket`. It stands still while its memory is read.
 ///
 /// # Errors
-/// As [`write_machine_dump`], and [`Error::Guest`].
+/// As [`write_machine_dump`], and [`Error::Guest`](crate::Error::Guest).
 #[cfg(target_os = "linux")]
 pub fn dump_guest(
     socket: &Path,
