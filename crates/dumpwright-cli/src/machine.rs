@@ -51,6 +51,9 @@ pub fn request(mut request: DumpRequest, args: &DumpArgs) -> Outcome<DumpRequest
     if !args.full.is_empty() {
         request.qualifier = Qualifier::Full;
     }
+    if let Some(kind) = by_name {
+        request.qualifier = kind.qualifier();
+    }
     if args.audit.is_some() {
         return Err(Failure::Usage(
             "an audit list (--audit) says what was removed from a process's dump, and nothing is removed from a kernel dump; leave it out".into(),

@@ -62,6 +62,22 @@ impl KernelDumpType {
         }
     }
 
+    /// The qualifier that asks for memory of this kind.
+    pub fn qualifier(self) -> Qualifier {
+        match self {
+            KernelDumpType::Triage => Qualifier::Small,
+            KernelDumpType::Full | KernelDumpType::BitmapFull | KernelDumpType::CompleteMemory => {
+                Qualifier::Full
+            }
+            KernelDumpType::KernelSummary
+            | KernelDumpType::BitmapKernel
+            | KernelDumpType::Automatic
+            | KernelDumpType::KernelMemory
+            | KernelDumpType::KernelAndUserMemory => Qualifier::Default,
+            KernelDumpType::Active => Qualifier::Active,
+        }
+    }
+
     /// The header's `DumpType`.
     pub fn header_type(self) -> DumpType {
         match self {
@@ -147,5 +163,14 @@ mod tests {
         }
         assert_eq!(KernelDumpType::from_name("3"), None, "nothing writes a header alone");
         assert_eq!(KernelDumpType::from_name("big"), None);
+    }
+
+    #[test]
+    fn a_qualifier_and_its_type_name_each_other() {
+        for qualifier in [Qualifier::Small, Qualifier::Default, Qualifier::Full, Qualifier::Active]
+        {
+            let kind = KernelDumpType::of(qualifier).unwrap();
+            assert_eq!(kind.qualifier(), qualifier);
+        }
     }
 }

@@ -1,14 +1,21 @@
 //! Threads and the exception.
 
 use crate::address::AddressRange;
-use crate::read::{Minidump, ReadResult, Registers as ReadRegisters, Thread, ThreadInfo};
+use crate::read::{
+    Minidump, ReadResult, Registers as ReadRegisters, Thread, ThreadInfo, decode_context,
+};
 use crate::soft_error::SoftError;
 use crate::target::{
     ExceptionSnapshot, FileTime, Registers, ThreadRecords, ThreadSnapshot, ThreadTimes, Tid,
 };
-use dumpwright_format::context::amd64::{CONTEXT_AMD64, CONTEXT_XSTATE, ContextAmd64};
-use dumpwright_format::minidump::{self as wire, THREAD_INFO_INVALID_INFO};
+use dumpwright_format::context::amd64::{
+    CONTEXT_AMD64, CONTEXT_FLOATING_POINT, CONTEXT_XSTATE, ContextAmd64,
+};
+use dumpwright_format::minidump::{
+    self as wire, PROCESSOR_ARCHITECTURE_AMD64, THREAD_INFO_INVALID_INFO,
+};
 use std::collections::HashMap;
+use std::mem::offset_of;
 
 /// `CONTEXT_*` bits beyond those that name the architecture.
 const XSTATE_BIT: u32 = CONTEXT_XSTATE & !CONTEXT_AMD64;
@@ -40,8 +47,10 @@ impl Contexts<'_> {
                 return (Registers::none(), false);
             }
         };
-        let decoded = self.dump.registers(self.processor_architecture, context).ok().flatten();
-        let Some(decoded) = decoded else {
+        if self.processor_architecture == PROCESSOR_ARCHITECTURE_AMD64 && fill_up(&mut bytes) {
+            note("its context ends early in the source: what is not there is zero".into());
+        }
+        let Some(decoded) = decode_context(self.processor_architecture, &bytes) else {
             note("its registers cannot be made out and are carried as they are".into());
             return (Registers { context: bytes, ..Registers::none() }, false);
         };
@@ -53,13 +62,35 @@ impl Contexts<'_> {
     }
 }
 
+/// Fills a `CONTEXT` of x86-64 up with zeros that has its general registers and ends
+/// behind them, as LLDB's do: readers find no registers in a shorter one. Its flags
+/// then say what is there. Returns whether that was needed.
+fn fill_up(context: &mut Vec<u8>) -> bool {
+    const WHOLE: usize = size_of::<ContextAmd64>();
+    let general_end = offset_of!(ContextAmd64, rip) + size_of::<u64>();
+    let vectors_end = offset_of!(ContextAmd64, vector_register);
+    if !(general_end..WHOLE).contains(&context.len()) {
+        return false;
+    }
+    if context.len() < vectors_end {
+        clear_flags(context, CONTEXT_FLOATING_POINT & !CONTEXT_AMD64);
+    }
+    context.resize(WHOLE, 0);
+    true
+}
+
 /// Takes what stands behind a `CONTEXT` of x86-64 away.
 fn without_extended_state(context: &mut Vec<u8>) {
     context.truncate(size_of::<ContextAmd64>());
-    let at = std::mem::offset_of!(ContextAmd64, context_flags);
+    clear_flags(context, XSTATE_BIT);
+}
+
+/// Clears bits of `ContextFlags`.
+fn clear_flags(context: &mut [u8], bits: u32) {
+    let at = offset_of!(ContextAmd64, context_flags);
     if let Some(flags) = context.get_mut(at..at + 4) {
         let value = u32::from_le_bytes([flags[0], flags[1], flags[2], flags[3]]);
-        flags.copy_from_slice(&(value & !XSTATE_BIT).to_le_bytes());
+        flags.copy_from_slice(&(value & !bits).to_le_bytes());
     }
 }
 
