@@ -84,7 +84,7 @@ fn an_exception_on_another_stack_is_the_described_one() {
         memory: &memory,
         flags: FormatFlags::empty(),
         include_dontdump: false,
-        lists_modules_in_memory: false,
+        finds_modules_in_memory: false,
     };
     let stacks = stacks::find(&context, &mut Vec::new());
     let described: Vec<_> = stacks.iter().filter(|s| s.described).collect();
