@@ -170,6 +170,23 @@ fn indirect_memory_takes_the_window_around_each_pointer() {
 }
 
 #[test]
+fn a_stack_of_any_stated_size_is_searched_where_it_is() {
+    let mut snapshot = snapshot();
+    let region = snapshot.regions.iter_mut().find(|r| r.range == STACK).unwrap();
+    region.range.end = STACK.start + (1 << 50);
+    (region.backed_end, region.absent) = (region.range.end, Absent::Missing);
+    let missing = AddressRange::new(STACK.end, region.range.end);
+    let target = HEAP.start + 0x8000;
+    let memory = SyntheticMemory {
+        unpopulated: [missing].into_iter().collect(),
+        words: vec![(STACK.end - 16, target)],
+        ..SyntheticMemory::default()
+    };
+    let plan = planned(&snapshot, &memory, FormatFlags::USER_SMALL_INDIRECT_MEMORY);
+    assert!(holds(&plan, target) && !holds(&plan, missing.start));
+}
+
+#[test]
 fn what_a_user_space_pager_would_have_to_supply_is_a_hole_without_a_place() {
     let mut snapshot = snapshot();
     snapshot.regions[2].absent = Absent::Unknown;
