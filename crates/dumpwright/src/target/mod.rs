@@ -6,6 +6,8 @@
 //! folder here.
 
 pub mod dump_file;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod machine;
 pub mod minidump;
 mod nt;
