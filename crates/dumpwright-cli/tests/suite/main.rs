@@ -51,6 +51,7 @@ mod thousand_threads;
 mod userdump;
 mod windows;
 mod windows_dbgeng;
+mod windows_odd;
 mod windows_wow64;
 mod wine_outside;
 
