@@ -98,9 +98,9 @@ pub(crate) fn select_thread_data(context: &Context<'_>, selection: &mut Selectio
     let asked = context.has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA);
     let mut ranges = Vec::new();
     if asked {
-        ranges.extend(snapshot.threads.iter().flat_map(|t| &t.local_storage).copied());
-        ranges.extend(snapshot.initial_stack.iter().flat_map(|s| [s.range, s.exec_fn]));
-        ranges.iter_mut().for_each(|range| *range = range.align_outward(16));
+        let local = snapshot.threads.iter().flat_map(|t| &t.local_storage).copied();
+        let initial = snapshot.initial_stack.iter().flat_map(|s| [s.range, s.exec_fn]);
+        ranges.extend(local.chain(initial).map(|range| range.align_outward(16)));
     }
     if asked || context.finds_modules_in_memory {
         // As they are: a name's neighbour on the heap can be anything.
