@@ -42,7 +42,7 @@ pub(crate) fn select(
                 if !context.has(FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM) {
                     return Err(Error::InaccessibleMemory {
                         range: hole.range,
-                        name: region.name.to_string(),
+                        name: context.snapshot.mapping_name(region.range.start),
                         reason: hole.reason,
                     });
                 }

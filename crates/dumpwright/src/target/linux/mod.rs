@@ -48,6 +48,7 @@ pub(super) mod maps;
 mod memory;
 mod module_file;
 pub(super) mod modules;
+pub(super) mod names;
 mod namespace_ids;
 pub(super) mod pagemap;
 mod proc_dir;

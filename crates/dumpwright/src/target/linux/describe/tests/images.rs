@@ -71,7 +71,7 @@ fn every_kind_of_mapping_is_told_apart() {
     let Backing::Image(index) = at(0).backing else { panic!("{:?}", at(0)) };
     assert_eq!(snapshot.modules[index].base, deleted.base);
     let maps = Maps::read(&child.proc_dir(), &mut Vec::new()).unwrap();
-    match ModuleFiles::of(child.proc_dir(), maps).open(deleted) {
+    match ModuleFiles::of(child.proc_dir(), maps.into()).open(deleted) {
         Ok(mut file) => {
             let mut magic = [0; 4];
             file.read_exact(&mut magic).unwrap();
