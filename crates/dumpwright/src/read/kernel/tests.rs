@@ -189,7 +189,7 @@ fn a_kernel_dump_is_a_target_that_gives_the_same_pages() {
         &layout,
         &plan.edits,
         &dump,
-        &mut crate::write::kernel::Target::Stream(&mut second),
+        &mut crate::write::Target::Stream(&mut second),
         &(),
     )
     .unwrap();
