@@ -69,6 +69,18 @@ fn a_cab_holds_the_same_dump() {
 }
 
 #[test]
+fn a_packed_dump_of_a_machine_is_a_target_as_the_dump_is() {
+    let guest = Guest::new();
+    let cab = guest.path("kernel.cab");
+    try_dump(&guest.elf, &["-k", "-b", "-c", "packed"], &cab).ok();
+    let dump = dump_image(&cab, &["--type", "bitmap-kernel"]);
+    assert_kernel_only(&dump, &guest.nt);
+    assert_eq!(dump.open().comment().as_deref(), Some("packed"));
+    let said = try_dump(&cab, &["-k", "--handle-data"], &guest.path("no.dmp")).refused();
+    assert!(said.contains("handle") || said.contains("HANDLE"), "{said}");
+}
+
+#[test]
 fn any_whole_dump_can_be_made_into_any_type() {
     let guest = Guest::new();
     for from in WHOLE {

@@ -1,8 +1,9 @@
 //! The small dump, against a real one: the guest of `triage_x64.dmp` is rebuilt
 //! around that dump's blocks, and a small dump of it must have them again.
 
-use super::support::guest::{RebuiltGuest, dump_image, real_small_dump};
-use dumpwright_testkit::{Block, TriageDump};
+use super::support::frames::assert_no_canary_in;
+use super::support::guest::{Guest, RebuiltGuest, dump_image, real_small_dump};
+use dumpwright_testkit::{Block, Nt, NtOptions, TriageDump, nt};
 
 /// Bytes that a dump has of `block`, and how many of them there are; those that
 /// it has must be right.
@@ -85,6 +86,56 @@ fn a_small_dump_of_the_rebuilt_guest_is_the_real_one_again() {
     // pointers that the real kernel had no more room for.
     let (ours, real) = (ours.bytes.len(), real.bytes.len());
     assert!(ours < real + real / 4, "{ours} bytes, the real one has {real}");
+}
+
+/// Puts an array of blocks that drivers registered into a guest, which says that
+/// it has `count`.
+fn register(nt: &mut Nt, blocks: &[(u64, u64)], count: u32) {
+    let (number, array) = (Nt::variable(0x21_1200), Nt::variable(0x21_1210));
+    let kdbg = Nt::variable(nt::rva::KDBG);
+    let mut poke = |va: u64, bytes: &[u8]| nt.system.write(&mut nt.image, va, bytes);
+    poke(kdbg + 0x308, &number.to_le_bytes());
+    poke(kdbg + 0x310, &array.to_le_bytes());
+    poke(number, &count.to_le_bytes());
+    for (index, (start, end)) in blocks.iter().enumerate() {
+        poke(array + 16 * index as u64, &start.to_le_bytes());
+        poke(array + 16 * index as u64 + 8, &end.to_le_bytes());
+    }
+}
+
+#[test]
+fn what_drivers_registered_for_small_dumps_is_in_them() {
+    let mut nt = Nt::build(&NtOptions::default());
+    // In a page that nothing points to, across the border to the next.
+    let (start, len) = (nt.modules[2].base + 0x1ff0, 0x120);
+    let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+    nt.system.write(&mut nt.image, start, &bytes);
+    register(&mut nt, &[(start, start + len)], 1);
+    let guest = Guest::of(nt);
+    let small = guest.dump(&["-m"]).small();
+    let block = Block { va: start, bytes };
+    assert_eq!(covered(&sorted_blocks(&small), &block), len as usize);
+}
+
+#[test]
+fn absurd_registrations_neither_leak_nor_swell_a_small_dump() {
+    let mut nt = Nt::build(&NtOptions::default());
+    let driver = nt.modules[2].base;
+    let mut blocks: Vec<(u64, u64)> = nt.canaries().map(|c| (c.va, c.va + 0x1000)).collect();
+    blocks.extend([
+        (driver, driver - 1),
+        (driver, u64::MAX),
+        (0xffff_8000_0000_0000, 0xffff_ffff_ffff_f000),
+        (nt::KERNEL, nt::KERNEL + (1 << 40)),
+        (u64::MAX - 3, u64::MAX),
+        (0, 0),
+    ]);
+    register(&mut nt, &blocks, u32::MAX);
+    let guest = Guest::of(nt);
+    let dump = guest.dump(&["-m"]);
+    assert_no_canary_in(&dump.file, &guest.nt);
+    assert!(dump.small().bytes.len() < 4 << 20, "{} bytes", dump.small().bytes.len());
+    assert!(dump.mentions("registered"), "{}", dump.summary);
 }
 
 #[test]

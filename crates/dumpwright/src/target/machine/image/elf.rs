@@ -58,7 +58,8 @@ pub(super) fn parse(source: &dyn Source) -> Result<Image, Refusal> {
     if image.extents.is_empty() {
         return Err("it is an ELF core without memory; take the dump again".to_owned().into());
     }
-    if headers.segments.iter().any(|s| s.kind == elf::PT_LOAD && s.vaddr != 0) {
+    if headers.segments.iter().any(|s| s.kind == elf::PT_LOAD && s.vaddr != 0 && s.vaddr != s.paddr)
+    {
         image.soft_errors.push(SoftError::new(
             "memory",
             "the core was taken with paging: memory that no page table of its processors maps is in it and cannot be found; take it without -p to have all",

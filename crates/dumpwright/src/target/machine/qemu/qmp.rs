@@ -53,6 +53,8 @@ pub(super) struct Qmp {
     pending: Vec<u8>,
     next_id: u64,
     patience: Duration,
+    /// Whether the guest was let go on since [`forget`](Self::forget).
+    resumed: bool,
 }
 
 impl Qmp {
@@ -63,7 +65,7 @@ impl Qmp {
             io::ErrorKind::WouldBlock => timeout(greeting, patience),
             _ => QmpError::Io(greeting.into(), error),
         })?;
-        let mut qmp = Qmp { stream, pending: Vec::new(), next_id: 0, patience };
+        let mut qmp = Qmp { stream, pending: Vec::new(), next_id: 0, patience, resumed: false };
         let hello = qmp.line(greeting, Instant::now() + patience)?;
         if hello.get("QMP").is_none() {
             return Err(QmpError::NotQmp(shortened(&hello)));
@@ -75,6 +77,16 @@ impl Qmp {
     /// A second handle on the connection, to say the last word with.
     pub fn last_word(&self) -> io::Result<UnixStream> {
         self.stream.try_clone()
+    }
+
+    /// Forgets whether the guest was let go on.
+    pub fn forget(&mut self) {
+        self.resumed = false;
+    }
+
+    /// Whether an event said since then that the guest was let go on.
+    pub fn saw_resume(&self) -> bool {
+        self.resumed
     }
 
     /// The process at the other end, as the kernel knows it.
@@ -123,6 +135,7 @@ impl Qmp {
         let deadline = Instant::now() + patience;
         loop {
             let mut answer = self.line(command, deadline)?;
+            self.resumed |= answer["event"] == "RESUME";
             // Events, and answers that came too late for an earlier command.
             if answer.get("id").and_then(Value::as_u64) != Some(self.next_id) {
                 continue;
