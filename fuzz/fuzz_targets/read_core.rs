@@ -3,17 +3,17 @@
 
 #![no_main]
 
+mod scratch;
+
 use dumpwright::plan::plan;
 use dumpwright::target::ProcessTarget;
 use dumpwright::target::core::CoreProcess;
 use dumpwright::{DumpRequest, FormatFlags, Qualifier};
 use libfuzzer_sys::fuzz_target;
-use std::io::{Seek, Write};
 use std::path::Path;
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut file = tempfile::tempfile().expect("a temporary file can be made");
-    file.write_all(bytes).and_then(|()| file.rewind()).expect("it can be written");
+    let file = scratch::file(bytes);
     let request = DumpRequest::new("x.dmp", Qualifier::Small).flags(
         FormatFlags::DUMP_MA
             | FormatFlags::USER_SMALL_PROCESS_THREAD_DATA

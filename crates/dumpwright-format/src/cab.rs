@@ -13,6 +13,27 @@ pub const SIGNATURE: u32 = 0x4643_534D;
 /// `CFHEADER.versionMajor` and `versionMinor`, the only version there is: 1.3.
 pub const VERSION: (u8, u8) = (1, 3);
 
+/// `CFHEADER.flags`: `cfhdrPREV_CABINET`, the names of the cabinet before and its
+/// disk follow.
+pub const FLAG_PREVIOUS_CABINET: u16 = 1;
+
+/// `CFHEADER.flags`: `cfhdrNEXT_CABINET`, the names of the next cabinet and its
+/// disk follow.
+pub const FLAG_NEXT_CABINET: u16 = 2;
+
+/// `CFHEADER.flags`: `cfhdrRESERVE_PRESENT`, [`ReserveSizes`] follow.
+pub const FLAG_RESERVE_PRESENT: u16 = 4;
+
+/// The bits of `CFFOLDER.typeCompress` that say how: `tcompMASK_TYPE`.
+pub const COMPRESSION_MASK: u16 = 0xF;
+
+/// `CFFOLDER.typeCompress`: `tcompTYPE_NONE`.
+pub const COMPRESSION_NONE: u16 = 0;
+
+/// `CFFOLDER.typeCompress`: `tcompTYPE_LZX`. Bits 8 to 12 are the power of two
+/// that the window has.
+pub const COMPRESSION_LZX: u16 = 3;
+
 /// `CFFOLDER.typeCompress`: `tcompTYPE_MSZIP`.
 pub const COMPRESSION_MSZIP: u16 = 1;
 
@@ -56,13 +77,24 @@ wire! {
         pub cabinet_index: U16,
     }
 
+    /// What follows a [`Header`] with [`FLAG_RESERVE_PRESENT`], and is itself
+    /// followed by the header's area.
+    pub struct ReserveSizes [4] {
+        /// Bytes of the header's area.
+        pub header: U16,
+        /// Bytes behind each [`Folder`].
+        pub folder: u8,
+        /// Bytes behind each [`DataBlock`].
+        pub data: u8,
+    }
+
     /// `CFFOLDER`: a run of data blocks.
     pub struct Folder [8] {
         /// Where the first [`DataBlock`] starts.
         pub data_offset: U32,
         /// Data blocks.
         pub blocks: U16,
-        /// [`COMPRESSION_MSZIP`].
+        /// `COMPRESSION_*`
         pub compression: U16,
     }
 
@@ -94,6 +126,15 @@ wire! {
         /// folder.
         pub uncompressed: U16,
     }
+}
+
+/// The checksum of `[MS-CAB]`: words exclusive-ored, and what is left at the end
+/// as one number with its first byte on top. A block's is that of its head behind
+/// the checksum, its reserved area and its bytes, each by itself, exclusive-ored.
+pub fn checksum(bytes: &[u8]) -> u32 {
+    let (words, rest) = bytes.as_chunks();
+    let rest = rest.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+    words.iter().fold(rest, |sum, word| sum ^ u32::from_le_bytes(*word))
 }
 
 /// Uncompressed bytes in one MSZIP data block (`CFDATA`).

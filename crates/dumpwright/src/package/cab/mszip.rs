@@ -4,7 +4,7 @@
 //! at a block's start with no more than the 32 KiB before it: that is how
 //! several threads work on one file.
 
-use dumpwright_format::cab::{BLOCK_SIZE, DataBlock, MSZIP_SIGNATURE};
+use dumpwright_format::cab::{BLOCK_SIZE, DataBlock, MSZIP_SIGNATURE, checksum};
 use flate2::{Compress, Compression, FlushCompress, Status};
 use zerocopy::IntoBytes;
 
@@ -131,16 +131,6 @@ fn seal(block: &mut [u8], uncompressed: u16) {
     let sum = checksum(data) ^ checksum(&values.as_bytes()[4..]);
     values.checksum = sum.into();
     head.copy_from_slice(values.as_bytes());
-}
-
-/// The checksum of `[MS-CAB]`: words exclusive-ored, and what is left at the end
-/// as one number with its first byte on top.
-fn checksum(bytes: &[u8]) -> u32 {
-    let words = bytes.chunks_exact(4);
-    let rest = words.remainder().iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
-    words.fold(rest, |sum, word| {
-        sum ^ u32::from_le_bytes(word.try_into().expect("chunks of four bytes"))
-    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! (a dump may be written over the one that it is made of) makes a new file:
 //! this one stays readable until it is closed.
 
+mod cabinet;
 mod content;
 mod unpack;
 

@@ -5,6 +5,7 @@
 //! is kept free, and memory by the windows that the formats allow. Zeros take
 //! no space, so that a core of mostly empty memory needs little of it.
 
+use super::cabinet::Cabinet;
 use super::{Content, PEEK, Packing};
 use crate::error::{Error, Result};
 use crate::observer::{Observer, Phase};
@@ -88,9 +89,7 @@ impl Sink<'_> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.observer.is_cancelled() {
-            return Err(self.stop(Error::Cancelled));
-        }
+        self.go_on()?;
         if self.len >= self.checked {
             self.check_space()?;
             self.checked = self.len + CHECK_EVERY;
@@ -107,6 +106,10 @@ impl Sink<'_> {
             let action = "unpack into a temporary file";
             self.stop(Error::Io { action, file: self.path.to_owned(), source })
         })
+    }
+
+    fn go_on(&mut self) -> io::Result<()> {
+        if self.observer.is_cancelled() { Err(self.stop(Error::Cancelled)) } else { Ok(()) }
     }
 
     fn check_space(&mut self) -> io::Result<()> {
@@ -183,25 +186,18 @@ fn choose(found: &[(String, Content)]) -> io::Result<usize> {
 }
 
 fn unpack_cab(file: &mut File, sink: &mut Sink) -> io::Result<()> {
-    let mut cabinet = cab::Cabinet::new(file)?;
-    let names: Vec<String> = cabinet
-        .folder_entries()
-        .flat_map(|folder| folder.file_entries())
-        .map(|file| file.name().to_owned())
-        .collect();
-    let mut found = Vec::new();
-    for name in names {
-        let content = start_of(&mut cabinet.read_file(&name)?)?;
-        found.push((name, content));
-    }
-    let chosen = choose(&found)?;
-    sink.copy(cabinet.read_file(&found[chosen].0)?)
+    let mut cabinet = Cabinet::open(file)?;
+    let starts = cabinet.starts(|| sink.go_on())?;
+    let found: Vec<_> =
+        starts.into_iter().map(|(name, start)| (name, Content::of(&start))).collect();
+    sink.copy(cabinet.file(choose(&found)?)?)
 }
 
 fn unpack_zip(file: &mut File, sink: &mut Sink) -> io::Result<()> {
     let mut archive = zip::ZipArchive::new(file)?;
     let mut found = Vec::new();
     for index in 0..archive.len() {
+        sink.go_on()?;
         let mut entry = archive.by_index(index)?;
         let content = start_of(&mut entry)?;
         found.push((entry.name()?.into_owned(), content));

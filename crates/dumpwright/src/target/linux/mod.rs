@@ -36,6 +36,8 @@ pub(super) mod elf;
 pub(super) mod elf_file;
 pub(super) mod exception;
 mod file_text;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handles;
 mod held_thread;
 pub(super) mod images;

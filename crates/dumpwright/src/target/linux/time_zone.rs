@@ -37,7 +37,7 @@ pub(super) fn of_process(proc: &ProcDir, environ: &[u8]) -> Option<(i32, String)
 
 /// A zone at some moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Zone {
+pub(super) struct Zone {
     /// Seconds to add to UTC.
     offset: i64,
     name: String,
@@ -50,7 +50,7 @@ impl Zone {
 }
 
 /// The zone at `now` by a TZif file.
-fn in_file(file: &[u8], now: i64) -> Option<Zone> {
+pub(super) fn in_file(file: &[u8], now: i64) -> Option<Zone> {
     let first = Block::parse(file, 4)?;
     if file.get(4) == Some(&0) {
         return first.at(now);
@@ -127,7 +127,7 @@ impl<'a> Block<'a> {
 }
 
 /// The zone at `now` by a POSIX rule such as `CET-1CEST,M3.5.0,M10.5.0/3`.
-fn in_rule(rule: &str, now: i64) -> Option<Zone> {
+pub(super) fn in_rule(rule: &str, now: i64) -> Option<Zone> {
     let (name, rest) = abbreviation(rule)?;
     let (west, rest) = time(rest)?;
     let standard = Zone { offset: -west, name };

@@ -5,6 +5,8 @@
 //! [`MachineSnapshot`]; plan, layout and write see only that.
 
 mod address;
+#[cfg(all(fuzzing, target_os = "linux"))]
+pub mod fuzzing;
 pub mod image;
 mod open;
 pub(crate) mod page_table;

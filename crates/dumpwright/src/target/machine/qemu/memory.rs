@@ -176,7 +176,7 @@ pub(super) fn open(
 }
 
 /// RAM cut to the regions that it lies in; what lies in none has no name.
-fn pieces(ram: &[Extent], regions: &[Region]) -> Vec<Region> {
+pub(super) fn pieces(ram: &[Extent], regions: &[Region]) -> Vec<Region> {
     let mut pieces = Vec::new();
     for extent in ram {
         let end = extent.start.saturating_add(extent.len);

@@ -6,6 +6,8 @@
 //! QEMU writes. The guest goes on at [`release`](MachineTarget::release), on any
 //! error, and when the target is dropped; one that was paused before stays so.
 
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod head;
 mod hold;
 mod layout;
