@@ -38,6 +38,23 @@ const IDENTITY_LINES: [&[u8]; 4] = [b"Name:", b"Uid:", b"Gid:", b"Groups:"];
 /// The line of `/proc/cpuinfo` that some ARM boards have.
 const SERIAL_LINES: [&[u8]; 1] = [b"Serial"];
 
+/// Keys of `os-release` and `lsb-release` that say which system it is.
+const RELEASE_KEYS: [&[u8]; 13] = [
+    b"NAME",
+    b"PRETTY_NAME",
+    b"ID",
+    b"ID_LIKE",
+    b"VERSION",
+    b"VERSION_ID",
+    b"VERSION_CODENAME",
+    b"VARIANT",
+    b"VARIANT_ID",
+    b"DISTRIB_ID",
+    b"DISTRIB_RELEASE",
+    b"DISTRIB_CODENAME",
+    b"DISTRIB_DESCRIPTION",
+];
+
 /// Which text is filtered out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Privacy {
@@ -198,6 +215,9 @@ impl Privacy {
                 return None;
             }
             StreamType::LINUX_ENVIRON | StreamType::LINUX_CMD_LINE => self.text_bytes(bytes),
+            StreamType::LINUX_LSB_RELEASE if self.paths || self.triage => {
+                Cow::Owned(self.release(bytes))
+            }
             StreamType::LINUX_PROC_STATUS => Cow::Owned(self.status(bytes)),
             StreamType::LINUX_CPU_INFO if self.triage => {
                 Cow::Owned(without_lines(bytes, &SERIAL_LINES))
@@ -220,6 +240,20 @@ impl Privacy {
             kept.splice(line - name.len()..line, shown);
         }
         kept
+    }
+
+    /// `os-release` or `lsb-release`: comments can hold paths, and keys that only
+    /// some systems have can say who built this one.
+    fn release(self, release: &[u8]) -> Vec<u8> {
+        let known = |line: &&[u8]| {
+            let key = line.split(|b| *b == b'=').next().unwrap_or_default();
+            RELEASE_KEYS.contains(&key.trim_ascii())
+        };
+        let lines = release.split_inclusive(|b| *b == b'\n');
+        let kept = lines.filter(|line| {
+            !line.trim_ascii_start().starts_with(b"#") && (!self.triage || known(line))
+        });
+        kept.flatten().copied().collect()
     }
 
     /// `/proc/PID/maps`: the sixth column is a path and may hold spaces.
@@ -381,6 +415,12 @@ mod tests {
         assert_eq!(TRIAGE.path("/home/ann/app"), "app");
         assert_eq!(TRIAGE.path("/usr/lib/libc.so.6"), "/usr/lib/libc.so.6");
         assert!(TRIAGE.platform_stream(&stream(StreamType::LINUX_ENVIRON, b"A=1\0")).is_none());
+        let release = b"# /depot/ann/x.erb\nPRETTY_NAME=\"GNU/Linux\"\nBUILT_BY=ann\n";
+        let release = stream(StreamType::LINUX_LSB_RELEASE, release);
+        let name = b"PRETTY_NAME=\"GNU/Linux\"\n";
+        assert_eq!(*TRIAGE.platform_stream(&release).unwrap().to_bytes(), *name);
+        let kept = PATHS.platform_stream(&release).unwrap();
+        assert_eq!(*kept.to_bytes(), [&name[..], b"BUILT_BY=ann\n"].concat());
         let status = stream(StreamType::LINUX_PROC_STATUS, b"Name:\tx\nUid:\t1000\nVmRSS:\t4\n");
         assert_eq!(*TRIAGE.platform_stream(&status).unwrap().to_bytes(), *b"VmRSS:\t4\n");
     }

@@ -84,7 +84,7 @@ fn an_exception_on_another_stack_is_the_described_one() {
         memory: &memory,
         flags: FormatFlags::empty(),
         include_dontdump: false,
-        lists_modules_in_memory: false,
+        finds_modules_in_memory: false,
     };
     let stacks = stacks::find(&context, &mut Vec::new());
     let described: Vec<_> = stacks.iter().filter(|s| s.described).collect();
@@ -167,6 +167,23 @@ fn indirect_memory_takes_the_window_around_each_pointer() {
     assert!(holds(&plan, target - indirect::BEFORE) && holds(&plan, target + indirect::AFTER - 1));
     assert!(!holds(&plan, target + indirect::AFTER + 16));
     assert!(!holds(&plan, 0x40_4100), "images are not indirect memory");
+}
+
+#[test]
+fn a_stack_of_any_stated_size_is_searched_where_it_is() {
+    let mut snapshot = snapshot();
+    let region = snapshot.regions.iter_mut().find(|r| r.range == STACK).unwrap();
+    region.range.end = STACK.start + (1 << 50);
+    (region.backed_end, region.absent) = (region.range.end, Absent::Missing);
+    let missing = AddressRange::new(STACK.end, region.range.end);
+    let target = HEAP.start + 0x8000;
+    let memory = SyntheticMemory {
+        unpopulated: [missing].into_iter().collect(),
+        words: vec![(STACK.end - 16, target)],
+        ..SyntheticMemory::default()
+    };
+    let plan = planned(&snapshot, &memory, FormatFlags::USER_SMALL_INDIRECT_MEMORY);
+    assert!(holds(&plan, target) && !holds(&plan, missing.start));
 }
 
 #[test]

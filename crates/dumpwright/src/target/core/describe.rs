@@ -17,7 +17,7 @@ use crate::target::linux::images::{Found, ImageFinder};
 use crate::target::linux::initial_stack as linux_initial_stack;
 use crate::target::linux::link_map::LinkMap;
 use crate::target::linux::maps::Mapping;
-use crate::target::linux::modules::{ModuleDescriber, keep_apart};
+use crate::target::linux::modules::{Headers, ModuleDescriber, keep_apart};
 use crate::target::linux::regions::{self, RegionBuilder};
 use crate::target::linux::threads::{local_storage, static_tls_size};
 use crate::target::{
@@ -86,7 +86,7 @@ pub(super) fn describe(
         troubles.append(&mut unfound);
     }
     let describer =
-        ModuleDescriber { files, memory: &memory, page_size, headers: wants.module_headers };
+        ModuleDescriber { files, memory: &memory, page_size, headers: Headers::wanted(wants) };
     let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
     add_unreadable_modules(&maps.mappings, link_map.as_ref(), &mut modules);
     keep_apart(&mut modules);

@@ -9,7 +9,7 @@ use super::images::{Found, ImageFinder};
 use super::link_map::LinkMap;
 use super::mapped_file::MappedFiles;
 use super::maps::Maps;
-use super::modules::{self, ModuleDescriber};
+use super::modules::{self, Headers, ModuleDescriber};
 use super::proc_dir::ProcDir;
 use super::regions::{self, RegionBuilder};
 use super::stat::Stat;
@@ -49,7 +49,7 @@ pub(super) fn describe(
     };
     let (images, link_map) = find_images(&finder, &mut notes);
     let describer =
-        ModuleDescriber { files: &files, memory, page_size, headers: wants.module_headers };
+        ModuleDescriber { files: &files, memory, page_size, headers: Headers::wanted(wants) };
     let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
     modules::keep_apart(&mut modules);
     note_unidentified(&modules, &mut notes);
