@@ -474,6 +474,7 @@ static int run(const char *program, ULONG pid, char **places) {
 
 int main(int count, char **words) {
     setvbuf(stdout, NULL, _IONBF, 0);
+    calling_thread = this_thread();
     if (count == 2 && strcmp(words[1], "target") == 0)
         return target();
     if (count == 2 && strcmp(words[1], "sleeper") == 0)
