@@ -240,7 +240,7 @@ pub(crate) fn pointers(context: &Context<'_>, range: AddressRange) -> Vec<u64> {
     let mut buf = vec![0; CHUNK.min(range.end - at) as usize];
     let mut holes = Vec::new();
     while at < range.end {
-        let part = AddressRange::new(at, (at + CHUNK).min(range.end));
+        let part = AddressRange::new(at, at.saturating_add(CHUNK).min(range.end));
         let chunk = &mut buf[..part.len() as usize];
         context.memory.read(&[part], chunk, &mut holes);
         let whole = chunk.chunks_exact(word as usize).map(little_endian);
