@@ -5,7 +5,8 @@ as JSON.
 
 RAW is a raw image of the same physical memory: every page that the layer has is
 compared with it. The layer is driven alone, without plugins, since those ask
-for symbol tables of the kernel that cannot be had offline.
+for symbol tables of the kernel that cannot be had offline. It knows bitmaps of
+type 5 only; types 6 and 7 have the same, and are handed to it as that.
 """
 
 import json
@@ -21,11 +22,24 @@ PAGE = 4096
 CHUNK = 256
 
 
+class Bitmaps(crash.WindowsCrashDump64Layer):
+    """The layer, with every type of bitmap."""
+
+    supported_dumptypes = [1, 5, 6, 7]
+
+    def _load_segments(self):
+        kind = self.dump_type
+        self.dump_type = 5 if kind in (6, 7) else kind
+        super()._load_segments()
+        self.dump_type = kind
+
+
 def layer_of(path):
     context = contexts.Context()
     join = interfaces.configuration.path_join
     context.config[join("file", "location")] = pathlib.Path(path).resolve().as_uri()
     context.add_layer(physical.FileLayer(context, "file", "file"))
+    crash.WindowsCrashDump64Layer = Bitmaps
     layer = crash.WindowsCrashDumpStacker.stack(context, "file")
     if layer is None:
         sys.exit(f"volatility3 sees no crash dump in {path}")
@@ -53,7 +67,7 @@ def main():
     raw = os.open(sys.argv[2], os.O_RDONLY)
     header = layer.get_header()
     print(json.dumps({
-        "layer": type(layer).__name__,
+        "layer": (Bitmaps.__base__ if type(layer) is Bitmaps else type(layer)).__name__,
         "dump_type": int(header.DumpType),
         "directory_table_base": int(header.DirectoryTableBase),
         "machine": int(header.MachineImageType),

@@ -166,6 +166,9 @@ pub struct DumpArgs {
     /// Address of two pointers in the target: to siginfo_t and ucontext_t
     #[arg(long, value_name = "ADDR", help_heading = "Exception", value_parser = parse_number)]
     pub exception_pointers: Option<u64>,
+    /// Address of a JIT_DEBUG_INFO in a Windows process, as AeDebug names it (%p)
+    #[arg(long, value_name = "ADDR", help_heading = "Exception", value_parser = parse_number)]
+    pub jit_debug_info: Option<u64>,
     /// Add the Token stream: user and group ids, capabilities, seccomp, LSM label
     #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
     pub token: bool,

@@ -35,6 +35,18 @@ fn watch(then: impl Fn() + Send + 'static) {
         }
         then();
     });
+    // Behind the other: the last one is asked first.
+    #[cfg(windows)]
+    dumpwright::target::windows::on_console_close(closed);
+}
+
+/// The console is being closed, and Windows ends the program when this returns: the
+/// dump is given up meanwhile, or the program ends here.
+#[cfg(windows)]
+fn closed() {
+    CANCELLED.store(true, Ordering::Relaxed);
+    thread::sleep(GRACE * 3);
+    end();
 }
 
 /// Ends the program where it is, without what it was writing. Linux lets a process go on by itself; guests

@@ -244,5 +244,6 @@ fn exception_source(args: &DumpArgs) -> Outcome<ExceptionSource> {
         context: args.exception_context,
         record: args.exception_record,
         pointers: args.exception_pointers,
+        jit_debug_info: args.jit_debug_info,
     })
 }

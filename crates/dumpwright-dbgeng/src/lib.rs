@@ -36,6 +36,7 @@ pub mod abi;
 pub mod vtable;
 mod com;
 pub mod exports;
+mod fault;
 pub mod interfaces;
 mod methods;
 pub mod object;

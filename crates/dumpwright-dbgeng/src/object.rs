@@ -7,9 +7,11 @@
 //! pull it away.
 
 use crate::abi::{Answer, Guid, Raw};
+use crate::fault::{self, Place};
 use crate::interfaces::{self, FAMILIES};
-use crate::session::ClientState;
+use crate::session::{ClientState, mask};
 use dumpwright::HResult;
+use std::any::Any;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -167,7 +169,10 @@ unsafe fn give_back(client: *mut Client) -> u32 {
         let client = unsafe { Box::from_raw(client) };
         // What the client holds (callbacks, targets) is ended by foreign code
         // too; a panic stays here.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(client)));
+        let _ = catch_unwind(AssertUnwindSafe(move || {
+            fault::point(Place::LastRelease);
+            drop(client);
+        }));
     }
     left
 }
@@ -185,13 +190,29 @@ pub unsafe fn enter(this: Raw, face: usize, method: impl FnOnce(&Client) -> Answ
     // SAFETY: the object lives, and lives on until the reference is given back.
     let shared = unsafe { &*client };
     shared.references.fetch_add(1, Ordering::Relaxed);
-    let answer = catch_unwind(AssertUnwindSafe(|| method(shared)));
+    let answer = catch_unwind(AssertUnwindSafe(|| {
+        fault::point(Place::Method);
+        method(shared)
+    }));
+    let answer = answer.unwrap_or_else(|panic| Err(tell(shared, &*panic)));
     // SAFETY: the reference was taken above.
     unsafe { give_back(client) };
     match answer {
-        Ok(Ok(code) | Err(code)) => code,
-        Err(_) => HResult::E_FAIL,
+        Ok(code) | Err(code) => code,
     }
+}
+
+/// Tells the program of a panic, as of any other failure.
+fn tell(client: &Client, panic: &(dyn Any + Send)) -> HResult {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = format!(
+        "a mistake inside of dumpwright ended the call, please report it: {}",
+        text.unwrap_or("a panic")
+    );
+    // What is said can be what panicked.
+    let _ = catch_unwind(AssertUnwindSafe(|| client.state.say(mask::ERROR, &message)));
+    HResult::E_FAIL
 }
 
 /// Hands an object that was just created to a caller, as the interface that it

@@ -4,6 +4,7 @@
 
 use crate::abi::Answer;
 use crate::com::Callback;
+use crate::fault::{self, Place};
 use crate::target::{Held, Slot, Target};
 use dumpwright::hresult::win32;
 use dumpwright::{Error, HResult};
@@ -129,7 +130,9 @@ impl Session {
 
     /// The session's state. Not to be held while callbacks or the engine run.
     pub fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        let state = lock(&self.state);
+        fault::point(Place::StateLocked);
+        state
     }
 
     /// Runs `body` with the current target, which must not be lent to a writer.
@@ -265,6 +268,7 @@ impl ClientState {
     fn hear(&self, mask: u32, text: &str) {
         let (output, wide, text) = {
             let callbacks = lock(&self.callbacks);
+            fault::point(Place::CallbacksLocked);
             if callbacks.mask & mask == 0 {
                 return;
             }

@@ -7,6 +7,7 @@ mod support;
 
 use dumpwright::read::Minidump;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use support::{Child, compile_c, run};
 
@@ -84,5 +85,32 @@ fn the_header_serves_c_and_cxx() {
         compiler.arg("-I").arg(support::include()).arg(&source).arg("-o").arg(&program);
         run(&mut compiler);
         run(&mut Command::new(&program));
+    }
+}
+
+/// The header that mingw-w64 has of Microsoft's interfaces.
+const MINGW_HEADER: &str = "/usr/share/mingw-w64/include/dbgeng.h";
+
+#[test]
+fn a_client_by_ctypes_and_mingws_header_dumps_processes_and_opens_the_dumps() {
+    let python = Command::new("python3").arg("--version").output();
+    if !Path::new(MINGW_HEADER).exists() || python.is_err() {
+        eprintln!("SKIPPED for want of mingw-w64 or python3: a client by ctypes");
+        assert!(
+            std::env::var_os("DUMPWRIGHT_REQUIRE_READERS").is_none_or(|v| v == "0"),
+            "DUMPWRIGHT_REQUIRE_READERS"
+        );
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/client.py");
+    let library = support::library().join("libdumpwright_dbgeng.so");
+    let mut python = Command::new("python3");
+    run(python.arg(client).arg(library).arg(MINGW_HEADER).arg(folder.path()));
+    let dumps = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path());
+    for path in dumps.filter(|p| p.extension().is_some_and(|e| e == "dmp")) {
+        let dump = Minidump::open(&path).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(dumpwright::verify::verify(&dump), [], "{}", path.display());
+        minidump::Minidump::read_path(&path).unwrap();
     }
 }

@@ -226,6 +226,24 @@ wire! {
         pub features: [[U32; 2]; 64],
     }
 
+    /// `JIT_DEBUG_INFO`, werapi.h; the same in 32-bit processes.
+    pub struct JitDebugInfo [40] {
+        /// `dwSize`: that of this structure.
+        pub size: U32,
+        /// `dwProcessorArchitecture`: `PROCESSOR_ARCHITECTURE_*`.
+        pub processor_architecture: U32,
+        /// `dwThreadID`: the thread of the exception.
+        pub thread_id: U32,
+        /// `dwReserved0`
+        pub reserved: U32,
+        /// `lpExceptionAddress`
+        pub exception_address: U64,
+        /// `lpExceptionRecord`: address of an `EXCEPTION_RECORD`.
+        pub exception_record: U64,
+        /// `lpContextRecord`: address of a `CONTEXT`.
+        pub context_record: U64,
+    }
+
     /// `EXCEPTION_RECORD64`, winnt.h.
     pub struct ExceptionRecord64 [152] {
         /// `ExceptionCode`

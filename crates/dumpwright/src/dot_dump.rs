@@ -93,7 +93,9 @@ pub struct DotDump {
     pub comment: Option<String>,
     /// `/u`: date, time and process id are added to the name.
     pub unique: bool,
-    /// `/xt`, `/xc`, `/xr`, `/xp`.
+    /// `/a`: every process that is a target is dumped.
+    pub all: bool,
+    /// `/xt`, `/xc`, `/xr`, `/xp`, `/j`.
     pub exception: ExceptionSource,
     /// The file name, which is always the last word.
     pub file: String,
@@ -117,6 +119,7 @@ impl DotDump {
             flags: FormatFlags::NO_OVERWRITE,
             comment: None,
             unique: false,
+            all: false,
             exception: ExceptionSource::default(),
             file: file.text,
         };
@@ -157,8 +160,8 @@ impl DotDump {
                 "xc" => dump.exception.context = Some(number(&value()?)?),
                 "xr" => dump.exception.record = Some(number(&value()?)?),
                 "xp" => dump.exception.pointers = Some(number(&value()?)?),
-                "a" => return Err("'/a' is not supported: dump each process by itself".into()),
-                "j" => return Err("'/j' is not supported: JIT_DEBUG_INFO is not read".into()),
+                "a" => dump.all = true,
+                "j" => dump.exception.jit_debug_info = Some(number(&value()?)?),
                 "kpmf" => return Err("'/kpmf' is not supported: take /f, which has more".into()),
                 letters if letters.starts_with('m') => {
                     kinds.push(DotDumpKind::Small);
@@ -166,6 +169,9 @@ impl DotDump {
                 }
                 _ => return Err(format!("'{}' is no option of '.dump'", word.text)),
             }
+        }
+        if dump.all && !dump.unique {
+            return Err("'/a' needs '/u', so that each process has a file of its own".into());
         }
         kinds.dedup();
         match kinds.as_slice() {
@@ -298,6 +304,13 @@ mod tests {
     }
 
     #[test]
+    fn all_processes_and_what_a_crash_told_a_debugger_can_be_asked_for() {
+        let dump = DotDump::parse("/a /u /ma /j 0x00000000003e0000 x.dmp").unwrap();
+        assert!(dump.all && dump.unique);
+        assert_eq!(dump.exception.jit_debug_info, Some(0x3e_0000));
+    }
+
+    #[test]
     fn without_o_an_existing_file_stays_and_without_a_type_the_dump_is_small() {
         let dump = DotDump::parse("/tmp/x.dmp").unwrap();
         assert_eq!((dump.kind, dump.flags), (DotDumpKind::Small, FormatFlags::NO_OVERWRITE));
@@ -338,6 +351,8 @@ mod tests {
             ("/f /ma x.dmp", "different types"),
             ("/xt zz x.dmp", "'zz'"),
             ("\"x.dmp", "not closed"),
+            ("/a /ma x.dmp", "needs '/u'"),
+            ("/j x.dmp", "'/j' needs a value"),
             ("/m /ka x.dmp", "different types"),
             ("/kpmf x.dmp", "/kpmf"),
         ] {

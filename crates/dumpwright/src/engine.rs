@@ -16,7 +16,7 @@ use crate::target::linux::LinuxProcess as LiveProcess;
 use crate::target::windows::WindowsProcess as LiveProcess;
 #[cfg(target_os = "linux")]
 use crate::target::wine;
-use crate::write::kernel::Target;
+use crate::write::Target;
 use crate::write::{self, Outcome};
 use dumpwright_format::FormatFlags;
 use std::borrow::Cow;
@@ -238,18 +238,17 @@ impl Job for ProcessJob<'_> {
     }
 
     fn write(&mut self, mut to: Target<'_>) -> Result<Outcome> {
-        let out = to.out();
         let target = &*self.target;
         let outcome = write::write_memory(
             self.layout,
             self.plan,
             target.snapshot(),
             target.memory(),
-            out,
+            &mut to,
             self.observer,
         )?;
         self.target.release();
-        write::finish(self.layout, self.plan, &outcome, out)?;
+        write::finish(self.layout, self.plan, &outcome, to.out())?;
         Ok(outcome)
     }
 

@@ -7,7 +7,7 @@ use crate::request::DumpRequest;
 use crate::soft_error::Hole;
 use crate::synthetic::{SyntheticMemory, region, snapshot, thread};
 use crate::target::{MemorySource, ProcessSnapshot};
-use crate::write::{finish, write_memory};
+use crate::write::{Target, finish, write_memory};
 use dumpwright_format::{FormatFlags, Qualifier};
 use proptest::prelude::*;
 use std::io::{self, Write};
@@ -17,7 +17,8 @@ fn written(snapshot: &ProcessSnapshot, memory: &SyntheticMemory, request: &DumpR
     let plan = plan(snapshot, memory, request).unwrap();
     let layout = Layout::new(&plan, 0).unwrap();
     let mut out = Vec::new();
-    let outcome = write_memory(&layout, &plan, snapshot, memory, &mut out, &()).unwrap();
+    let outcome =
+        write_memory(&layout, &plan, snapshot, memory, &mut Target::Stream(&mut out), &()).unwrap();
     finish(&layout, &plan, &outcome, &mut out).unwrap();
     assert_eq!(out.len() as u64, layout.file_size());
     out
@@ -227,7 +228,9 @@ fn a_dump_past_4_gib_has_every_pointer_in_reach() {
     let plan = plan(&snapshot, &memory, &request).unwrap();
     let layout = Layout::new(&plan, 0).unwrap();
     let mut out = Ends { head: Vec::new(), tail: Vec::new(), len: 0 };
-    let outcome = write_memory(&layout, &plan, &snapshot, &memory, &mut out, &()).unwrap();
+    let outcome =
+        write_memory(&layout, &plan, &snapshot, &memory, &mut Target::Stream(&mut out), &())
+            .unwrap();
     finish(&layout, &plan, &outcome, &mut out).unwrap();
     assert_eq!(out.len, layout.file_size());
     assert!(out.len > 1 << 32);
@@ -299,7 +302,9 @@ fn partial_pages_are_kept_when_asked_for_and_only_then() {
         let plan = plan(&snapshot, &memory, &request).unwrap();
         let layout = Layout::new(&plan, 0).unwrap();
         let mut out = Vec::new();
-        let outcome = write_memory(&layout, &plan, &snapshot, &memory, &mut out, &()).unwrap();
+        let outcome =
+            write_memory(&layout, &plan, &snapshot, &memory, &mut Target::Stream(&mut out), &())
+                .unwrap();
         assert_eq!(outcome.holes.iter().map(|h| h.range).collect::<Vec<_>>(), [hole]);
         let (start, at, _) =
             memory_ranges(&out).into_iter().find(|(start, ..)| *start == 0x60_0000).unwrap();

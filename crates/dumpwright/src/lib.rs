@@ -53,10 +53,10 @@
 //!
 //! # How it is fast
 //!
-//! Every offset is known before the first byte, so that the file is written
-//! front to back, once. Memory is moved in batches that one thread reads while
-//! another writes, at a flat few MiB of the writer's own; pages that were never
-//! populated are neither read nor written. What a request does not ask for is
+//! Every offset is known before the first byte, so that each byte is moved once:
+//! by several threads to where it belongs in a file, front to back into a stream,
+//! at a flat few MiB of the writer's own; pages that were never populated are
+//! neither read nor written. What a request does not ask for is
 //! not collected while the target stands still, and it is let go as soon as its
 //! memory has been read.
 //!

@@ -315,7 +315,7 @@ pub fn write(machine: &Machine, request: &crate::DumpRequest) -> crate::Result<V
         &layout,
         &plan.edits,
         &machine.memory,
-        &mut crate::write::kernel::Target::Stream(&mut out),
+        &mut crate::write::Target::Stream(&mut out),
         &(),
     )?;
     crate::write::kernel::finish(&layout, &plan, &outcome, &mut out)?;

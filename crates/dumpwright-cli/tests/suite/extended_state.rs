@@ -1,10 +1,12 @@
 //! ADD_AVX_XSTATE_CONTEXT from end to end: values that a program has in its
 //! registers stand in the dump where `MiscInfo`'s `XStateData` says.
 
-use crate::support::cli::dump;
+use crate::support::cli::{dump, dump_pid};
 use crate::support::dump::Loaded;
+use crate::support::find;
 use crate::support::target::Target;
 use minidump::{MinidumpMiscInfo, MinidumpThreadList, RawMiscInfo};
+use std::fs;
 
 /// Bytes of an x86-64 `CONTEXT`; `CONTEXT_EX` stands behind it.
 const CONTEXT: usize = 1232;
@@ -70,8 +72,8 @@ fn extended_registers_hold_what_the_program_put_there() {
         eprintln!("SKIPPED: extended registers: this processor has no AVX");
         return;
     }
-    for option in ["-my", "-myr"] {
-        let loaded = dump(&target, &[option]).load();
+    for options in [&["-my"][..], &["-myR", "--filter-triage"]] {
+        let loaded = dump(&target, options).load();
         let extended = Extended::of(&loaded);
         for n in 0..16 {
             let at = XMM + 16 * n;
@@ -92,6 +94,22 @@ fn extended_registers_hold_what_the_program_put_there() {
         }
         if has("pku") {
             assert_eq!(extended.feature(PKRU)[..4], 0x24u32.to_le_bytes(), "PKRU");
+        }
+    }
+}
+
+#[test]
+fn filter_memory_leaves_nothing_of_vector_registers() {
+    let target = Target::fixture("vectors", &[]);
+    let vectors = if target.ready["avx512"] == true { 32 } else { 16 };
+    for options in [&["-mr"][..], &["-myr"], &["-mr", "--as", "core"], &["-myr", "--as", "core"]] {
+        let written = dump_pid(target.pid(), options);
+        let bytes = fs::read(&written.file).unwrap();
+        for n in 0..vectors {
+            for start in [0, 16, 32, 48] {
+                let planted = vector(n, start..start + 8);
+                assert!(find(&bytes, &planted).is_none(), "{options:?}: vector {n}, byte {start}");
+            }
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Readers that others wrote, on kernel dumps of every type that they read:
 //! each page that they see is held against the image.
 
-use super::support::guest::{Guest, KernelDump, PAGE_TYPES};
+use super::support::frames::{kernel, ram};
+use super::support::guest::{Guest, KernelDump, PAGE_TYPES, WHOLE};
 use super::support::readers::script_on;
 use super::support::unhex;
 use dumpwright_testkit::{Nt, kdbg, nt};
 use kdmp_parser::{Gpa, Gva, Gxa as _, KernelDumpParser};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 fn numbers(value: &Value) -> Vec<u64> {
     value.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect()
@@ -109,6 +111,46 @@ fn volatilitys_crash_layer_reads_complete_dumps() {
             seen["runs"].as_array().unwrap().iter().map(|r| r[1].as_u64().unwrap()).sum();
         assert_eq!(pages, guest.nt.image.ram_pages(), "{name}");
         assert_eq!(seen["debugger_data"].as_u64(), Some(Nt::variable(nt::rva::KDBG)), "{name}");
+    }
+}
+
+#[test]
+fn volatilitys_crash_layer_reads_the_bitmaps_of_kernel_dumps() {
+    let guest = Guest::new();
+    for (name, value) in [("bitmap-kernel", 6), ("automatic", 7)] {
+        let dump = guest.dump_type(name);
+        let Some(seen) = script_on("volatility_crash.py", &[&dump.file, &guest.raw], &[]) else {
+            return;
+        };
+        assert_eq!(seen["dump_type"], value, "{name}");
+        assert_eq!(seen["different"], json!([]), "{name}");
+        let runs = seen["runs"].as_array().unwrap().iter().map(numbers);
+        let pages: Vec<u64> = runs.flat_map(|run| run[0]..run[0] + run[1]).collect();
+        let ours: Vec<u64> = dump.open().pages.keys().copied().collect();
+        assert_eq!(pages, ours, "{name}");
+    }
+}
+
+#[test]
+fn a_reader_written_from_descriptions_alone_reads_every_bitmap_page_by_page() {
+    let guest = Guest::new();
+    let image = &guest.nt.image;
+    for (name, value) in PAGE_TYPES.into_iter().filter(|(_, v)| [2, 5, 6, 7].contains(v)) {
+        let dump = guest.dump_type(name);
+        let Some(seen) = script_on("bitmap_dump.py", &[&dump.file, &guest.raw], &[]) else {
+            return;
+        };
+        assert_eq!(seen["type"], value, "{name}");
+        assert_eq!(seen["different"], json!([]), "{name}");
+        let pages: BTreeSet<u64> = numbers(&seen["pages"]).into_iter().collect();
+        if WHOLE.contains(&name) {
+            assert_eq!(pages, ram(image), "{name}");
+        } else {
+            assert!(kernel(&guest.nt).is_subset(&pages), "{name}: pages of the kernel are lost");
+            let foreign = guest.nt.canaries().map(|canary| canary.pfn);
+            let foreign: Vec<_> = foreign.filter(|pfn| pages.contains(pfn)).collect();
+            assert!(foreign.is_empty(), "{name}: user pages {foreign:x?}");
+        }
     }
 }
 

@@ -176,6 +176,31 @@ fn a_raw_image_without_the_hole_is_read_where_the_guest_says() {
 }
 
 #[test]
+fn a_raw_image_whose_top_table_was_named_is_tried_in_every_layout() {
+    let low = 2 << 18;
+    let runs = vec![
+        dumpwright_testkit::Run::new(0, low),
+        dumpwright_testkit::Run::new(0x10_0000, 0x15_0000),
+    ];
+    let mut nt = Nt::build(&NtOptions { runs, ..NtOptions::default() });
+    // Nothing in low memory looks like a top table of Windows any more.
+    let roots: Vec<u64> = nt.processes.iter().map(|process| process.space.root).collect();
+    for root in roots {
+        nt.image.write(root + 8 * nt::SELF_MAP, &[0; 8]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("guest.raw");
+    output::compact(&nt.image, &raw).unwrap();
+    let target = open(&raw, &MachineOptions::default());
+    assert_eq!(target.snapshot().guest, GuestKind::Other, "nothing leads to the kernel");
+    let by_hand = ByHand { directory_table_base: Some(nt.system.root), ..ByHand::default() };
+    let target = open(&raw, &MachineOptions { by_hand, ..MachineOptions::default() });
+    assert_understood(&*target, &nt, false);
+    let told: Vec<_> = target.snapshot().soft_errors.iter().map(|e| &e.message).collect();
+    assert!(!told.iter().any(|m| m.contains("QEMU's pc machine")), "it is no guess: {told:?}");
+}
+
+#[test]
 fn damaged_symbols_are_not_believed_and_do_no_harm() {
     let nt = Nt::build(&NtOptions { kdbg: KdbgForm::Encoded, ..NtOptions::default() });
     let (folder, path) = elf(&nt, true);

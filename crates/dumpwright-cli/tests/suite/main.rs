@@ -49,6 +49,7 @@ mod target_goes_on;
 mod thousand_threads;
 mod windows;
 mod windows_dbgeng;
+mod windows_odd;
 mod windows_wow64;
 mod wine_outside;
 

@@ -261,9 +261,12 @@ fn exception_pointers_in_a_windows_process_are_the_exception_of_its_dump() {
     let (record, context) =
         (format!("{:#x}", number("record")), format!("{:#x}", number("context")));
     let thread = tid.to_string();
-    for options in
-        [&["-m", "-xp", &pointers][..], &["-m", "-xr", &record, "-xc", &context, "-xt", &thread]]
-    {
+    let jit = format!("{:#x}", number("jit"));
+    for options in [
+        &["-m", "-xp", &pointers][..],
+        &["-m", "-xr", &record, "-xc", &context, "-xt", &thread],
+        &["-m", "-j", &jit],
+    ] {
         let dump = wine.dump(target.pid(), options);
         let exception: MinidumpException<'_> = dump.loaded.get();
         assert_eq!(exception.thread_id, tid);

@@ -27,7 +27,12 @@ const MARKER: &[u8] = b"the target's own marker";
 /// Compiles a program against mingw-w64's dbgeng.h, and puts our library beside
 /// it.
 fn compile(source: &str, folder: &Path) -> Option<PathBuf> {
-    let library = root().join("target/windows/dbgeng.dll");
+    compile_with(source, folder, "dbgeng.dll")
+}
+
+/// The same with a library of that name in `target/windows`.
+fn compile_with(source: &str, folder: &Path, library: &str) -> Option<PathBuf> {
+    let library = root().join("target/windows").join(library);
     if !library.is_file() {
         skip("dbgeng.dll under Wine", "it is missing; run scripts/windows build");
         return None;
@@ -156,4 +161,32 @@ fn a_windows_program_dumps_machines_through_our_dbgeng_dll() {
     for name in ["small.dmp", "kernel.dmp", "full.dmp", "dot-k.dmp", "dot-ka.dmp", "dot-f.dmp"] {
         assert_verifies(&dumps.join(name));
     }
+}
+
+#[test]
+fn a_panic_inside_our_dbgeng_dll_answers_e_fail_and_leaves_the_program_usable() {
+    let Some(wine) = wine() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let library = "dbgeng-that-panics.dll";
+    let Some(program) = compile_with("panics.c", folder.path(), library) else { return };
+    let mut target = wine.command(&program);
+    target.arg("target").env("WINEDLLOVERRIDES", OVERRIDES);
+    let mut target = target.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(target.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let ready: Value = serde_json::from_str(line.trim().strip_prefix("READY ").unwrap()).unwrap();
+
+    let dumps = folder.path().join("dumps");
+    fs::create_dir(&dumps).unwrap();
+    let mut command = wine.command(&program);
+    command.env("WINEDLLOVERRIDES", OVERRIDES).stdout(Stdio::piped());
+    let pid = ready["pid"].to_string();
+    let output = command.args(["run", &windows_path(&dumps), &pid]).output().unwrap();
+    assert_passed(&output);
+    assert!(target.try_wait().unwrap().is_none(), "the target did not survive");
+    drop(target.stdin.take());
+    target.wait().unwrap();
+    let left: Vec<_> = fs::read_dir(&dumps).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(left.len(), 5, "only dumps that were finished: {left:?}");
+    left.iter().for_each(|dump| assert_verifies(dump));
 }

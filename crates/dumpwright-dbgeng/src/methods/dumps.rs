@@ -1,6 +1,7 @@
 //! Dump files: opening them as targets, and writing them.
 
 use super::OK;
+use super::progress::watched;
 use crate::abi::{Answer, Out, Text, TextBuf, Wide};
 use crate::object::Client;
 use crate::platform;
@@ -13,13 +14,11 @@ use dumpwright::target::dump_file::{Content, Opened, open_process, open_target};
 use dumpwright::target::machine::{GuestKind, MachineOptions, MachineTarget};
 use dumpwright::target::{OriginalDump, Pid, ProcessTarget};
 use dumpwright::{
-    DumpRequest, FormatFlags, HResult, MinidumpType, Observer, OpenOptions, Output, Phase, Summary,
-    write_dump, write_machine_dump,
+    DumpRequest, FormatFlags, HResult, MinidumpType, OpenOptions, Output, Summary, write_dump,
+    write_machine_dump,
 };
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `DEBUG_DUMP_FILE_BASE`: the type of a dump that is open.
 const DUMP_FILE_BASE: u32 = u32::MAX;
@@ -60,13 +59,10 @@ fn open_file(client: &Client, file: impl Text, handle: u64) -> Answer {
     let state = &client.state;
     let name = name.to_string_lossy().into_owned();
     state.say(mask::NORMAL, &format!("Loading dump file '{name}'"));
-    let opened = open_target(
-        &path,
-        &wants_of_a_held_process(),
-        &OpenOptions::default(),
-        &MachineOptions::default(),
-        &Progress::new(client),
-    );
+    let opened = watched(client, |progress| {
+        let (wants, options) = (wants_of_a_held_process(), OpenOptions::default());
+        open_target(&path, &wants, &options, &MachineOptions::default(), progress)
+    });
     let opened = opened.map_err(|error| state.fail(&error))?;
     let file = DumpFile { path, name, handle, kept, format: None };
     let (target, what, comment) = match opened {
@@ -245,7 +241,7 @@ pub fn write_wide(
     let name = file.os()?.map(PathBuf::from).filter(|name| name.extension().is_some());
     let name = name.unwrap_or_else(|| "handle.dmp".into());
     let request = request_of(name, qualifier, flags, comment.as_deref())?;
-    write_to(client, &request, Some(out))
+    write_to(client, None, &request, Some(out))
 }
 
 fn request(
@@ -269,10 +265,15 @@ fn request_of(
 
 /// Writes a dump of the current target to the file that the request names.
 pub fn write_file(client: &Client, request: &DumpRequest) -> Answer {
-    write_to(client, request, None)
+    write_to(client, None, request, None)
 }
 
-/// How the current target is read for a dump.
+/// Writes a dump of a target to the file that the request names.
+pub fn write_file_of(client: &Client, target: u32, request: &DumpRequest) -> Answer {
+    write_to(client, Some(target), request, None)
+}
+
+/// How a target is read for a dump.
 enum Source {
     Held(u32),
     Process(Pid),
@@ -280,9 +281,13 @@ enum Source {
     Machine(u32),
 }
 
-fn source(client: &Client) -> Answer<Source> {
+/// Of the target with this id, or of the current one.
+fn source(client: &Client, target: Option<u32>) -> Answer<Source> {
     let state = client.state.session.state();
-    let target = state.current()?;
+    let target = match target {
+        Some(id) => state.targets.iter().find(|t| t.id == id).ok_or(HResult::E_UNEXPECTED)?,
+        None => state.current()?,
+    };
     Ok(match (&target.subject, &target.origin) {
         (Subject::Machine { .. }, _) => Source::Machine(target.id),
         (_, Origin::Live { suspended: false, .. }) => Source::Process(target.pid()),
@@ -293,9 +298,14 @@ fn source(client: &Client) -> Answer<Source> {
 
 /// Writes a dump to a file that the program has opened, or to the one that the
 /// request names.
-fn write_to(client: &Client, request: &DumpRequest, handle: Option<File>) -> Answer {
+fn write_to(
+    client: &Client,
+    target: Option<u32>,
+    request: &DumpRequest,
+    handle: Option<File>,
+) -> Answer {
     // First, so that a call without a target leaves no temporary file for a moment.
-    let source = source(client)?;
+    let source = source(client, target)?;
     let is_machine = matches!(source, Source::Machine(_));
     let output = match (handle, is_machine) {
         (None, false) => Output::open(request),
@@ -305,20 +315,25 @@ fn write_to(client: &Client, request: &DumpRequest, handle: Option<File>) -> Ans
     };
     let state = &client.state;
     let output = output.map_err(|error| state.fail(&error))?;
-    let progress = Progress::new(client);
     let wants = request.wants();
-    let process: dumpwright::Result<Box<dyn ProcessTarget>> = match source {
+    let written = match source {
         Source::Machine(id) => {
             let machine = Box::new(MachineLoan::take(id, &state.session)?);
-            return report(client, write_machine_dump(machine, request, output, &progress));
+            watched(client, |progress| write_machine_dump(machine, request, output, progress))
         }
-        Source::Held(id) => {
-            ProcessLoan::take(id, &wants, &state.session)?.map(|loan| Box::new(loan) as _)
-        }
-        Source::Process(pid) => platform::hold(pid, &wants),
-        Source::File(path) => open_process(&path, &wants, &OpenOptions::default(), &progress),
+        Source::Held(id) => ProcessLoan::take(id, &wants, &state.session)?.and_then(|loan| {
+            watched(client, |progress| write_dump(Box::new(loan), request, output, progress))
+        }),
+        Source::Process(pid) => watched(client, |progress| {
+            let process = platform::hold(pid, &wants)?;
+            write_dump(process, request, output, progress)
+        }),
+        Source::File(path) => watched(client, |progress| {
+            let process = open_process(&path, &wants, &OpenOptions::default(), progress)?;
+            write_dump(process, request, output, progress)
+        }),
     };
-    report(client, process.and_then(|p| write_dump(p, request, output, &progress)))
+    report(client, written)
 }
 
 /// Says what was written, and what could not be.
@@ -335,40 +350,4 @@ fn report(client: &Client, written: dumpwright::Result<Summary>) -> Answer {
         state.say(mask::WARNING, &format!("{}-{}: {}", hole.start, hole.end, hole.reason));
     }
     OK
-}
-
-/// Tells the output callbacks how far it is, and ends when interrupted.
-struct Progress<'a> {
-    client: &'a Client,
-    said: Mutex<Option<(Phase, u64)>>,
-    cancelled: AtomicBool,
-}
-
-impl Progress<'_> {
-    fn new(client: &Client) -> Progress<'_> {
-        Progress { client, said: Mutex::new(None), cancelled: AtomicBool::new(false) }
-    }
-}
-
-impl Observer for Progress<'_> {
-    fn progress(&self, phase: Phase, done: u64, total: u64) {
-        let tenth = done.saturating_mul(10).checked_div(total).unwrap_or(10).min(10);
-        let now = Some((phase, tenth));
-        if std::mem::replace(&mut *crate::session::lock(&self.said), now) == now {
-            return;
-        }
-        let what = match phase {
-            Phase::Unpack => "Unpacking",
-            Phase::Write => "Writing",
-            Phase::Package => "Packing",
-        };
-        self.client.state.say(mask::NORMAL, &format!("{what}: {}%", tenth * 10));
-    }
-
-    fn is_cancelled(&self) -> bool {
-        if self.client.state.session.take_interrupt() {
-            self.cancelled.store(true, Ordering::Relaxed);
-        }
-        self.cancelled.load(Ordering::Relaxed)
-    }
 }

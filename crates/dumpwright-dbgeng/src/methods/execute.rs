@@ -6,6 +6,7 @@ use crate::object::Client;
 use crate::session::mask;
 use dumpwright::HResult;
 use dumpwright::dot_dump::{DotDump, unique_name};
+use dumpwright::target::Pid;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -48,24 +49,48 @@ fn run(client: &Client, command: &str) -> Answer {
         state.say(mask::ERROR, &message);
         HResult::E_INVALIDARG
     })?;
-    let mut file = PathBuf::from(&dump.file);
-    let (pid, is_machine) = {
-        let state = state.session.state();
-        let target = state.current()?;
-        (target.pid(), target.machine().is_ok())
-    };
-    if dump.unique {
-        file = unique_name(&file, pid, SystemTime::now());
+    let mut answer = OK;
+    for target in chosen(client, dump.all)? {
+        let written = write(client, &dump, target);
+        // The other processes are dumped, whatever one of them answers.
+        answer = answer.and(written);
     }
-    let request = if is_machine {
+    answer
+}
+
+/// A target of a command.
+struct Chosen {
+    id: u32,
+    pid: Pid,
+    is_machine: bool,
+}
+
+/// The current target, or every process that is one.
+fn chosen(client: &Client, all: bool) -> Answer<Vec<Chosen>> {
+    let state = client.state.session.state();
+    let current = state.current()?.id;
+    let targets =
+        state.targets.iter().filter(|t| if all { t.process().is_ok() } else { t.id == current });
+    let chosen: Vec<_> = targets
+        .map(|t| Chosen { id: t.id, pid: t.pid(), is_machine: t.machine().is_ok() })
+        .collect();
+    if chosen.is_empty() { Err(HResult::E_UNEXPECTED) } else { Ok(chosen) }
+}
+
+fn write(client: &Client, dump: &DotDump, target: Chosen) -> Answer {
+    let mut file = PathBuf::from(&dump.file);
+    if dump.unique {
+        file = unique_name(&file, target.pid, SystemTime::now());
+    }
+    let request = if target.is_machine {
         dump.of_machine(file)
     } else {
         dump.of_process(file).map_err(|message| {
-            state.say(mask::ERROR, &message);
+            client.state.say(mask::ERROR, &message);
             HResult::E_INVALIDARG
         })?
     };
-    dumps::write_file(client, &request)
+    dumps::write_file_of(client, target.id, &request)
 }
 
 #[cfg(test)]

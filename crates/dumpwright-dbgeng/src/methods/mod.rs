@@ -17,6 +17,7 @@ pub mod modules;
 pub mod objects;
 pub mod physical;
 pub mod processes;
+mod progress;
 
 use crate::abi::Answer;
 use dumpwright::HResult;

@@ -5,6 +5,14 @@ use zerocopy::little_endian::U32;
 
 /// `CONTEXT_i386`
 pub const CONTEXT_X86: u32 = 0x1_0000;
+/// `CONTEXT_CONTROL`: SS:ESP, CS:EIP, flags, EBP.
+pub const CONTEXT_X86_CONTROL: u32 = CONTEXT_X86 | 0x1;
+/// `CONTEXT_INTEGER`: EAX, EBX, ECX, EDX, ESI, EDI.
+pub const CONTEXT_X86_INTEGER: u32 = CONTEXT_X86 | 0x2;
+/// `CONTEXT_SEGMENTS`: DS, ES, FS, GS.
+pub const CONTEXT_X86_SEGMENTS: u32 = CONTEXT_X86 | 0x4;
+/// `CONTEXT_EXTENDED_REGISTERS`: the FXSAVE area.
+pub const CONTEXT_X86_EXTENDED_REGISTERS: u32 = CONTEXT_X86 | 0x20;
 
 wire! {
     /// `CONTEXT` for x86, winnt.h.

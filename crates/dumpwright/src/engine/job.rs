@@ -7,7 +7,7 @@ use crate::observer::Observer;
 use crate::package::{self, CabEntry, Need, PendingFile, SecondaryFiles, largest_cab};
 use crate::request::{Destination, DumpRequest};
 use crate::summary::Summary;
-use crate::write::kernel::Target;
+use crate::write::Target;
 use dumpwright_format::FormatFlags;
 use std::io::{self, Seek};
 use std::time::Duration;
@@ -48,7 +48,8 @@ pub(super) fn run(
         }
         OutputKind::Handle(mut file) => {
             empty(&mut file).map_err(Error::Write)?;
-            let outcome = job.write(Target::File(&mut file))?;
+            // It may be a pipe, or one that only grows at its end.
+            let outcome = job.write(Target::Stream(&mut file))?;
             job.summary(request, &outcome)
         }
         OutputKind::CabToHandle(mut cab, file) => {

@@ -7,6 +7,7 @@ use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Folders that are the same on every machine of a kind. Any other can name a
@@ -227,6 +228,15 @@ impl Privacy {
             .map(|(_, path)| path.trim_ascii_end())
             .collect();
         for (columns, path) in lines_with_path(maps) {
+            if let Some(label) = own_label(columns) {
+                out.extend_from_slice(&columns[..label.start]);
+                if self.triage {
+                    out.extend_from_slice(b"]\n");
+                } else {
+                    out.extend_from_slice(&self.text_bytes(&columns[label]));
+                }
+                continue;
+            }
             out.extend_from_slice(columns);
             let name = path.trim_ascii_end();
             if self.triage && !self.is_system_path(name) && !programs.contains(name) {
@@ -241,8 +251,21 @@ impl Privacy {
 
 /// The lines of a maps file, each divided where its path begins.
 fn lines_with_path(maps: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    maps.split_inclusive(|b| *b == b'\n')
-        .map(|line| line.split_at(line.iter().position(|b| *b == b'/').unwrap_or(line.len())))
+    maps.split_inclusive(|b| *b == b'\n').map(|line| {
+        let path =
+            if own_label(line).is_some() { None } else { line.iter().position(|b| *b == b'/') };
+        line.split_at(path.unwrap_or(line.len()))
+    })
+}
+
+/// Where in a line of a maps file the name stands that the process gave to memory
+/// without a file (`PR_SET_VMA_ANON_NAME`): from the colon on.
+fn own_label(line: &[u8]) -> Option<Range<usize>> {
+    let start = line.iter().position(|b| b"/[".contains(b))?;
+    let label = &line[start..];
+    let kind =
+        [&b"[anon:"[..], b"[anon_shmem:"].into_iter().find(|kind| label.starts_with(kind))?;
+    Some(start + kind.len() - 1..line.len())
 }
 
 /// Whether permissions are those of code.
@@ -351,6 +374,23 @@ mod tests {
         assert_eq!(
             std::str::from_utf8(&kept).unwrap(),
             "1000-2000 r--p 0 fe:00 1    app\n2000-3000 r-xp 0 fe:00 1    app\n4000-5000 r--s 0 fe:00 2    \n6000-7000 rw-s 0 0:1 3    \n8000-9000 r--p 0 0:1 4    /usr/share/locale/C\n"
+        );
+    }
+
+    #[test]
+    fn what_a_process_calls_its_memory_has_no_path_and_under_triage_no_name() {
+        let maps = b"1000-2000 rw-p 0 00:00 0    [anon:for ann/b]\n2000-3000 rw-s 0 0:1 4    [anon_shmem:ann]\n3000-4000 rw-p 0 00:00 0    [heap]\n";
+        let kept = |privacy: Privacy| {
+            let stream = stream(StreamType::LINUX_MAPS, maps);
+            String::from_utf8_lossy(&privacy.platform_stream(&stream).unwrap()).into_owned()
+        };
+        assert_eq!(
+            kept(PATHS),
+            "1000-2000 rw-p 0 00:00 0    [anon:for b]\n2000-3000 rw-s 0 0:1 4    [anon_shmem:ann]\n3000-4000 rw-p 0 00:00 0    [heap]\n"
+        );
+        assert_eq!(
+            kept(TRIAGE),
+            "1000-2000 rw-p 0 00:00 0    [anon]\n2000-3000 rw-s 0 0:1 4    [anon_shmem]\n3000-4000 rw-p 0 00:00 0    [heap]\n"
         );
     }
 

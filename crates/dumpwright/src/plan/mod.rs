@@ -11,6 +11,7 @@
 //! - [`missing`] — what a dump that is the target does not have
 //! - [`selection`] — puts ranges together, by priority under a size budget
 //! - [`filter_memory`] — FILTER_MEMORY, and edits of memory in general
+//! - `filter_registers` — FILTER_MEMORY in registers
 //! - [`windows`] — what these mean for PEB, TEBs and loader data
 //! - [`filter_text`] — FILTER_PATHS, FILTER_TRIAGE, NO_OPTIONAL_DATA
 //! - [`streams`] — everything that is not memory
@@ -21,6 +22,7 @@
 pub mod assembly;
 pub mod core;
 pub mod filter_memory;
+mod filter_registers;
 pub mod filter_text;
 pub mod images;
 pub mod indirect;
@@ -419,6 +421,10 @@ fn done_type(
             }
         };
         lacks(MinidumpType::WITH_AVX_XSTATE_CONTEXT, "ADD_AVX_XSTATE_CONTEXT", message);
+    }
+    if done.contains(MinidumpType::WITH_AVX_XSTATE_CONTEXT | MinidumpType::FILTER_MEMORY) {
+        let message = "FILTER_MEMORY zeroes vector registers, since copied text stays in them";
+        soft_errors.push(SoftError::new("ADD_AVX_XSTATE_CONTEXT", message));
     }
     // The bit with two names means this without WRITE_CAB only, and the
     // qualifier never adds it.

@@ -118,8 +118,8 @@ fn stack_at(
         soft_errors.push(SoftError::new(
             format!("thread {}", thread.tid),
             format!(
-                "it runs on a foreign stack ('{}'); {} of the {} bytes to the mapping's end were taken",
-                region.name,
+                "it runs on a foreign stack (in the mapping {}); {} of the {} bytes to the mapping's end were taken",
+                region.range,
                 taken.len(),
                 whole.len()
             ),

@@ -51,7 +51,7 @@ pub(crate) fn select(
         }
         if region.absent == Absent::Unknown && populated.len() < region.range.len() {
             soft_errors.push(SoftError::new(
-                format!("memory {} ('{}')", region.range, region.name),
+                format!("memory {}", region.range),
                 format!(
                     "{} bytes wait for a user-space pager (userfaultfd) and were left out",
                     region.range.len() - populated.len()

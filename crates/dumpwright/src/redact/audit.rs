@@ -47,6 +47,8 @@ pub enum AuditKind {
     Redaction,
     /// FILTER_MEMORY: a stack, of which only what a stack trace needs was kept.
     Stack,
+    /// FILTER_MEMORY: the vector registers of all threads.
+    Registers,
     /// FILTER_PATHS or FILTER_TRIAGE: a path in memory was shortened.
     Path,
     /// FILTER_TRIAGE or NO_OPTIONAL_DATA: arguments, environment and their like

@@ -174,6 +174,9 @@ pub struct ExceptionSource {
     /// `-xp`: address of a pair of pointers, to record and context, as in
     /// `EXCEPTION_POINTERS`.
     pub pointers: Option<u64>,
+    /// `-j`: address of a `JIT_DEBUG_INFO`, with thread, record and context, which
+    /// Windows names to the program that it starts for a crash.
+    pub jit_debug_info: Option<u64>,
 }
 
 impl ExceptionSource {

@@ -221,7 +221,8 @@ pub struct ThreadTimes {
 pub struct ModuleSnapshot {
     /// Load address.
     pub base: u64,
-    /// Bytes from the load address to the end of the last segment.
+    /// Bytes from the load address to the end of the last segment, or to the
+    /// next module where that stands between segments.
     pub size: u64,
     /// Full path as the target sees it, or the name of a module without a file.
     pub path: String,

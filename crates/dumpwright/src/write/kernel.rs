@@ -4,6 +4,7 @@
 //! another thread touches those that come next, so that the writer does not wait
 //! for the disk. Others go through a fixed number of buffers.
 
+use super::Target;
 use crate::error::{Error, Result};
 use crate::layout::kernel::{KernelLayout, blob_header};
 use crate::observer::{Observer, Phase};
@@ -61,35 +62,6 @@ impl KernelOutcome {
             }
             _ if is_room => holes.push(hole),
             _ => self.unlisted_pages += hole.run.count,
-        }
-    }
-}
-
-/// Where a dump is written to.
-pub enum Target<'a> {
-    /// A file, to which the system can copy from another.
-    File(&'a mut File),
-    /// Anything else.
-    Stream(&'a mut dyn Write),
-}
-
-impl Target<'_> {
-    /// As a stream.
-    pub fn out(&mut self) -> &mut dyn Write {
-        match self {
-            Target::File(file) => *file,
-            Target::Stream(stream) => *stream,
-        }
-    }
-
-    /// Zeros. A dump's file is new and zero wherever nothing was written.
-    fn zeros(&mut self, len: u64) -> io::Result<()> {
-        match self {
-            Target::File(file) => {
-                let end = file.seek(SeekFrom::Current(i64::try_from(len).unwrap_or(i64::MAX)))?;
-                if file.metadata()?.len() < end { file.set_len(end) } else { Ok(()) }
-            }
-            Target::Stream(stream) => io::copy(&mut io::repeat(0).take(len), stream).map(|_| ()),
         }
     }
 }

@@ -1,28 +1,33 @@
-//! Writes a laid-out dump, strictly from front to back, to any [`Write`].
+//! Writes a laid-out dump to any [`Write`], strictly from front to back, or into
+//! a file of our own, by several threads at once.
 //!
 //! Memory goes through a fixed number of buffers, so what the writer needs
-//! does not grow with the target: other threads read the target while this one
-//! writes what was read before.
+//! does not grow with the target.
 
 #![forbid(unsafe_code)]
 
 mod batch;
+mod in_place;
 pub mod kernel;
+mod progress;
 pub mod soft_errors;
+mod target;
 
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
 use crate::layout::DumpLayout;
-use crate::observer::{Observer, Phase};
-use crate::plan::{DumpPlan, HolePolicy, MemoryPlan};
+use crate::observer::Observer;
+use crate::plan::{DumpPlan, MemoryPlan};
 use crate::redact::{Audit, Scanner};
-use crate::soft_error::{Hole, HoleReason};
+use crate::soft_error::Hole;
 use crate::target::{MemorySource, ProcessSnapshot};
 use batch::{BATCH_SIZE, Batch, Batches};
+use progress::Progress;
 use soft_errors::Holes;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
+pub use target::Target;
 
 /// Threads that read the target: reading costs the kernel about twice what
 /// writing to its page cache does.
@@ -33,8 +38,6 @@ const BUFFERS_PER_READER: usize = 3;
 const PIPELINE_MIN: u64 = 8 << 20;
 /// The unit in which the remains of a bad page are looked for.
 const PARTIAL_UNIT: u64 = 512;
-/// Holes that are kept one by one; further ones are only counted.
-const MAX_HOLES: usize = 10_000;
 
 /// What was written.
 #[derive(Clone, Debug, Default)]
@@ -52,28 +55,40 @@ pub struct Outcome {
 ///
 /// # Errors
 /// [`Error::Write`], [`Error::Cancelled`], [`Error::ProcessEnded`], and under
-/// [`HolePolicy::Fail`] [`Error::InaccessibleMemory`].
+/// [`HolePolicy::Fail`](crate::plan::HolePolicy) [`Error::InaccessibleMemory`].
 pub fn write_memory(
     layout: &dyn DumpLayout,
     plan: &DumpPlan,
     snapshot: &ProcessSnapshot,
     source: &dyn MemorySource,
-    out: &mut dyn Write,
+    to: &mut Target<'_>,
     observer: &dyn Observer,
 ) -> Result<Outcome> {
-    layout.write_head(plan, snapshot, out).map_err(Error::Write)?;
+    layout.write_head(plan, snapshot, to.out()).map_err(Error::Write)?;
     let plan = &plan.memory;
-    let mut sink = Sink {
-        plan,
-        snapshot,
-        out,
-        observer,
-        done: 0,
-        total: plan.len(),
-        outcome: Outcome::default(),
-        scanner: plan.redactor.as_ref().map(Scanner::new),
-        redacted: Vec::new(),
-    };
+    let mut progress = Progress::new(plan, snapshot, observer);
+    match to {
+        // Redacting follows texts across batches.
+        Target::File(file) if plan.redactor.is_none() && plan.len() >= PIPELINE_MIN => {
+            let start = file.stream_position().map_err(Error::Write)?;
+            in_place::write(source, file, start, &mut progress)?;
+            file.seek(SeekFrom::Start(start + plan.len())).map_err(Error::Write)?;
+            Ok(progress.outcome)
+        }
+        to => write_stream(source, to.out(), progress),
+    }
+}
+
+/// Writes the memory from front to back: other threads read the target while
+/// this one writes what was read before.
+fn write_stream(
+    source: &dyn MemorySource,
+    out: &mut dyn Write,
+    progress: Progress<'_>,
+) -> Result<Outcome> {
+    let plan = progress.plan;
+    let scanner = plan.redactor.as_ref().map(Scanner::new);
+    let mut sink = Sink { progress, out, scanner, redacted: Vec::new() };
     if plan.len() < PIPELINE_MIN {
         let mut buffer = vec![0; BATCH_SIZE.min(plan.len() as usize)];
         for batch in Batches::new(plan) {
@@ -155,13 +170,8 @@ pub fn finish(
 
 /// Takes filled buffers in order.
 struct Sink<'a> {
-    plan: &'a MemoryPlan,
-    snapshot: &'a ProcessSnapshot,
+    progress: Progress<'a>,
     out: &'a mut dyn Write,
-    observer: &'a dyn Observer,
-    done: u64,
-    total: u64,
-    outcome: Outcome,
     scanner: Option<Scanner<'a>>,
     /// What the scanner gave out.
     redacted: Vec<u8>,
@@ -170,19 +180,7 @@ struct Sink<'a> {
 impl Sink<'_> {
     /// Takes the bytes of `ranges`, back to back.
     fn accept(&mut self, bytes: &[u8], ranges: &[AddressRange], holes: Vec<Hole>) -> Result<()> {
-        if self.observer.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        // Not a hole of the target's but the end of it, whatever the policy.
-        if holes.iter().any(|hole| hole.reason == HoleReason::TargetEnded) {
-            return Err(Error::ProcessEnded(self.snapshot.process.pid));
-        }
-        if let (HolePolicy::Fail, Some(hole)) = (self.plan.hole_policy, holes.first()) {
-            return Err(self.inaccessible(hole));
-        }
-        for hole in holes {
-            self.record(hole);
-        }
+        self.progress.check(holes)?;
         match &mut self.scanner {
             None => self.out.write_all(bytes).map_err(Error::Write)?,
             Some(scanner) => {
@@ -196,40 +194,22 @@ impl Sink<'_> {
                 self.redacted.clear();
             }
         }
-        self.done += bytes.len() as u64;
-        self.observer.progress(Phase::Write, self.done, self.total);
+        self.progress.advance(bytes.len());
         Ok(())
     }
 
     /// Writes what is left, and says what was done.
-    fn finish(mut self) -> Result<Outcome> {
-        if let (Some(mut scanner), Some(redactor)) = (self.scanner, &self.plan.redactor) {
-            scanner.flush(&mut self.redacted);
-            self.out.write_all(&self.redacted).map_err(Error::Write)?;
+    fn finish(self) -> Result<Outcome> {
+        let Sink { progress: Progress { plan, mut outcome, .. }, out, scanner, mut redacted } =
+            self;
+        if let (Some(mut scanner), Some(redactor)) = (scanner, &plan.redactor) {
+            scanner.flush(&mut redacted);
+            out.write_all(&redacted).map_err(Error::Write)?;
             for found in scanner.into_found() {
-                self.outcome.audit.add(redactor.entry(&found));
+                outcome.audit.add(redactor.entry(&found));
             }
         }
-        Ok(self.outcome)
-    }
-
-    fn record(&mut self, hole: Hole) {
-        let holes = &mut self.outcome.holes;
-        let goes_on = holes.last().is_some_and(|last| hole.continues(last));
-        if goes_on || holes.len() < MAX_HOLES {
-            hole.add_to(holes);
-        } else {
-            self.outcome.unlisted_hole_bytes += hole.range.len();
-        }
-    }
-
-    fn inaccessible(&self, hole: &Hole) -> Error {
-        let region = self.snapshot.regions.iter().find(|r| r.range.contains(hole.range.start));
-        Error::InaccessibleMemory {
-            range: hole.range,
-            name: region.map(|r| r.name.to_string()).unwrap_or_default(),
-            reason: hole.reason,
-        }
+        Ok(outcome)
     }
 }
 

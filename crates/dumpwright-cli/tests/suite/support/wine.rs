@@ -23,7 +23,8 @@ const TIMEOUT: &str = "120";
 pub struct Wine {
     loader: PathBuf,
     prefix: PathBuf,
-    program: PathBuf,
+    /// dumpwright.exe.
+    pub program: PathBuf,
     /// The 32-bit half of Wine's libraries, if it is there.
     narrow: Option<PathBuf>,
 }
@@ -108,6 +109,15 @@ impl Wine {
         command
     }
 
+    /// Makes a folder known to Wine as a network share, until it is dropped.
+    pub fn share(&self, folder: &Path) -> Share {
+        let server = format!("dumpwright-{}", std::process::id());
+        let link = self.prefix.join("dosdevices/unc").join(&server);
+        fs::create_dir_all(&link).unwrap();
+        std::os::unix::fs::symlink(folder, link.join("dumps")).unwrap();
+        Share { path: format!("\\\\{server}\\dumps"), link }
+    }
+
     /// Whether 32-bit programs run; `false` after a note of what is missing.
     pub fn runs_narrow_programs(&self) -> bool {
         let compiler = Path::new("/usr/bin").join(Width::Narrow.compiler());
@@ -149,6 +159,19 @@ impl Wine {
         let loaded = Loaded::read(&file);
         assert_eq!(run.json()["size"].as_u64(), Some(loaded.bytes.len() as u64), "its size");
         WindowsDump { loaded, file, _folder: folder }
+    }
+}
+
+/// A folder that Windows programs see as a share of a server.
+pub struct Share {
+    /// What they call it.
+    pub path: String,
+    link: PathBuf,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.link);
     }
 }
 
@@ -209,10 +232,15 @@ impl WindowsTarget {
     /// Starts a fixture that needs no files.
     #[track_caller]
     pub fn fixture(wine: &Wine, name: &str) -> WindowsTarget {
-        Self::spawn(
-            wine.command(windows_fixture_of(Width::Wide, name)),
-            tempfile::tempdir().unwrap(),
-        )
+        Self::program(wine, &windows_fixture_of(Width::Wide, name), &[])
+    }
+
+    /// Starts any program that says READY as fixtures do.
+    #[track_caller]
+    pub fn program(wine: &Wine, program: &Path, arguments: &[&str]) -> WindowsTarget {
+        let mut command = wine.command(program);
+        command.args(arguments);
+        Self::spawn(command, tempfile::tempdir().unwrap())
     }
 
     #[track_caller]
@@ -249,13 +277,18 @@ impl WindowsTarget {
         children.unwrap().split_whitespace().next().expect("timeout has a child").parse().unwrap()
     }
 
-    /// Asserts that it runs: it answers a line.
-    #[track_caller]
-    pub fn assert_alive(&mut self) {
+    /// What it answers a line.
+    pub fn ask(&mut self) -> String {
         self.input.as_mut().unwrap().write_all(b"\n").unwrap();
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), "ALIVE");
+        line.trim().to_owned()
+    }
+
+    /// Asserts that it runs: it answers a line.
+    #[track_caller]
+    pub fn assert_alive(&mut self) {
+        assert_eq!(self.ask(), "ALIVE");
     }
 }
 

@@ -336,14 +336,14 @@ fn what_the_system_copies_from_file_to_file_is_the_same() {
     let plan = crate::plan::kernel::plan(&snapshot, &dump, &request(KernelDumpType::Full)).unwrap();
     let layout = super::KernelLayout::new(&plan, &snapshot).unwrap();
     let mut file = tempfile::tempfile().unwrap();
-    let mut to = crate::write::kernel::Target::File(&mut file);
+    let mut to = crate::write::Target::File(&mut file);
     crate::write::kernel::write_to(&layout, &plan.edits, &dump, &mut to, &()).unwrap();
     let mut streamed = Vec::new();
     crate::write::kernel::write_to(
         &layout,
         &plan.edits,
         &dump,
-        &mut crate::write::kernel::Target::Stream(&mut streamed),
+        &mut crate::write::Target::Stream(&mut streamed),
         &(),
     )
     .unwrap();

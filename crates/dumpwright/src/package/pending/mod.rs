@@ -14,6 +14,8 @@ mod linux;
 mod portable;
 #[cfg(test)]
 mod tests;
+#[cfg(any(windows, test))]
+mod windows_names;
 
 #[cfg(target_os = "linux")]
 use linux as platform;
@@ -61,6 +63,14 @@ impl PendingFile {
     /// pipe.
     pub fn create(destination: &Path, overwrite: Overwrite) -> Result<PendingFile> {
         let (folder, name) = split(destination)?;
+        #[cfg(windows)]
+        if let Some(why) = windows_names::refusal(
+            &name.to_string_lossy(),
+            destination.as_os_str().as_encoded_bytes().starts_with(br"\\?\"),
+        ) {
+            let invalid = io::Error::new(io::ErrorKind::InvalidFilename, why);
+            return Err(failed("create", destination, invalid));
+        }
         let folder = platform::Folder::open(folder)
             .map_err(|e| failed("open the folder of", destination, e))?;
         check_destination(&folder, &name, destination, overwrite)?;
@@ -214,6 +224,8 @@ fn split(destination: &Path) -> Result<(&Path, OsString)> {
     // a file `dumps`.
     let text = destination.as_os_str().as_encoded_bytes();
     let last = text.rsplit(|b| std::path::is_separator(char::from(*b))).next().unwrap_or(text);
+    #[cfg(windows)]
+    let last = if last.len() == text.len() { windows_names::without_drive(last) } else { last };
     match destination.file_name() {
         Some(name) if last == name.as_encoded_bytes() => {
             Ok((destination.parent().unwrap_or(Path::new("")), name.to_owned()))

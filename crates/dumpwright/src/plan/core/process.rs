@@ -3,6 +3,7 @@
 use super::Text;
 use super::notes::Notes;
 use super::registers;
+use crate::plan::Context;
 use crate::target::{ExceptionSnapshot, ProcessSnapshot, Registers, ThreadSnapshot, Tid};
 use dumpwright_format::elf_core::{
     NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, OWNER_CORE, PrPsInfo, PrStatus, SIGINFO_SIZE, TimeVal,
@@ -13,12 +14,13 @@ use zerocopy::{FromZeros, IntoBytes};
 /// Writes the notes of the threads, the one that crashed first, with those of
 /// the process behind the first one's status, as the kernel does.
 pub(super) fn notes<'a>(
-    snapshot: &ProcessSnapshot,
+    context: &Context<'_>,
     text: Text<'_>,
     stream: impl Fn(StreamType) -> Option<&'a [u8]>,
     notes: &mut Notes,
     of_process: impl FnOnce(&mut Notes),
 ) {
+    let snapshot = context.snapshot;
     let exception = snapshot.exception.as_ref();
     let signal = exception.filter(|e| e.code != LINUX_DUMP_REQUESTED);
     let crashed = exception.map(|e| e.tid);
@@ -50,7 +52,7 @@ pub(super) fn notes<'a>(
         let system = &snapshot.system;
         registers::others(
             system.architecture,
-            registers,
+            &context.registers(registers),
             thread.thread_pointer,
             system.xstate.as_ref(),
             notes,

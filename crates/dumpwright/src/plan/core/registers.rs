@@ -75,15 +75,14 @@ fn arm64(context: &[u8]) -> Vec<u8> {
     user.as_bytes().to_vec()
 }
 
-/// The notes of the other registers.
+/// The notes of the other registers in a wire `CONTEXT`.
 pub(super) fn others(
     architecture: Architecture,
-    registers: &Registers,
+    context: &[u8],
     thread_pointer: u64,
     layout: Option<&XstateLayout>,
     notes: &mut Notes,
 ) {
-    let context = registers.context.as_slice();
     match architecture {
         Architecture::Arm64 => {
             if let Ok((c, _)) = ContextArm64::read_from_prefix(context)

@@ -6,7 +6,7 @@ use crate::plan::assembly::Assembly;
 use crate::plan::filter_text::Privacy;
 use crate::redact::{Audit, AuditKind};
 use crate::request::DumpRequest;
-use crate::target::ProcessSnapshot;
+use crate::target::{ProcessSnapshot, Registers};
 use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 
@@ -29,6 +29,20 @@ pub(crate) fn audit(
                 audit.stream(AuditKind::StreamText, name, length);
             }
             Some(_) => {}
+        }
+    }
+    let threads = context.snapshot.threads.iter().map(|thread| &thread.registers);
+    let exception = context.snapshot.exception.iter().map(|exception| &exception.registers);
+    let zeroed = |registers: &Registers| {
+        let shown = context.registers(registers);
+        shown.iter().zip(&registers.context).filter(|(shown, had)| shown != had).count() as u64
+    };
+    for (kind, bytes) in [
+        (StreamType::THREAD_LIST, threads.map(zeroed).sum()),
+        (StreamType::EXCEPTION, exception.map(zeroed).sum()),
+    ] {
+        if bytes > 0 {
+            audit.stream(AuditKind::Registers, kind.to_string(), bytes);
         }
     }
     for (stream_type, removed) in names(context, privacy) {

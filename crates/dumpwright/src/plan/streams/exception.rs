@@ -1,12 +1,13 @@
 //! Exception.
 
+use crate::plan::Context;
 use crate::plan::assembly::{Assembly, FixupKind, Section};
-use crate::target::ProcessSnapshot;
 use dumpwright_format::minidump::{EXCEPTION_MAXIMUM_PARAMETERS, ExceptionStream, StreamType};
 use std::mem::offset_of;
 use zerocopy::FromZeros;
 
-pub(super) fn exception(snapshot: &ProcessSnapshot, out: &mut Assembly) {
+pub(super) fn exception(context: &Context<'_>, out: &mut Assembly) {
+    let snapshot = context.snapshot;
     let Some(exception) = &snapshot.exception else { return };
     let mut stream = ExceptionStream::new_zeroed();
     stream.thread_id = exception.tid.0.into();
@@ -24,8 +25,9 @@ pub(super) fn exception(snapshot: &ProcessSnapshot, out: &mut Assembly) {
     let mut section = Section::new();
     section.put(&stream);
     if !exception.registers.context.is_empty() {
-        let context = out.blob(Section::from_bytes(exception.registers.context.clone()));
-        section.fix(offset_of!(ExceptionStream, thread_context), FixupKind::Location(context));
+        let shown = context.registers(&exception.registers).into_owned();
+        let registers = out.blob(Section::from_bytes(shown));
+        section.fix(offset_of!(ExceptionStream, thread_context), FixupKind::Location(registers));
     }
     out.stream(StreamType::EXCEPTION, section);
 }

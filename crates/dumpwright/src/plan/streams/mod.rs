@@ -39,10 +39,10 @@ pub(crate) fn assemble(
     let out = &mut assembly;
     system::system_info(snapshot, out);
     process::misc_info(snapshot, out);
-    threads::thread_list(snapshot, stacks, memory, out);
+    threads::thread_list(context, stacks, memory, out);
     threads::thread_names(snapshot, privacy, out);
     modules::module_list(snapshot, privacy, out);
-    exception::exception(snapshot, out);
+    exception::exception(context, out);
     let has = snapshot.has;
     if context.has(FormatFlags::USER_SMALL_THREAD_INFO) && has.thread_info {
         threads::thread_info_list(snapshot, out);

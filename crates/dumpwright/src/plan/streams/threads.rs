@@ -1,6 +1,7 @@
 //! ThreadList, ThreadNames and ThreadInfoList.
 
 use crate::address::{AddressRange, RangeSet};
+use crate::plan::Context;
 use crate::plan::assembly::{Assembly, FixupKind, Section};
 use crate::plan::filter_text::Privacy;
 use crate::plan::stacks::Stack;
@@ -16,11 +17,12 @@ use zerocopy::little_endian::U32;
 const NOWHERE: LocationDescriptor = LocationDescriptor { data_size: U32::ZERO, rva: U32::ZERO };
 
 pub(super) fn thread_list(
-    snapshot: &ProcessSnapshot,
+    context: &Context<'_>,
     stacks: &[Stack],
     memory: &RangeSet,
     out: &mut Assembly,
 ) {
+    let snapshot = context.snapshot;
     let described: HashMap<Tid, AddressRange> =
         stacks.iter().filter(|s| s.described).map(|s| (s.tid, s.live)).collect();
     let priority_class = snapshot.process.nt.as_ref().map_or(0, |nt| nt.priority_class);
@@ -47,8 +49,9 @@ pub(super) fn thread_list(
             section.fix(at + location, FixupKind::Memory(stack));
         }
         if !thread.registers.context.is_empty() {
-            let context = out.blob(Section::from_bytes(thread.registers.context.clone()));
-            section.fix(at + offset_of!(Thread, thread_context), FixupKind::Location(context));
+            let shown = context.registers(&thread.registers).into_owned();
+            let registers = out.blob(Section::from_bytes(shown));
+            section.fix(at + offset_of!(Thread, thread_context), FixupKind::Location(registers));
         }
     }
     out.stream(StreamType::THREAD_LIST, section);

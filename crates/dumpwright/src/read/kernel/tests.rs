@@ -10,10 +10,10 @@ use crate::synthetic_machine::{
 };
 use crate::target::machine::{PAGE_SIZE, PageRun, Pfn, PhysicalMemory};
 use crate::verify::{Severity, verify_kernel};
-use dumpwright_format::kernel::{Header64, TriageDump64};
+use dumpwright_format::kernel::{DriverEntry64, Header64, TriageDump64};
 use proptest::prelude::*;
 use std::sync::OnceLock;
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 fn open(bytes: &[u8]) -> KernelDump {
     KernelDump::from_source(Box::new(bytes.to_vec())).unwrap()
@@ -136,6 +136,35 @@ fn a_small_dump_of_ours_has_its_parts() {
 }
 
 #[test]
+fn drivers_that_share_a_long_name_do_not_add_up_to_gigabytes() {
+    const DRIVERS: u32 = 20_000;
+    let mut bytes = small_dumps().last().unwrap().clone();
+    // A name of the most units that are read, and a list whose drivers all have it.
+    let name = bytes.len().next_multiple_of(8);
+    bytes.resize(name, 0);
+    bytes.extend(0x8000_u32.to_le_bytes());
+    bytes.extend([b'x', 0].repeat(0x8000));
+    let list = bytes.len();
+    let mut entry = DriverEntry64::new_zeroed();
+    entry.name_offset = (name as u32).into();
+    bytes.extend(entry.as_bytes().repeat(DRIVERS as usize));
+    let (header, _) = TriageDump64::mut_from_prefix(&mut bytes[0x2000..]).unwrap();
+    header.driver_list_offset = (list as u32).into();
+    header.driver_count = DRIVERS.into();
+
+    let dump = open(&bytes);
+    let drivers = &dump.triage().unwrap().drivers;
+    assert_eq!(drivers.len(), DRIVERS as usize, "each is listed");
+    let named: Vec<_> = drivers.iter().filter_map(|d| d.name.as_deref()).collect();
+    assert!(named.iter().all(|name| name.len() == 0x8000));
+    let (most, all) = (bytes.len() / 0x1_0000, DRIVERS as usize);
+    assert!((1..=most).contains(&named.len()), "{} of {all} are named", named.len());
+    assert!(drivers[0].name.is_some() && drivers[all - 1].name.is_none());
+    let text = KernelInfo::new(&dump, "x").text(TextOptions { all: true });
+    assert!(text.contains("(no name)"));
+}
+
+#[test]
 fn verify_finds_no_fault_in_what_we_write() {
     let machine = windows();
     for kind in KernelDumpType::ALL {
@@ -160,7 +189,7 @@ fn a_kernel_dump_is_a_target_that_gives_the_same_pages() {
         &layout,
         &plan.edits,
         &dump,
-        &mut crate::write::kernel::Target::Stream(&mut second),
+        &mut crate::write::Target::Stream(&mut second),
         &(),
     )
     .unwrap();

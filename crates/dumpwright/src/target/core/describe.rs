@@ -17,7 +17,7 @@ use crate::target::linux::images::{Found, ImageFinder};
 use crate::target::linux::initial_stack as linux_initial_stack;
 use crate::target::linux::link_map::LinkMap;
 use crate::target::linux::maps::Mapping;
-use crate::target::linux::modules::ModuleDescriber;
+use crate::target::linux::modules::{ModuleDescriber, keep_apart};
 use crate::target::linux::regions::{self, RegionBuilder};
 use crate::target::linux::threads::{local_storage, static_tls_size};
 use crate::target::{
@@ -89,6 +89,7 @@ pub(super) fn describe(
         ModuleDescriber { files, memory: &memory, page_size, headers: wants.module_headers };
     let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
     add_unreadable_modules(&maps.mappings, link_map.as_ref(), &mut modules);
+    keep_apart(&mut modules);
     let mut regions =
         RegionBuilder { maps: &maps, modules: &modules, files, memory: &memory, page_size }.build();
     let sparse = settle(&mut regions, &memory);

@@ -32,7 +32,14 @@ fn core_of(snapshot: &ProcessSnapshot, request: &DumpRequest) -> Result<Vec<u8>>
     let plan = plan(snapshot, &memory, request)?;
     let layout = CoreLayout::new(&plan, plan.core.as_ref().expect("a core is asked for"), 7)?;
     let mut out = Vec::new();
-    let outcome = write::write_memory(&layout, &plan, snapshot, &memory, &mut out, &())?;
+    let outcome = write::write_memory(
+        &layout,
+        &plan,
+        snapshot,
+        &memory,
+        &mut write::Target::Stream(&mut out),
+        &(),
+    )?;
     write::finish(&layout, &plan, &outcome, &mut out)?;
     assert_eq!(out.len() as u64, layout.file_size());
     Ok(out)

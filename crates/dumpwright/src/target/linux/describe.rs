@@ -52,7 +52,8 @@ pub(super) fn describe(
     let (images, link_map) = find_images(&finder, &mut notes);
     let describer =
         ModuleDescriber { files: &files, memory, page_size, headers: wants.module_headers };
-    let modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
+    let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
+    modules::keep_apart(&mut modules);
     note_unidentified(&modules, &mut notes);
     let regions =
         RegionBuilder { maps, modules: &modules, files: &files, memory, page_size }.build();

@@ -185,6 +185,12 @@ impl Evidence<'_> {
     }
 
     fn requested(&self, source: &ExceptionSource) -> Result<ExceptionSnapshot> {
+        if source.jit_debug_info.is_some() {
+            return Err(Error::InvalidRequest(
+                "-j names a JIT_DEBUG_INFO, which only Windows processes have; name thread, siginfo_t and ucontext_t with -xt, -xr and -xc"
+                    .into(),
+            ));
+        }
         let (record_at, context_at) = match source.pointers {
             Some(address) => self.pointers(address)?,
             None => (source.record, source.context),

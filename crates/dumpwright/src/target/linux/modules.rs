@@ -93,6 +93,21 @@ impl ModuleDescriber<'_> {
     }
 }
 
+/// Ends each module where the next begins. The dynamic linker's segments can
+/// leave a gap (64-bit ARM aligns them to 64 KiB), and the kernel puts the vDSO
+/// right into it: readers take modules that overlap for damage, and drop one.
+/// What is cut off, the linker's data, has no code; the segments keep it.
+pub(in crate::target) fn keep_apart(modules: &mut [ModuleSnapshot]) {
+    let mut bases: Vec<u64> = modules.iter().map(|module| module.base).collect();
+    bases.sort_unstable();
+    for module in modules {
+        let next = bases.partition_point(|base| *base <= module.base);
+        if let Some(next) = bases.get(next) {
+            module.size = module.size.min(next - module.base);
+        }
+    }
+}
+
 /// Load segments in whole pages. Where two share a page, it is the later one's,
 /// as when the kernel maps one over the other.
 fn segments(image: &Image, page_size: u64) -> Vec<Segment> {

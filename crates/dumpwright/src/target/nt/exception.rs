@@ -1,5 +1,5 @@
-//! The exception that a request names: `EXCEPTION_POINTERS`, `EXCEPTION_RECORD`
-//! and `CONTEXT` in the target's memory.
+//! The exception that a request names: `EXCEPTION_POINTERS`, `EXCEPTION_RECORD`,
+//! `CONTEXT` or `JIT_DEBUG_INFO` in the target's memory.
 
 use super::registers::registers;
 use super::{read, read_pointer};
@@ -11,7 +11,7 @@ use dumpwright_format::context::amd64::ContextAmd64;
 use dumpwright_format::context::arm64::ContextArm64;
 use dumpwright_format::context::x86::ContextX86;
 use dumpwright_format::minidump::EXCEPTION_MAXIMUM_PARAMETERS;
-use dumpwright_format::nt::{ExceptionRecord32, ExceptionRecord64, NtOffsets};
+use dumpwright_format::nt::{ExceptionRecord32, ExceptionRecord64, JitDebugInfo, NtOffsets};
 
 /// What a request for an exception is answered from.
 pub(crate) struct Evidence<'a> {
@@ -39,6 +39,10 @@ impl Evidence<'_> {
         if !source.is_given() {
             return Ok(None);
         }
+        let source = match source.jit_debug_info {
+            Some(at) => self.told_to_a_debugger(at, source)?,
+            None => *source,
+        };
         let (record, context) = match source.pointers {
             Some(at) => {
                 let pointer = |at| {
@@ -76,6 +80,19 @@ impl Evidence<'_> {
             parameters: record.parameters,
             registers,
         }))
+    }
+
+    /// What a `JIT_DEBUG_INFO` says, but for what `source` has itself.
+    fn told_to_a_debugger(&self, at: u64, source: &ExceptionSource) -> Result<ExceptionSource> {
+        let info: JitDebugInfo = read(self.memory, at)
+            .filter(|info: &JitDebugInfo| info.size.get() as usize == size_of::<JitDebugInfo>())
+            .ok_or_else(|| unreadable("JIT_DEBUG_INFO", "-j", at))?;
+        Ok(ExceptionSource {
+            thread: source.thread.or(Some(Tid(info.thread_id.get()))),
+            record: source.record.or(Some(info.exception_record.get())),
+            context: source.context.or(Some(info.context_record.get())),
+            ..*source
+        })
     }
 
     /// The thread that is named; else the one whose stack the context is on.
@@ -202,6 +219,35 @@ mod tests {
         assert_eq!(found.parameters, [1, 0xdead]);
         assert_eq!(found.registers.instruction_pointer, 0x1234);
         assert_eq!(found.registers.context[48], 0x0F);
+    }
+
+    #[test]
+    fn what_windows_tells_a_debugger_names_record_context_and_thread() {
+        let threads = [
+            thread(8, AddressRange::new(0x8_0000, 0x9_0000)),
+            thread(12, AddressRange::new(0x9_0000, 0xA_0000)),
+        ];
+        let mut memory = crashed();
+        memory.put(0x900, [0; 40]);
+        memory.put_u32(0x900, 40);
+        memory.put_u32(0x908, 8);
+        memory.put_u64(0x918, 0x200);
+        memory.put_u64(0x920, 0x400);
+        let evidence = Evidence {
+            architecture: Architecture::Amd64,
+            offsets: &NtOffsets::WIDE,
+            memory: &memory,
+            threads: &threads,
+        };
+        let at = |at| ExceptionSource { jit_debug_info: Some(at), ..ExceptionSource::default() };
+        let found = evidence.exception(&at(0x900)).unwrap().unwrap();
+        assert_eq!((found.tid, found.code, found.address), (Tid(8), 0xC000_0005, 0x1234));
+        assert_eq!(found.registers.instruction_pointer, 0x1234);
+        // Not of the size that it must say, and not there at all.
+        for wrong in [0x908, 0xF000] {
+            let error = evidence.exception(&at(wrong)).unwrap_err().to_string();
+            assert!(error.contains("JIT_DEBUG_INFO") && error.contains("-j"), "{error}");
+        }
     }
 
     #[test]

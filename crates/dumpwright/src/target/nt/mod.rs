@@ -22,7 +22,7 @@ pub(crate) mod registers;
 pub(crate) mod unloaded;
 #[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod version;
-#[cfg(any(windows, test))]
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod wow64;
 
 #[cfg(test)]

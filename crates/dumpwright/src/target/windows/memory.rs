@@ -1,6 +1,6 @@
 //! Reading the memory of a live process.
 
-use super::sys::memory;
+use super::sys::{memory, process};
 use crate::address::AddressRange;
 use crate::soft_error::{Hole, HoleReason};
 use crate::target::MemorySource;
@@ -47,6 +47,13 @@ impl WindowsMemory {
                 Ok(_) => io::ErrorKind::UnexpectedEof.into(),
                 Err(error) => error,
             };
+            // Of what is gone no page has to be asked for.
+            if process::has_ended(self.process()) {
+                let rest = AddressRange::new(at, range.end);
+                buf[(at - range.start) as usize..].fill(0);
+                Hole { range: rest, reason: HoleReason::TargetEnded }.add_to(holes);
+                return;
+            }
             let page_end = (at / PAGE + 1) * PAGE;
             if part.end > page_end {
                 let middle = (at + part.len() / 2) / PAGE * PAGE;

@@ -35,6 +35,7 @@ mod token;
 
 pub use memory::WindowsMemory;
 pub use stop::resume_all;
+pub use sys::console::on_close as on_console_close;
 pub(crate) use sys::disk::free_space;
 
 use crate::error::Result;

@@ -16,7 +16,7 @@ use crate::target::linux::LinuxProcess;
 use crate::target::nt::exception::Evidence;
 use crate::target::nt::loader;
 use crate::target::nt::pe::PeImage;
-use crate::target::nt::{environment, module, read_pointer};
+use crate::target::nt::{environment, module, read_pointer, wow64};
 use crate::target::{
     Architecture, DebugId, HasStreams, MemorySource, ModuleSnapshot, Pid, ProcessInfo,
     ProcessSnapshot, ProcessTarget, Protection, ThreadSnapshot, UnixModule, UnixSide, Wants,
@@ -37,18 +37,23 @@ const MACHINE_AMD64: u16 = 0x8664;
 pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSnapshot> {
     let of_linux = linux.snapshot();
     let memory = linux.memory();
-    let offsets = &NtOffsets::WIDE;
     let tebs = teb::find(linux);
     let linux_pid = of_linux.process.pid;
     let Some(first) = tebs.iter().find_map(|(_, teb)| *teb) else {
         return Err(Error::InvalidRequest(no_windows_process(linux_pid, &of_linux.modules)));
     };
-    if is_narrow(memory, first.peb) {
-        return Err(Error::InvalidRequest(only_wide(linux_pid)));
-    }
+    let is_narrow = is_narrow(memory, first.peb);
+    let (architecture, offsets, peb) = if is_narrow {
+        let teb = wow64::narrow_teb(memory, first.address);
+        let peb = teb.and_then(|teb| wow64::narrow_peb(memory, teb));
+        let peb = peb.ok_or_else(|| Error::InvalidRequest(no_narrow_side(linux_pid)))?;
+        (Architecture::X86, &NtOffsets::NARROW, peb)
+    } else {
+        (Architecture::Amd64, &NtOffsets::WIDE, first.peb)
+    };
     let mut notes = of_linux.soft_errors.clone();
 
-    let loaded = loader::modules(memory, offsets, first.peb).unwrap_or_else(|| {
+    let loaded = loader::modules(memory, offsets, peb).unwrap_or_else(|| {
         let message = "the process has no list of its modules yet";
         notes.push(SoftError::new("modules", message));
         Vec::new()
@@ -106,6 +111,7 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
         executable,
         process_name: &of_linux.process.name,
         wants,
+        is_narrow,
     };
     let mut unix_side = UnixSide {
         pid: linux_pid,
@@ -123,8 +129,7 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
         unix_side.stacks.extend(seen.stacks);
     }
 
-    let evidence =
-        Evidence { architecture: Architecture::Amd64, offsets, memory, threads: &threads };
+    let evidence = Evidence { architecture, offsets, memory, threads: &threads };
     let named = evidence.exception(&wants.exception)?;
     let of_signal = || {
         let signal = of_linux.exception.as_ref()?;
@@ -133,7 +138,8 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
         Some(exception::of_signal(signal, thread.tid, &thread.registers))
     };
     let unhandled = || {
-        let kernelbase = image_named("kernelbase.dll")?;
+        // Its code is followed, which is done with that of x86-64.
+        let kernelbase = image_named("kernelbase.dll").filter(|image| image.is_wide)?;
         let finder = UnhandledFinder::new(memory, kernelbase, &is_windows_code)?;
         let source = threads.iter().find_map(|thread| {
             let teb = tebs.iter().find_map(|(_, teb)| teb.filter(|teb| teb.tid == thread.tid))?;
@@ -143,7 +149,7 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
     };
     let exception = named.or_else(of_signal).or_else(unhandled);
     let process_data = if wants.process_data {
-        environment::process_data(memory, offsets, first.peb, &loaded)
+        environment::process_data(memory, offsets, peb, &loaded)
     } else {
         Vec::new()
     };
@@ -153,12 +159,12 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
         notes.push(SoftError::new("handles", message));
     }
     Ok(ProcessSnapshot {
-        system: system::describe(memory, first.peb, ntdll, &of_linux.system),
+        system: system::describe(memory, architecture, first.peb, &of_linux.system),
         process: ProcessInfo {
             pid: first.pid,
             namespace_pids: vec![first.pid.0],
             name: name(&modules, &of_linux.process.name),
-            peb: first.peb,
+            peb,
             ..of_linux.process.clone()
         },
         threads,
@@ -209,9 +215,9 @@ fn no_windows_process(pid: Pid, modules: &[ModuleSnapshot]) -> String {
     }
 }
 
-fn only_wide(pid: Pid) -> String {
+fn no_narrow_side(pid: Pid) -> String {
     format!(
-        "process {pid} is a 32-bit Windows process, which --wine does not read; leave --wine out, or run dumpwright.exe in the same Wine"
+        "process {pid} is a 32-bit Windows process that has only begun; try again, leave --wine out, or run dumpwright.exe in the same Wine"
     )
 }
 

@@ -102,7 +102,7 @@ impl<'a> UnhandledFinder<'a> {
             thread: Some(thread.tid),
             record: Some(pair.0[0]),
             context: Some(pair.0[1]),
-            pointers: None,
+            ..ExceptionSource::default()
         })
     }
 

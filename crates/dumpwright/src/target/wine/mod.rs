@@ -22,6 +22,7 @@ mod describe;
 mod exception;
 mod frame;
 mod modules;
+mod narrow;
 mod regions;
 mod system;
 mod tables;
@@ -48,8 +49,8 @@ impl WineProcess {
     /// Stops a process and describes it. `pid` is what Linux calls it.
     ///
     /// # Errors
-    /// Those of [`LinuxProcess::attach`]; it is not a process under Wine, or a
-    /// 32-bit one. Nothing is held then.
+    /// Those of [`LinuxProcess::attach`]; it is not a process under a 64-bit Wine.
+    /// Nothing is held then.
     pub fn attach(pid: Pid, wants: &Wants) -> Result<WineProcess> {
         // What these find out is of Linux, and would be thrown away.
         let of_linux = Wants {

@@ -7,6 +7,7 @@ use crate::target::nt::exports;
 use crate::target::nt::pe::PeImage;
 use crate::target::nt::read;
 use crate::target::nt::unloaded::{self, TraceVariables};
+use crate::target::nt::wow64;
 use crate::target::{MemorySource, UnloadedModuleSnapshot};
 use dumpwright_format::nt::NtOffsets;
 use zerocopy::little_endian::U32;
@@ -39,7 +40,12 @@ pub(super) fn unloaded(
     notes: &mut Vec<SoftError>,
 ) -> Vec<UnloadedModuleSnapshot> {
     let find = || {
-        let function = exports::address_of(memory, ntdll?, "RtlGetUnloadEventTraceEx")?;
+        let ntdll = ntdll?;
+        if !ntdll.is_wide {
+            let variables = wow64::unload_trace(memory, ntdll)?;
+            return unloaded::modules(memory, &NtOffsets::NARROW, variables);
+        }
+        let function = exports::address_of(memory, ntdll, "RtlGetUnloadEventTraceEx")?;
         let variables = variables(&follow(memory, function)?)?;
         unloaded::modules(memory, &NtOffsets::WIDE, variables)
     };

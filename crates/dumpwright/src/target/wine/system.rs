@@ -1,10 +1,12 @@
 //! The Windows that Wine shows to the process.
 
 use super::code::follow;
+use super::modules::is_named;
 use crate::target::nt::exports;
+use crate::target::nt::loader;
 use crate::target::nt::pe::PeImage;
 use crate::target::nt::{read, read_string};
-use crate::target::{MemorySource, SystemSnapshot};
+use crate::target::{Architecture, MemorySource, SystemSnapshot};
 use dumpwright_format::minidump::PLATFORM_WIN32_NT;
 use dumpwright_format::nt::{
     NtOffsets, PEB_CSD_VERSION, PEB_OS_VERSION, SHARED_DATA_PRODUCT_TYPE, SHARED_DATA_SUITE_MASK,
@@ -14,11 +16,12 @@ use zerocopy::little_endian::{U16, U32};
 /// The longest version of Wine.
 const LONGEST: usize = 64;
 
-/// The system as the process sees it. The machine is that of Linux.
+/// The system as the process sees it, by its 64-bit side. The machine is that of
+/// Linux.
 pub(super) fn describe(
     memory: &dyn MemorySource,
+    architecture: Architecture,
     peb: u64,
-    ntdll: Option<&PeImage>,
     linux: &SystemSnapshot,
 ) -> SystemSnapshot {
     let at = peb.saturating_add(PEB_OS_VERSION);
@@ -27,7 +30,8 @@ pub(super) fn describe(
     let version = [number(at), number(at + 4), short(at + 8).into()];
     let [major, minor, build] = version;
     let mut text = format!("{major}.{minor}.{build}");
-    if let Some(wine) = ntdll.and_then(|ntdll| wine_version(memory, ntdll)) {
+    let ntdll = wide_ntdll(memory, peb);
+    if let Some(wine) = ntdll.and_then(|ntdll| wine_version(memory, &ntdll)) {
         text = format!("{text} (Wine {wine})");
     }
     let named = read_string(memory, &NtOffsets::WIDE, peb.saturating_add(PEB_CSD_VERSION));
@@ -40,6 +44,8 @@ pub(super) fn describe(
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| service_pack(build).to_owned()),
         build: text,
+        architecture,
+        xstate: linux.xstate.clone().filter(|_| architecture == Architecture::Amd64),
         ..linux.clone()
     }
 }
@@ -53,6 +59,13 @@ fn service_pack(build: u32) -> &'static str {
         6001 | 7601 => "Service Pack 1",
         _ => "",
     }
+}
+
+/// The ntdll of the 64-bit side.
+fn wide_ntdll(memory: &dyn MemorySource, peb: u64) -> Option<PeImage> {
+    let modules = loader::modules(memory, &NtOffsets::WIDE, peb)?;
+    let ntdll = modules.iter().find(|module| is_named(&module.path, "ntdll.dll"))?;
+    PeImage::read(memory, ntdll.base)
 }
 
 /// What `wine_get_version` answers.

@@ -2,11 +2,13 @@
 
 use super::frame::{FrameFinder, complete, signal_stack};
 use super::modules::entry_point;
+use super::narrow;
 use super::teb::Teb;
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use crate::target::nt::environment;
 use crate::target::nt::pe::{PeImage, TlsTemplate};
+use crate::target::nt::wow64;
 use crate::target::{
     MemorySource, Protection, Region, Registers, ThreadSnapshot, ThreadTimes, UnixState,
     UnixThread, Wants,
@@ -37,6 +39,8 @@ pub(super) struct ThreadDescriber<'a> {
     /// Name of the process, which threads without a name of their own have.
     pub process_name: &'a str,
     pub wants: &'a Wants,
+    /// Whether the program is one of 32 bits.
+    pub is_narrow: bool,
 }
 
 /// A thread, seen from both sides.
@@ -64,18 +68,26 @@ impl ThreadDescriber<'_> {
             let stacks = stack.into_iter().map(|(_, extent)| extent).collect();
             return Described { windows: None, unix, stacks };
         };
-        let (state, registers, frame) = self.windows_registers(teb, own);
-        if state == UnixState::UnixCode {
+        let (state, wide, frame) = self.windows_registers(teb, own);
+        let registers =
+            if self.is_narrow { self.narrow_registers(teb, &wide, notes) } else { wide };
+        if state == UnixState::UnixCode && !self.is_narrow {
             let message = "is in Unix code, and where it comes from in Windows code is not known; its registers are those of the Unix code";
             notes.push(SoftError::new(format!("thread {}", teb.tid), message));
         }
-        let offsets = &NtOffsets::WIDE;
+        let (offsets, thread_pointer) = if self.is_narrow {
+            let narrow = wow64::narrow_teb(self.memory, teb.address).unwrap_or(0);
+            (&NtOffsets::NARROW, narrow)
+        } else {
+            (&NtOffsets::WIDE, teb.address)
+        };
         let windows = ThreadSnapshot {
             tid: teb.tid,
             name: self.name(linux),
             registers,
-            thread_pointer: teb.address,
-            stack: environment::stack(self.memory, offsets, teb.address),
+            thread_pointer,
+            stack: environment::stack(self.memory, offsets, thread_pointer)
+                .filter(|_| thread_pointer != 0),
             suspend_count: 0,
             priority: 0,
             info: linux.info.map(|info| ThreadTimes {
@@ -85,11 +97,7 @@ impl ThreadDescriber<'_> {
                     .and_then(|image| entry_point(self.memory, image)),
                 ..info
             }),
-            local_storage: if self.wants.process_data {
-                environment::thread_data(self.memory, offsets, teb.address, self.templates)
-            } else {
-                Vec::new()
-            },
+            local_storage: self.local_storage(offsets, thread_pointer),
         };
         let signals = signal_stack(teb);
         let calls = frame.and_then(|at| self.call_stack(teb, linux, at));
@@ -107,13 +115,39 @@ impl ThreadDescriber<'_> {
         }
     }
 
+    fn local_storage(&self, offsets: &NtOffsets, teb: u64) -> Vec<AddressRange> {
+        if !self.wants.process_data || teb == 0 {
+            return Vec::new();
+        }
+        let mut ranges = environment::thread_data(self.memory, offsets, teb, self.templates);
+        ranges.extend(if self.is_narrow { wow64::cpu_area(self.memory, teb) } else { None });
+        ranges
+    }
+
+    /// The 32-bit registers of a thread whose 64-bit side has these.
+    fn narrow_registers(
+        &self,
+        teb: &Teb,
+        wide: &Registers,
+        notes: &mut Vec<SoftError>,
+    ) -> Registers {
+        narrow::of_the_processor(wide).or_else(|| narrow::kept(self.memory, teb)).unwrap_or_else(
+            || {
+                let message = "its 32-bit registers are not known";
+                notes.push(SoftError::new(format!("thread {}", teb.tid), message));
+                narrow::unknown()
+            },
+        )
+    }
+
     /// The Windows registers of a thread, where they come from, and the frame
     /// of its system call if it is in one.
     fn windows_registers(&self, teb: &Teb, own: &Registers) -> (UnixState, Registers, Option<u64>) {
         let mut seen = own.clone();
         for signals in 0..MOST_SIGNALS {
             let in_windows = (self.finder.is_windows_code)(seen.instruction_pointer)
-                && teb.has_on_stack(seen.stack_pointer);
+                && teb.has_on_stack(seen.stack_pointer)
+                || self.is_narrow && narrow::of_the_processor(&seen).is_some();
             if in_windows {
                 let state = if signals == 0 { UnixState::WindowsCode } else { UnixState::Signal };
                 return (state, seen, None);

@@ -1,6 +1,7 @@
 //! Calls of the Windows API, each behind a safe function. All unsafe code of
 //! this backend is in this folder.
 
+pub(super) mod console;
 pub(super) mod disk;
 pub(super) mod information;
 pub(super) mod memory;
