@@ -37,7 +37,7 @@ struct Guest {
 }
 
 static GUEST: LazyLock<Guest> = LazyLock::new(|| {
-    let runs = vec![Run::new(0x1, 0x9f), Run::new(0x100, 0xc00)];
+    let runs = vec![Run::new(0x1, 0x9f), Run::new(0x100, 0x2000)];
     let nt = Nt::build(&NtOptions { runs, litter: 4, pfn_database: true, ..NtOptions::default() });
     let file = scratch::file(&[]);
     let notes = ElfNotes { processors: &nt.registers(), vmcoreinfo: None };

@@ -6,7 +6,7 @@
 //! folder here.
 
 pub mod dump_file;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod machine;
 pub mod minidump;

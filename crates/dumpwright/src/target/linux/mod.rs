@@ -36,7 +36,7 @@ pub(super) mod elf;
 pub(super) mod elf_file;
 pub(super) mod exception;
 mod file_text;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod handles;
 mod held_thread;

@@ -5,7 +5,7 @@
 //! [`MachineSnapshot`]; plan, layout and write see only that.
 
 mod address;
-#[cfg(all(fuzzing, target_os = "linux"))]
+#[cfg(all(feature = "fuzzing", target_os = "linux"))]
 pub mod fuzzing;
 pub mod image;
 mod open;

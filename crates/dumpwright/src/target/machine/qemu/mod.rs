@@ -6,7 +6,7 @@
 //! QEMU writes. The guest goes on at [`release`](MachineTarget::release), on any
 //! error, and when the target is dropped; one that was paused before stays so.
 
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(super) mod fuzzing;
 mod head;
 mod hold;
