@@ -335,7 +335,7 @@ pub(super) mod tests {
             peer.write_all(&lines.join(&b'\n')).unwrap();
             peer.shutdown(std::net::Shutdown::Write).unwrap();
             let patience = Duration::from_secs(2);
-            let mut qmp = Qmp { stream, pending: Vec::new(), next_id: 0, patience };
+            let mut qmp = Qmp { stream, pending: Vec::new(), next_id: 0, patience, resumed: false };
             for _ in 0..2 {
                 let _ = qmp.execute("query-status", &json!({}));
             }
