@@ -147,7 +147,8 @@ impl LinuxProcess {
 
         let Held { threads, notes: stop_notes, .. } = held;
         notes.extend(stop_notes);
-        let live = threads.iter().find(|t| t.stopped).ok_or(Error::ProcessEnded(pid))?.tid;
+        let live = threads.iter().find(|t| t.stopped).or(threads.first());
+        let live = live.ok_or(Error::ProcessEnded(pid))?.tid;
         let proc = ProcDir::new(pid, live);
         let crash = find_crash(&proc, &threads);
         let second_pointers = threads.iter().map(|t| (t.tid, t.second_pointer)).collect();

@@ -16,8 +16,8 @@ const MANY: usize = 4096;
 #[derive(Clone, Default)]
 pub(in crate::target) struct Name {
     /// `None` for no name.
-    block: Option<Arc<[u8]>>,
-    index: usize,
+    block: Option<Arc<Vec<u8>>>,
+    index: u32,
 }
 
 impl Name {
@@ -33,7 +33,7 @@ impl Name {
     /// Its bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let mut name = Vec::new();
-        let mut block = self.block.as_deref().unwrap_or_default();
+        let mut block = self.block.as_deref().map_or(&[][..], Vec::as_slice);
         for _ in 0..=self.index {
             let Some((head, rest)) = block.split_first_chunk::<HEAD>() else { break };
             let [a, b, c, d, e, f, g, h] = *head;
@@ -83,7 +83,7 @@ impl fmt::Debug for Name {
 }
 
 /// A block of names.
-fn pack(names: &[impl AsRef<[u8]>]) -> Arc<[u8]> {
+fn pack(names: &[impl AsRef<[u8]>]) -> Arc<Vec<u8>> {
     let mut block = Vec::new();
     let mut last: &[u8] = &[];
     for name in names.iter().map(AsRef::as_ref) {
@@ -93,7 +93,8 @@ fn pack(names: &[impl AsRef<[u8]>]) -> Arc<[u8]> {
         block.extend_from_slice(&name[shared..]);
         last = name;
     }
-    block.into()
+    block.shrink_to_fit();
+    Arc::new(block)
 }
 
 /// Gives each of a list its name, and packs them as they come.
@@ -105,7 +106,7 @@ pub(super) struct Namer {
     /// Names that are not packed yet.
     names: Vec<Vec<u8>>,
     /// Which items have them: position, and which name.
-    items: Vec<(usize, usize)>,
+    items: Vec<(usize, u32)>,
 }
 
 impl Namer {
@@ -118,7 +119,7 @@ impl Namer {
             self.last = Name::new(name);
             self.names.push(name.to_vec());
         }
-        if let Some(index) = self.names.len().checked_sub(1) {
+        if let Some(index) = (self.names.len() as u32).checked_sub(1) {
             self.items.push((position, index));
         }
         self.last.clone()
