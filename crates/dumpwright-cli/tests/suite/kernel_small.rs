@@ -1,9 +1,11 @@
 //! The small dump, against a real one: the guest of `triage_x64.dmp` is rebuilt
 //! around that dump's blocks, and a small dump of it must have them again.
 
+use super::support::cli::dumpwright;
 use super::support::frames::assert_no_canary_in;
 use super::support::guest::{Guest, RebuiltGuest, dump_image, real_small_dump};
-use dumpwright_testkit::{Block, Nt, NtOptions, TriageDump, nt};
+use dumpwright_testkit::{Block, Nt, NtOptions, PagingMode, Run, TriageDump, nt};
+use std::ffi::OsStr;
 
 /// Bytes that a dump has of `block`, and how many of them there are; those that
 /// it has must be right.
@@ -136,6 +138,58 @@ fn absurd_registrations_neither_leak_nor_swell_a_small_dump() {
     assert_no_canary_in(&dump.file, &guest.nt);
     assert!(dump.small().bytes.len() < 4 << 20, "{} bytes", dump.small().bytes.len());
     assert!(dump.mentions("registered"), "{}", dump.summary);
+}
+
+#[test]
+fn a_small_dump_has_the_current_one_of_many_processors_and_tells_of_those_left_out() {
+    let options = NtOptions {
+        processors: 70,
+        bug_check: Some((0xd1, [0x10, 2, 0, 0xffff_f804_1234_5678])),
+        crashed: 68,
+        runs: vec![Run::new(0x1, 0x9f), Run::new(0x100, 0x2_0000)],
+        ..NtOptions::default()
+    };
+    let guest = Guest::of(Nt::build(&options));
+    let dump = guest.dump(&["-m"]);
+    let small = dump.small();
+    assert_eq!(small.u32(0x34), 70, "NumberProcessors");
+    let blocks = sorted_blocks(&small);
+    for number in [68, 0, 62] {
+        let va = guest.nt.processors[number].prcb;
+        let block = Block { va, bytes: guest.nt.read(va, 0xaf00).unwrap() };
+        assert_eq!(covered(&blocks, &block), 0xaf00, "KPRCB of processor {number}");
+    }
+    let all = Nt::variable(nt::rva::PROCESSOR_BLOCK);
+    let block = Block { va: all, bytes: guest.nt.read(all, 70 * 8).unwrap() };
+    assert_eq!(covered(&blocks, &block), 70 * 8, "KiProcessorBlock");
+    assert!(dump.mentions("those of 6 more are left out"), "{}", dump.summary);
+    // Registers are of all.
+    let info = dumpwright([OsStr::new("info"), OsStr::new("--json"), dump.file.as_os_str()]).ok();
+    assert_eq!(info.json()["processors"].as_array().unwrap().len(), 70);
+}
+
+#[test]
+fn no_user_page_leaks_into_small_dumps_whatever_the_paging() {
+    for (paging, large_kernel, kva_shadow) in [
+        (PagingMode::Long4, true, false),
+        (PagingMode::Long4, false, true),
+        (PagingMode::Long5, true, false),
+        (PagingMode::Long5, false, true),
+    ] {
+        let options = NtOptions { paging, large_kernel, kva_shadow, ..NtOptions::default() };
+        let mut nt = Nt::build(&options);
+        // Everything that is followed points at programs, too.
+        let canaries: Vec<u64> = nt.canaries().map(|c| c.va).collect();
+        for (index, va) in canaries.iter().enumerate() {
+            let at = nt.processors[0].thread + 0x700 + 8 * index as u64;
+            nt.system.write(&mut nt.image, at, &va.to_le_bytes());
+        }
+        let guest = Guest::of(nt);
+        let dump = guest.dump(&["-m"]);
+        assert_no_canary_in(&dump.file, &guest.nt);
+        let p = &guest.nt.processors[0];
+        assert_eq!(dump.small().prcb(), guest.nt.read(p.prcb, 0xaf00).unwrap());
+    }
 }
 
 #[test]
