@@ -100,7 +100,9 @@ pub(crate) fn select_thread_data(context: &Context<'_>, selection: &mut Selectio
     if asked {
         ranges.extend(snapshot.threads.iter().flat_map(|t| &t.local_storage).copied());
         ranges.extend(snapshot.initial_stack.iter().flat_map(|s| [s.range, s.exec_fn]));
-        ranges.iter_mut().for_each(|range| *range = range.align_outward(16));
+        for range in &mut ranges {
+            *range = range.align_outward(16);
+        }
     }
     if asked || context.finds_modules_in_memory {
         // As they are: a name's neighbour on the heap can be anything.

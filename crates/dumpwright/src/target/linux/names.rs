@@ -36,9 +36,9 @@ impl Name {
         let mut block = self.block.as_deref().map_or(&[][..], Vec::as_slice);
         for _ in 0..=self.index {
             let Some((head, rest)) = block.split_first_chunk::<HEAD>() else { break };
-            let [a, b, c, d, e, f, g, h] = *head;
-            let shared = u32::from_le_bytes([a, b, c, d]) as usize;
-            let own = u32::from_le_bytes([e, f, g, h]) as usize;
+            // Both numbers are the halves of one, which says nothing of itself.
+            let numbers = u64::from_le_bytes(*head);
+            let (shared, own) = (numbers as u32 as usize, (numbers >> 32) as usize);
             let (own, rest) = rest.split_at(own.min(rest.len()));
             name.truncate(shared);
             name.extend_from_slice(own);
@@ -153,14 +153,14 @@ mod tests {
             _ => [b"[x]\xff", &[n as u8; 3][..]].concat(),
         };
         let mut namer = Namer::default();
-        let mut names = Vec::new();
+        let mut kept = Vec::new();
         for position in 0..1000 {
-            names.push(namer.name(position, &name(position)));
+            kept.push(namer.name(position, &name(position)));
             if namer.is_full() {
-                namer.pack(|position, packed| names[position] = packed);
+                namer.pack(|position, packed| kept[position] = packed);
             }
         }
-        for (position, held) in names.iter().enumerate() {
+        for (position, held) in kept.iter().enumerate() {
             assert_eq!(held.bytes(), name(position), "{position}");
             assert_eq!(*held, Name::new(&name(position)));
             assert_eq!(held.is_empty(), name(position).is_empty());
@@ -172,15 +172,15 @@ mod tests {
     #[test]
     fn one_file_with_many_mappings_has_one_name() {
         let mut namer = Namer::default();
-        let mut names = Vec::new();
+        let mut kept = Vec::new();
         for position in 0..3 * MANY {
-            names.push(namer.name(position, if position % 2 == 0 { b"/a" } else { b"" }));
+            kept.push(namer.name(position, if position % 2 == 0 { b"/a" } else { b"" }));
             if namer.is_full() {
-                namer.pack(|position, packed| names[position] = packed);
+                namer.pack(|position, packed| kept[position] = packed);
             }
         }
         let blocks: std::collections::HashSet<_> =
-            names.iter().filter_map(|name| name.block.as_ref().map(Arc::as_ptr)).collect();
+            kept.iter().filter_map(|name| name.block.as_ref().map(Arc::as_ptr)).collect();
         assert!(blocks.len() <= 4, "{}", blocks.len());
     }
 }
