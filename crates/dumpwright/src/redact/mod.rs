@@ -117,7 +117,9 @@ impl Redactor {
             if let Some(text) = section.packed_mut() {
                 let (redacted, found) = self.redact_pieces(text);
                 *text = redacted;
-                found.into_iter().for_each(|found| list(0, found));
+                for found in found {
+                    list(0, found);
+                }
             }
             for range in section.text().to_vec() {
                 // What is changed is copied: it may be shared, and large.
