@@ -6,9 +6,6 @@ use std::sync::Arc;
 
 /// Names that are packed together. Finding one costs as many copies.
 const TOGETHER: usize = 16;
-/// What stands before each name of a block: how many bytes it shares with the
-/// name before it, and how many follow.
-const HEAD: usize = 8;
 /// Items that may wait for their names to be packed.
 const MANY: usize = 4096;
 
@@ -35,10 +32,10 @@ impl Name {
         let mut name = Vec::new();
         let mut block = self.block.as_deref().map_or(&[][..], Vec::as_slice);
         for _ in 0..=self.index {
-            let Some((head, rest)) = block.split_first_chunk::<HEAD>() else { break };
-            // Both numbers are the halves of one, which says nothing of itself.
-            let numbers = u64::from_le_bytes(*head);
-            let (shared, own) = (numbers as u32 as usize, (numbers >> 32) as usize);
+            let Some((shared, rest)) = block.split_first_chunk() else { break };
+            let Some((own, rest)) = rest.split_first_chunk() else { break };
+            let (shared, own) = (u32::from_le_bytes(*shared), u32::from_le_bytes(*own));
+            let (shared, own) = (shared as usize, own as usize);
             let (own, rest) = rest.split_at(own.min(rest.len()));
             name.truncate(shared);
             name.extend_from_slice(own);
@@ -82,7 +79,8 @@ impl fmt::Debug for Name {
     }
 }
 
-/// A block of names.
+/// A block of names: before each stands how many bytes it shares with the name
+/// before it, and how many follow.
 fn pack(names: &[impl AsRef<[u8]>]) -> Arc<Vec<u8>> {
     let mut block = Vec::new();
     let mut last: &[u8] = &[];
@@ -153,14 +151,14 @@ mod tests {
             _ => [b"[x]\xff", &[n as u8; 3][..]].concat(),
         };
         let mut namer = Namer::default();
-        let mut kept = Vec::new();
+        let mut given = Vec::new();
         for position in 0..1000 {
-            kept.push(namer.name(position, &name(position)));
+            given.push(namer.name(position, &name(position)));
             if namer.is_full() {
-                namer.pack(|position, packed| kept[position] = packed);
+                namer.pack(|position, packed| given[position] = packed);
             }
         }
-        for (position, held) in kept.iter().enumerate() {
+        for (position, held) in given.iter().enumerate() {
             assert_eq!(held.bytes(), name(position), "{position}");
             assert_eq!(*held, Name::new(&name(position)));
             assert_eq!(held.is_empty(), name(position).is_empty());
@@ -172,15 +170,15 @@ mod tests {
     #[test]
     fn one_file_with_many_mappings_has_one_name() {
         let mut namer = Namer::default();
-        let mut kept = Vec::new();
+        let mut given = Vec::new();
         for position in 0..3 * MANY {
-            kept.push(namer.name(position, if position % 2 == 0 { b"/a" } else { b"" }));
+            given.push(namer.name(position, if position % 2 == 0 { b"/a" } else { b"" }));
             if namer.is_full() {
-                namer.pack(|position, packed| kept[position] = packed);
+                namer.pack(|position, packed| given[position] = packed);
             }
         }
         let blocks: std::collections::HashSet<_> =
-            kept.iter().filter_map(|name| name.block.as_ref().map(Arc::as_ptr)).collect();
+            given.iter().filter_map(|name| name.block.as_ref().map(Arc::as_ptr)).collect();
         assert!(blocks.len() <= 4, "{}", blocks.len());
     }
 }

@@ -140,7 +140,7 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
         carried.platform.iter().find(|s| s.stream_type == stream_type).map(|s| s.bytes.to_bytes())
     };
     let maps =
-        platform_stream(StreamType::LINUX_MAPS).map(|text| maps::parse(&text)).unwrap_or_default();
+        platform_stream(StreamType::LINUX_MAPS).as_deref().map(maps::parse).unwrap_or_default();
     let memory_info = or_note("memory information", dump.memory_info(), &mut notes);
     let memory_info = memory_info.map(|stored| regions::merge(stored, &maps)).unwrap_or_default();
     let xstate = wants.extended_state && threads.extended;
