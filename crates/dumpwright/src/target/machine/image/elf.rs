@@ -8,7 +8,8 @@ use crate::target::machine::processor;
 use crate::target::machine::snapshot::MachineArchitecture;
 use dumpwright_format::kernel::{Header64, SIGNATURE, VALID_DUMP_64};
 use dumpwright_format::machine::qemu::{
-    LinuxUserRegsAmd64, PRSTATUS_REGS_OFFSET, QEMU_NOTE_NAME, VMCOREINFO_NOTE_NAME,
+    LinuxUserRegsAmd64, LinuxUserRegsArm64, PRSTATUS_REGS_OFFSET, QEMU_NOTE_NAME,
+    VMCOREINFO_NOTE_NAME,
 };
 use object::LittleEndian as LE;
 use object::elf::{self, FileHeader32, FileHeader64};
@@ -276,6 +277,13 @@ fn is_status(note: &Note) -> bool {
     note.name == b"CORE" && note.kind == elf::NT_PRSTATUS
 }
 
+/// Whether notes are of 64-bit ARM processors: no other's status has the size.
+pub(super) fn are_of_arm64(notes: &[Note]) -> bool {
+    // Registers, and at the end whether there are floating-point ones, padded.
+    const SIZE: usize = PRSTATUS_REGS_OFFSET + size_of::<LinuxUserRegsArm64>() + 8;
+    statuses(notes).next().is_some() && statuses(notes).all(|status| status.len() == SIZE)
+}
+
 /// The floating-point registers among the notes behind a processor's status.
 fn float_after(notes: &[Note]) -> Option<&[u8]> {
     let of_this = notes.iter().take_while(|note| !is_status(note));
@@ -375,7 +383,9 @@ mod tests {
         builder.note(b"CORE", elf::NT_PRSTATUS.0, &status(0x1000));
         builder.note(b"CORE", elf::NT_PRSTATUS.0, &status(0x2000));
         builder.note(b"CORE", elf::NT_FPREGSET.0, &float);
-        let image = described(elf::EM_AARCH64, &notes::split(builder.notes())).unwrap();
+        let notes = notes::split(builder.notes());
+        assert!(are_of_arm64(&notes) && !are_of_arm64(&notes[2..]));
+        let image = described(elf::EM_AARCH64, &notes).unwrap();
         let contexts: Vec<_> = image
             .processors
             .iter()

@@ -52,7 +52,8 @@ pub(in crate::target::machine) fn open(
         source
     };
     let headers = headers(&*source)?;
-    let mut image = elf::described(machine(&headers)?, &read_notes(&*source, headers.notes)?)?;
+    let notes = read_notes(&*source, headers.notes)?;
+    let mut image = elf::described(machine(&headers, &notes)?, &notes)?;
     let block = u64::from(headers.rest.block_size.get());
     let bitmap = u64::from(headers.rest.bitmap_blocks.get()) / 2 * block;
     if bitmap > MAX_BITMAP {
@@ -111,11 +112,12 @@ fn headers(source: &dyn Source) -> Result<Headers, String> {
 }
 
 /// The machine, as an ELF core has it. QEMU names that of the emulator, also
-/// where the guest runs in 32 bits.
-fn machine(headers: &Headers) -> Result<object::elf::Machine, String> {
+/// where the guest runs in 32 bits, and that of ARM not at all.
+fn machine(headers: &Headers, notes: &[notes::Note]) -> Result<object::elf::Machine, String> {
     use object::elf;
     match (headers.machine.as_str(), headers.is_64_bit) {
         ("aarch64", true) => Ok(elf::EM_AARCH64),
+        ("Unknown", true) if super::elf::are_of_arm64(notes) => Ok(elf::EM_AARCH64),
         ("x86_64" | "", true) => Ok(elf::EM_X86_64),
         ("x86_64" | "i386" | "i486" | "i586" | "i686" | "", false) => Ok(elf::EM_386),
         (other, _) => Err(format!(

@@ -136,6 +136,9 @@ struct Unpacker {
     zstd: FrameDecoder,
     packed: Vec<u8>,
     page: Vec<u8>,
+    /// Which page that is. Pages that are alike are stored once, as those of zeros
+    /// are, and come one after another.
+    unpacked: Option<(u64, u32, u32)>,
 }
 
 impl Unpacker {
@@ -143,16 +146,29 @@ impl Unpacker {
     fn new(size: usize) -> Self {
         let mut zstd = FrameDecoder::new();
         zstd.set_max_window_size(MAX_WINDOW);
-        Unpacker { zlib: Decompress::new(true), zstd, packed: Vec::new(), page: vec![0; size] }
+        let (packed, page) = (Vec::new(), vec![0; size]);
+        Unpacker { zlib: Decompress::new(true), zstd, packed, page, unpacked: None }
     }
 
-    /// Reads a page; `None` if it is damaged.
+    /// A page; `None` if it is damaged.
     fn unpack(&mut self, source: &dyn Source, descriptor: &PageDescriptor) -> Option<&[u8]> {
-        let (offset, size) = (descriptor.offset.get(), descriptor.size.get() as usize);
+        let (offset, size) = (descriptor.offset.get(), descriptor.size.get());
+        let which = Some((offset, size, descriptor.flags.get()));
+        if self.unpacked != which {
+            self.unpacked = None;
+            let whole = self.page.len();
+            let len = self.read(source, offset, size as usize, descriptor.flags.get())?;
+            self.unpacked = which.filter(|_| len == whole);
+        }
+        self.unpacked.map(|_| &*self.page)
+    }
+
+    /// Reads a page; the bytes that it has.
+    fn read(&mut self, source: &dyn Source, offset: u64, size: usize, flags: u32) -> Option<usize> {
         let whole = self.page.len();
-        if descriptor.flags.get() == 0 {
+        if flags == 0 {
             let read = size == whole && source.read_at(offset, &mut self.page).is_ok();
-            return read.then_some(&self.page);
+            return read.then_some(whole);
         }
         // A page that does not compress is stored as it is.
         if size > 2 * whole {
@@ -160,21 +176,18 @@ impl Unpacker {
         }
         self.packed.resize(size, 0);
         source.read_at(offset, &mut self.packed).ok()?;
-        let len = match descriptor.flags.get() {
+        match flags {
             KDUMP_ZLIB => {
                 self.zlib.reset(true);
                 let done =
                     self.zlib.decompress(&self.packed, &mut self.page, FlushDecompress::Finish);
-                matches!(done, Ok(Status::StreamEnd)).then(|| self.zlib.total_out() as usize)?
+                matches!(done, Ok(Status::StreamEnd)).then(|| self.zlib.total_out() as usize)
             }
-            KDUMP_LZO => lzokay::decompress::decompress(&self.packed, &mut self.page).ok()?,
-            KDUMP_SNAPPY => {
-                snap::raw::Decoder::new().decompress(&self.packed, &mut self.page).ok()?
-            }
-            KDUMP_ZSTD => self.zstd.decode_all(&self.packed, &mut self.page).ok()?,
-            _ => return None,
-        };
-        (len == whole).then_some(&self.page)
+            KDUMP_LZO => lzokay::decompress::decompress(&self.packed, &mut self.page).ok(),
+            KDUMP_SNAPPY => snap::raw::Decoder::new().decompress(&self.packed, &mut self.page).ok(),
+            KDUMP_ZSTD => self.zstd.decode_all(&self.packed, &mut self.page).ok(),
+            _ => None,
+        }
     }
 }
 
