@@ -5,13 +5,14 @@ use crate::support::cli::{assert_verifies, dump_pid};
 use crate::support::compile::Width;
 use crate::support::dump::Loaded;
 use crate::support::wine::{WindowsTarget, Wine, wine};
-use crate::support::{mix, processor, readers};
+use crate::support::{find, mix, processor, readers};
 use crate::wine_outside::{address_spaces_are_the_same, modules_are_the_same};
 use minidump::system_info::Cpu;
 use minidump::{
     MinidumpException, MinidumpModuleList, MinidumpSystemInfo, MinidumpThreadList,
     MinidumpUnloadedModuleList, Module,
 };
+use std::fs;
 
 /// Where the 64-bit TEB of a thread is, from its 32-bit one, winternl.h.
 const WIDE_TEB: u64 = 0x2000;
@@ -21,6 +22,21 @@ fn start() -> Option<(&'static Wine, WindowsTarget)> {
     let folder = tempfile::tempdir().unwrap();
     wine.runs_narrow_programs()
         .then(|| (wine, WindowsTarget::start_of(wine, Width::Narrow, folder, &[])))
+}
+
+/// What Linux calls the target. What was started ends up as Wine's `start.exe`, which
+/// waits for it.
+fn linux_pid(target: &WindowsTarget) -> u32 {
+    let folder = target.folder.path().file_name().unwrap().to_str().unwrap();
+    let pids = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str().and_then(|name| name.parse().ok()));
+    let of = |pid: &u32, file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let mut found = pids.filter(|pid: &u32| {
+        of(pid, "comm").starts_with(b"target-")
+            && find(&of(pid, "cmdline"), folder.as_bytes()).is_some()
+    });
+    found.next().expect("the target is a process of Linux")
 }
 
 fn word(dump: &Loaded, at: u64) -> u64 {
@@ -62,7 +78,7 @@ fn a_32_bit_windows_process_is_from_outside_of_wine_what_it_is_from_inside() {
     let Some((wine, mut target)) = start() else { return };
     let pointers = format!("{:#x}", target.number("/crash/pointers"));
     let options = ["--wine", "-mAp", "-xp", &pointers];
-    let written = dump_pid(target.linux_pid(), &options);
+    let written = dump_pid(linux_pid(&target), &options);
     let inside = wine.dump(target.pid(), &["-mAp"]).loaded;
     target.assert_alive();
     assert_verifies(&written.file);
@@ -172,13 +188,13 @@ fn filters_reach_both_sides_of_a_32_bit_windows_process() {
     let Some((wine, target)) = start() else { return };
     let secret = target.folder.path().file_name().unwrap().to_str().unwrap().to_owned();
     let units: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let holds = |dump: &Loaded| crate::support::find(&dump.bytes, &units).is_some();
+    let holds = |dump: &Loaded| find(&dump.bytes, &units).is_some();
     // The arguments name the folder, and both sides have the arguments.
     assert!(holds(&wine.dump(target.pid(), &["-mp"]).loaded), "it is there to be filtered");
     let filtered = wine.dump(target.pid(), &["-mp", "--filter-triage"]).loaded;
     assert!(!holds(&filtered), "the command line is left");
     let outside = |options: &[&str]| {
-        dump_pid(target.linux_pid(), &[&["--wine", "-mp"], options].concat()).load()
+        dump_pid(linux_pid(&target), &[&["--wine", "-mp"], options].concat()).load()
     };
     assert!(holds(&outside(&[])), "it is there from outside, too");
     assert!(!holds(&outside(&["--filter-triage"])), "the command line is left from outside");
