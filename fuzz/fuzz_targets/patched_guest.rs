@@ -15,7 +15,7 @@ use dumpwright::plan::kernel;
 use dumpwright::read::Source;
 use dumpwright::read::kernel::KernelDump;
 use dumpwright::target::machine::{MachineOptions, MachineTarget, open_machine_source};
-use dumpwright::write::kernel as write;
+use dumpwright::write::{Target, kernel as write};
 use dumpwright::{DumpRequest, KernelDumpType, Qualifier};
 use dumpwright_testkit::output::{ElfNotes, elf};
 use dumpwright_testkit::{Nt, NtOptions, Run};
@@ -116,7 +116,7 @@ fuzz_target!(|bytes: &[u8]| {
             continue;
         }
         let mut out = Vec::new();
-        let mut stream = write::Target::Stream(&mut out);
+        let mut stream = Target::Stream(&mut out);
         let written = write::write_to(&layout, &plan.edits, target.memory(), &mut stream, &());
         let outcome = written.expect("a vector takes all");
         write::finish(&layout, &plan, &outcome, &mut out).expect("a vector takes all");
