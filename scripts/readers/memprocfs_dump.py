@@ -4,8 +4,8 @@ as JSON.
     memprocfs_dump.py FILE RAW TABLE [ADDRESS:LENGTH ...]
 
 RAW is a raw image of the same physical memory: every page that LeechCore has is
-compared with it. MemProcFS is started with the page table TABLE (hexadecimal)
-and reads each ADDRESS:LENGTH (hexadecimal) of virtual memory; the bytes stand
+compared with it. MemProcFS is started with the page table TABLE (hexadecimal; `-`:
+not at all, only LeechCore) and reads each ADDRESS:LENGTH (hexadecimal) of virtual memory; the bytes stand
 under "samples". That much it does offline; naming processes and modules asks
 for a guest that it knows, whose symbols it fetches.
 """
@@ -45,12 +45,18 @@ def main():
         "different": different_pages(dump, os.open(raw, os.O_RDONLY)),
     }
     dump.close()
+    if table != "-":
+        seen["samples"] = samples(path, table)
+    print(json.dumps(seen))
+
+
+def samples(path, table):
     machine = memprocfs.Vmm(["-device", path, "-dtb", "0x" + table, "-disable-symbolserver", "-disable-python"])
     memory = machine.process_list()[0].memory
     places = [[int(part, 16) for part in text.split(":")] for text in sys.argv[4:]]
-    seen["samples"] = [bytes(memory.read(at, length)).hex() for at, length in places]
+    found = [bytes(memory.read(at, length)).hex() for at, length in places]
     machine.close()
-    print(json.dumps(seen))
+    return found
 
 
 if __name__ == "__main__":

@@ -240,9 +240,10 @@ pub(crate) fn pointers(context: &Context<'_>, range: AddressRange) -> Vec<u64> {
     let mut buf = vec![0; CHUNK as usize];
     let mut holes = Vec::new();
     for there in context.memory.populated(range) {
-        let mut at = there.start.next_multiple_of(word);
+        // A range may end where the address space does.
+        let mut at = there.start.checked_next_multiple_of(word).unwrap_or(there.end);
         while at < there.end {
-            let part = AddressRange::new(at, (at + CHUNK).min(there.end));
+            let part = AddressRange::new(at, at.saturating_add(CHUNK).min(there.end));
             let chunk = &mut buf[..part.len() as usize];
             context.memory.read(&[part], chunk, &mut holes);
             let whole = chunk.chunks_exact(word as usize).map(little_endian);

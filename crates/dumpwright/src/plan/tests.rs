@@ -269,3 +269,17 @@ fn a_budget_that_the_streams_alone_exceed_is_refused() {
     let error = plan(&snapshot(), &SyntheticMemory::default(), &request).unwrap_err();
     assert!(error.to_string().contains("--max-size"), "{error}");
 }
+
+#[test]
+fn memory_up_to_the_end_of_the_address_space_is_planned_like_any_other() {
+    let mut snapshot = snapshot();
+    let top = AddressRange::new(u64::MAX - 0x1fff, u64::MAX);
+    let code = Protection::READ | Protection::EXECUTE;
+    snapshot.regions.push(Region { protection: code, ..region(top.start, top.end) });
+    snapshot.threads.push(thread(101, u64::MAX - 0x803, u64::MAX - 3));
+    let flags = FormatFlags::USER_SMALL_FILTER_MEMORY
+        | FormatFlags::USER_SMALL_INDIRECT_MEMORY
+        | FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM;
+    let plan = planned(&snapshot, &SyntheticMemory::default(), flags);
+    assert!(holds(&plan, u64::MAX - 0x20));
+}

@@ -42,7 +42,7 @@ pub(crate) fn select(
                 if !context.has(FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM) {
                     return Err(Error::InaccessibleMemory {
                         range: hole.range,
-                        name: region.name.to_string(),
+                        name: context.snapshot.mapping_name(region.range.start),
                         reason: hole.reason,
                     });
                 }
@@ -98,9 +98,11 @@ pub(crate) fn select_thread_data(context: &Context<'_>, selection: &mut Selectio
     let asked = context.has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA);
     let mut ranges = Vec::new();
     if asked {
-        let local = snapshot.threads.iter().flat_map(|t| &t.local_storage).copied();
-        let initial = snapshot.initial_stack.iter().flat_map(|s| [s.range, s.exec_fn]);
-        ranges.extend(local.chain(initial).map(|range| range.align_outward(16)));
+        ranges.extend(snapshot.threads.iter().flat_map(|t| &t.local_storage).copied());
+        ranges.extend(snapshot.initial_stack.iter().flat_map(|s| [s.range, s.exec_fn]));
+        for range in &mut ranges {
+            *range = range.align_outward(16);
+        }
     }
     if asked || context.finds_modules_in_memory {
         // As they are: a name's neighbour on the heap can be anything.

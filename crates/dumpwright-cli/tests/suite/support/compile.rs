@@ -98,19 +98,34 @@ fn compiler(kind: Kind, source: &Path, output: &Path) -> Command {
 /// The fixture `name` as a static program of 64-bit ARM Linux, or `None` after a
 /// note that the compiler is missing.
 pub fn arm64_fixture(name: &str) -> Option<PathBuf> {
+    arm64_build(name, &["-static"])
+}
+
+/// The same, linked dynamically: it runs where [`ARM64_LIBRARIES`] are in `/lib`.
+pub fn arm64_dynamic_fixture(name: &str) -> Option<PathBuf> {
+    arm64_build(name, &["-fno-omit-frame-pointer"])
+}
+
+/// What a dynamic program of 64-bit ARM needs to run.
+pub const ARM64_LIBRARIES: [&str; 2] =
+    ["/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1", "/usr/aarch64-linux-gnu/lib/libc.so.6"];
+
+fn arm64_build(name: &str, more: &[&str]) -> Option<PathBuf> {
     let compiler = command("aarch64-linux-gnu-gcc")?;
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
-    let source = source.with_extension("c");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let source = folder.join(name).with_extension("c");
     let mut hasher = DefaultHasher::new();
     fs::read(&source).unwrap().hash(&mut hasher);
+    fs::read(folder.join("fixture.h")).unwrap().hash(&mut hasher);
+    more.hash(&mut hasher);
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
     fs::create_dir_all(&cache).unwrap();
     let built = cache.join(format!("{name}-arm64-{:016x}", hasher.finish()));
     if !built.exists() {
         let scratch = tempfile::Builder::new().prefix("build").tempdir_in(&cache).unwrap();
         let output = scratch.path().join(name);
-        let options = ["-O1", "-g", "-static", "-pthread"];
-        run(Command::new(compiler).args(options).arg(&source).arg("-o").arg(&output));
+        let options = ["-O1", "-g", "-pthread"];
+        run(Command::new(compiler).args(options).args(more).arg(&source).arg("-o").arg(&output));
         fs::rename(output, &built).unwrap();
     }
     Some(built)

@@ -8,6 +8,7 @@ pub mod dump;
 pub mod frames;
 pub mod frozen;
 pub mod guest;
+pub mod initramfs;
 pub mod machine;
 pub mod processor;
 pub mod readers;

@@ -23,19 +23,17 @@ use crate::target::{
 };
 
 /// Describes the process of `proc`, whose `threads` have their registers and
-/// thread pointers already. Takes the text of `maps`. `notes` are the soft errors
+/// thread pointers already. `notes` are the soft errors
 /// so far; the exception is the caller's to add.
 pub(super) fn describe(
     proc: &ProcDir,
-    maps: &mut Maps,
+    maps: &Maps,
     mut threads: Vec<ThreadSnapshot>,
     memory: &dyn MemorySource,
     wants: &Wants,
     xstate: Option<XstateLayout>,
     mut notes: Vec<SoftError>,
 ) -> ProcessSnapshot {
-    let maps_text = std::mem::take(&mut maps.text);
-    let maps = &*maps;
     let page_size = rustix::param::page_size() as u64;
     let files = MappedFiles::new(proc);
     let auxv_bytes = read_or_note(proc, "auxv", &mut notes);
@@ -97,7 +95,7 @@ pub(super) fn describe(
         page_size,
         handles: Vec::new(),
         exception: None,
-        platform_streams: streams::read(proc, maps_text, auxv_bytes, &mut notes),
+        platform_streams: streams::read(proc, maps.text.clone(), auxv_bytes, &mut notes),
         dso_debug: link_map.map(|link_map| link_map.debug),
         initial_stack,
         process_data,

@@ -155,3 +155,27 @@ fn segments(image: &Image, page_size: u64) -> Vec<Segment> {
 pub(in crate::target) fn is_identified(module: &ModuleSnapshot) -> bool {
     module.debug_id != DebugId::None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_ends_where_one_between_its_segments_begins() {
+        let module = |base, size| ModuleSnapshot {
+            base,
+            size,
+            path: String::new(),
+            debug_id: DebugId::None,
+            version: None,
+            time_date_stamp: 0,
+            check_sum: 0,
+            segments: Vec::new(),
+            headers: Vec::new(),
+        };
+        // The executable stands first, wherever it is.
+        let mut modules = [module(0x9000, 0x1000), module(0x1000, 0x4000), module(0x4000, 0x800)];
+        keep_apart(&mut modules);
+        assert_eq!(modules.map(|m| m.size), [0x1000, 0x3000, 0x800]);
+    }
+}

@@ -2,8 +2,9 @@
 
 use super::snapshot::{ControlRegisters, MachineArchitecture, ProcessorSnapshot};
 use dumpwright_format::context::amd64::{self, ContextAmd64};
-use dumpwright_format::context::arm64::{CONTEXT_ARM64, ContextArm64};
+use dumpwright_format::context::arm64::{CONTEXT_ARM64, CONTEXT_FULL, ContextArm64};
 use dumpwright_format::context::x86::{CONTEXT_X86, ContextX86};
+use dumpwright_format::elf_core::FpsimdState;
 use dumpwright_format::machine::qemu::{
     LinuxUserRegsAmd64, LinuxUserRegsArm64, PRSTATUS_REGS_OFFSET, QEMU_CPU_STATE_OLD_SIZE,
     QEMU_CPU_STATE_VERSION, QemuCpuState,
@@ -14,9 +15,10 @@ use zerocopy::{FromBytes, FromZeros, IntoBytes};
 const CR0_PAGING: u64 = 1 << 31;
 const CR4_PAE: u64 = 1 << 5;
 const CR4_LA57: u64 = 1 << 12;
-/// `CONTEXT_CONTROL`, `CONTEXT_INTEGER` and `CONTEXT_SEGMENTS` of x86 and ARM64
-/// (the last has two of them).
+/// `CONTEXT_CONTROL`, `CONTEXT_INTEGER` and `CONTEXT_SEGMENTS` of x86.
 const PARTS: u32 = 0x7;
+/// `CONTEXT_CONTROL` and `CONTEXT_INTEGER` of ARM64.
+const ARM64_GENERAL: u32 = 0x3;
 
 /// The state in a note of QEMU; older ones lack the last field.
 pub(super) fn qemu_state(note: &[u8]) -> Option<QemuCpuState> {
@@ -174,18 +176,23 @@ pub(super) fn from_amd64_status(note: &[u8]) -> Option<ProcessorSnapshot> {
     })
 }
 
-/// A processor from an `NT_PRSTATUS` note of a 64-bit ARM machine.
-pub(super) fn from_arm64_status(note: &[u8]) -> Option<ProcessorSnapshot> {
+/// A processor from an `NT_PRSTATUS` note of a 64-bit ARM machine, and the
+/// `NT_FPREGSET` note that goes with it.
+pub(super) fn from_arm64_status(note: &[u8], float: Option<&[u8]>) -> Option<ProcessorSnapshot> {
     let registers = note.get(PRSTATUS_REGS_OFFSET..)?;
     let (r, _) = LinuxUserRegsArm64::read_from_prefix(registers).ok()?;
-    let context = ContextArm64 {
-        context_flags: U32::new(CONTEXT_ARM64 | 0x3),
+    let mut context = ContextArm64 {
+        context_flags: U32::new(CONTEXT_ARM64 | ARM64_GENERAL),
         cpsr: low(r.pstate),
         x: r.x,
         sp: r.sp,
         pc: r.pc,
         ..ContextArm64::new_zeroed()
     };
+    if let Some((float, _)) = float.and_then(|f| FpsimdState::ref_from_prefix(f).ok()) {
+        context.context_flags = U32::new(CONTEXT_FULL);
+        (context.v, context.fpcr, context.fpsr) = (float.v, float.fpcr, float.fpsr);
+    }
     Some(ProcessorSnapshot {
         context: context.as_bytes().to_vec(),
         instruction_pointer: r.pc.get(),

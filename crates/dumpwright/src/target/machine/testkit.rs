@@ -48,6 +48,11 @@ impl CoreBuilder {
         self
     }
 
+    /// The notes so far.
+    pub fn notes(&self) -> &[u8] {
+        &self.notes
+    }
+
     /// The file: headers, notes, memory.
     pub fn build(&self) -> Vec<u8> {
         let count = self.loads.len() + 1;

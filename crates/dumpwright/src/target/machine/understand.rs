@@ -3,6 +3,7 @@
 
 use super::image::Image;
 use super::open::MachineOptions;
+use super::page_table::Shape;
 use super::{
     Gva, MachineArchitecture, MachineSnapshot, PhysicalMemory, ProcessorSnapshot, windows,
 };
@@ -60,7 +61,8 @@ pub(super) fn understand(
     choose_processor(by_hand, &mut snapshot);
     let current = snapshot.processors.get(snapshot.current_processor);
     let control = current.and_then(|processor| processor.control);
-    snapshot.directory_table_base = control.map_or(0, |control| control.cr3 & !0xfff);
+    let root = |cr3| Shape::of(snapshot.architecture).root(cr3);
+    snapshot.directory_table_base = control.map_or(0, |control| root(control.cr3));
     apply(by_hand, &mut snapshot);
     windows::discover(memory, &mut snapshot, image.prepared_header.as_deref(), options, effort);
     apply(by_hand, &mut snapshot);
@@ -177,4 +179,33 @@ fn apply(by_hand: &ByHand, snapshot: &mut MachineSnapshot) {
     set(by_hand.active_process_head, &mut snapshot.active_process_head);
     set(by_hand.pfn_database, &mut snapshot.pfn_database);
     set(by_hand.build, &mut snapshot.build);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testkit::{CoreBuilder, cpu_state};
+    use super::super::{MachineOptions, open_machine_source};
+    use std::path::Path;
+
+    #[test]
+    fn the_page_table_is_aligned_as_the_architecture_has_it() {
+        const PAGING: u64 = 1 << 31;
+        const CR4: usize = 0x188 + 4 * 8;
+        // CR3, CR4, bytes of a processor's status, and the table.
+        for (cr3, cr4, status, expected) in [
+            (0x18_5020, 0x20, 144, 0x18_5020),
+            (0x18_5020, 0, 144, 0x18_5000),
+            (0x1a_d002, 0x20, 336, 0x1a_d000),
+        ] {
+            let mut state = cpu_state(0x1234, PAGING, cr3);
+            state[CR4] = cr4;
+            let mut builder = CoreBuilder::default();
+            builder.load(0, 0, &[0; 0x2000]);
+            builder.note(b"CORE", 1, &vec![0; status]).note(b"QEMU", 0, &state);
+            let core = Box::new(builder.build());
+            let options = MachineOptions::default();
+            let target = open_machine_source(core, Path::new("core"), &options).unwrap().unwrap();
+            assert_eq!(target.snapshot().directory_table_base, expected, "{cr3:#x} {cr4:#x}");
+        }
+    }
 }

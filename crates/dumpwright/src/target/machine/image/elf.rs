@@ -7,7 +7,10 @@ use crate::soft_error::SoftError;
 use crate::target::machine::processor;
 use crate::target::machine::snapshot::MachineArchitecture;
 use dumpwright_format::kernel::{Header64, SIGNATURE, VALID_DUMP_64};
-use dumpwright_format::machine::qemu::{QEMU_NOTE_NAME, VMCOREINFO_NOTE_NAME};
+use dumpwright_format::machine::qemu::{
+    LinuxUserRegsAmd64, LinuxUserRegsArm64, PRSTATUS_REGS_OFFSET, QEMU_NOTE_NAME,
+    VMCOREINFO_NOTE_NAME,
+};
 use object::LittleEndian as LE;
 use object::elf::{self, FileHeader32, FileHeader64};
 #[cfg(target_os = "linux")]
@@ -22,6 +25,9 @@ const MAX_PROGRAM_HEADERS: u64 = 1 << 20;
 /// Bytes of notes that are read: some hundreds for each of thousands of
 /// processors.
 const MAX_NOTES: u64 = 16 << 20;
+
+/// Bytes of the registers in the status of an x86-64 processor.
+const REGS_AMD64: usize = size_of::<LinuxUserRegsAmd64>();
 
 /// A program header, of either class.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +64,10 @@ pub(super) fn parse(source: &dyn Source) -> Result<Image, Refusal> {
     if image.extents.is_empty() {
         return Err("it is an ELF core without memory; take the dump again".to_owned().into());
     }
-    if headers.segments.iter().any(|s| s.kind == elf::PT_LOAD && s.vaddr != 0) {
+    // Without paging QEMU writes no virtual address, or, in some versions, the
+    // physical one once more.
+    let mapped = |s: &Segment| s.kind == elf::PT_LOAD && ![0, s.paddr].contains(&s.vaddr);
+    if headers.segments.iter().any(mapped) {
         image.soft_errors.push(SoftError::new(
             "memory",
             "the core was taken with paging: memory that no page table of its processors maps is in it and cannot be found; take it without -p to have all",
@@ -223,10 +232,19 @@ pub(super) fn described(machine: elf::Machine, notes: &[Note]) -> Result<Image, 
     image.processors = match machine {
         elf::EM_AARCH64 => {
             image.architecture = Some(MachineArchitecture::Arm64);
-            statuses(notes).filter_map(processor::from_arm64_status).collect()
+            let float = |index: usize| float_after(&notes[index..]);
+            let states = notes.iter().enumerate().filter(|(_, note)| is_status(note));
+            states
+                .filter_map(|(index, note)| {
+                    processor::from_arm64_status(&note.contents, float(index + 1))
+                })
+                .collect()
         }
         elf::EM_X86_64 | elf::EM_386 => {
-            let long = machine == elf::EM_X86_64;
+            // A compressed dump names the emulator's machine, and only the size of
+            // this note tells in which mode the guest's processors are.
+            let is_32_bit = |status: &[u8]| status.len() < PRSTATUS_REGS_OFFSET + REGS_AMD64;
+            let long = machine == elf::EM_X86_64 && !statuses(notes).any(is_32_bit);
             let states: Vec<_> =
                 qemu.filter_map(|note| processor::qemu_state(&note.contents)).collect();
             let first = states.first().map(|state| processor::architecture(state, long));
@@ -252,8 +270,25 @@ pub(super) fn described(machine: elf::Machine, notes: &[Note]) -> Result<Image, 
 }
 
 fn statuses(notes: &[Note]) -> impl Iterator<Item = &[u8]> {
-    let status = |note: &&Note| note.name == b"CORE" && note.kind == elf::NT_PRSTATUS;
-    notes.iter().filter(status).map(|note| note.contents.as_slice())
+    notes.iter().filter(|note| is_status(note)).map(|note| note.contents.as_slice())
+}
+
+fn is_status(note: &Note) -> bool {
+    note.name == b"CORE" && note.kind == elf::NT_PRSTATUS
+}
+
+/// Whether notes are of 64-bit ARM processors: no other's status has the size.
+pub(super) fn are_of_arm64(notes: &[Note]) -> bool {
+    // Registers, and at the end whether there are floating-point ones, padded.
+    const SIZE: usize = PRSTATUS_REGS_OFFSET + size_of::<LinuxUserRegsArm64>() + 8;
+    statuses(notes).next().is_some() && statuses(notes).all(|status| status.len() == SIZE)
+}
+
+/// The floating-point registers among the notes behind a processor's status.
+fn float_after(notes: &[Note]) -> Option<&[u8]> {
+    let of_this = notes.iter().take_while(|note| !is_status(note));
+    let float = |note: &&Note| note.name == b"CORE" && note.kind == elf::NT_FPREGSET;
+    of_this.into_iter().find(float).map(|note| note.contents.as_slice())
 }
 
 /// The `DUMP_HEADER64` in a VMCOREINFO note, if it is one.
@@ -304,6 +339,63 @@ mod tests {
         assert_eq!(image.architecture, Some(MachineArchitecture::Amd64));
         let starts: Vec<u64> = image.extents.iter().map(|e| e.start).collect();
         assert_eq!(starts, [0, 0x10_0000]);
+    }
+
+    #[test]
+    fn only_a_core_with_paging_is_said_to_be_one() {
+        for (virt, paging) in [(0, false), (0x10_0000, false), (0xc010_0000, true)] {
+            let mut builder = CoreBuilder::default();
+            builder.load(0, 0, &[1; 0x2000]).load(0x10_0000, virt, &[2; 0x1000]);
+            builder.note(b"QEMU", 0, &cpu_state(0x1234, 0x8000_0000, 0x1000));
+            let said = parse(&builder.build()).unwrap().soft_errors;
+            assert_eq!(said.iter().any(|e| e.message.contains("paging")), paging, "{virt:#x}");
+        }
+    }
+
+    #[test]
+    fn a_32_bit_guest_of_a_64_bit_emulator_is_known_by_its_statuses() {
+        const PAGING: u64 = 1 << 31;
+        for (status, expected) in
+            [(144, MachineArchitecture::X86), (336, MachineArchitecture::Amd64)]
+        {
+            let mut builder = CoreBuilder::default();
+            builder.note(b"CORE", elf::NT_PRSTATUS.0, &vec![0; status]);
+            builder.note(b"QEMU", 0, &cpu_state(0xc010_1234, PAGING, 0x1000));
+            let notes = notes::split(builder.notes());
+            let image = described(elf::EM_X86_64, &notes).unwrap();
+            assert_eq!(image.architecture, Some(expected));
+            assert_eq!(image.processors[0].instruction_pointer, 0xc010_1234);
+        }
+    }
+
+    #[test]
+    fn arm_processors_have_the_float_registers_that_follow_their_status() {
+        use dumpwright_format::context::arm64::ContextArm64;
+        use zerocopy::FromBytes;
+        let mut builder = CoreBuilder::default();
+        let status = |pc: u64| {
+            let mut status = vec![0; 392];
+            status[PRSTATUS_REGS_OFFSET + 32 * 8..][..8].copy_from_slice(&pc.to_le_bytes());
+            status
+        };
+        let mut float = vec![0x11; 512];
+        float.extend([1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        builder.note(b"CORE", elf::NT_PRSTATUS.0, &status(0x1000));
+        builder.note(b"CORE", elf::NT_PRSTATUS.0, &status(0x2000));
+        builder.note(b"CORE", elf::NT_FPREGSET.0, &float);
+        let notes = notes::split(builder.notes());
+        assert!(are_of_arm64(&notes) && !are_of_arm64(&notes[2..]));
+        let image = described(elf::EM_AARCH64, &notes).unwrap();
+        let contexts: Vec<_> = image
+            .processors
+            .iter()
+            .map(|p| ContextArm64::read_from_bytes(&p.context).unwrap())
+            .collect();
+        assert_eq!((contexts[0].pc.get(), contexts[1].pc.get()), (0x1000, 0x2000));
+        assert_eq!((contexts[0].v[31], contexts[1].v[31]), ([0; 16], [0x11; 16]));
+        assert_eq!((contexts[1].fpsr.get(), contexts[1].fpcr.get()), (1, 2));
+        assert_eq!(contexts[0].context_flags.get(), 0x40_0003);
+        assert_eq!(contexts[1].context_flags.get(), 0x40_0007);
     }
 
     #[test]

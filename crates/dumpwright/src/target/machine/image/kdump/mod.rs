@@ -1,4 +1,4 @@
-//! kdump-compressed files: QEMU's `dump-guest-memory -z`, `-s` and
+//! kdump-compressed files: QEMU's `dump-guest-memory -z`, `-l`, `-s` and
 //! makedumpfile's, flattened or not.
 //!
 //! A page is found by counting the frames before it that the file has, and is
@@ -14,19 +14,22 @@ use crate::read::Source;
 use crate::soft_error::SoftError;
 use crate::target::machine::{PAGE_SIZE, PageRun, Pfn};
 use dumpwright_format::machine::kdump::{
-    FLATTENED_SIGNATURE, KDUMP_LZO, KDUMP_REST_32, KDUMP_REST_64, KDUMP_SIGNATURE, KDUMP_ZSTD,
-    KdumpHeaderRest, KdumpHeaderStart, KdumpSubHeader32, KdumpSubHeader64, UTSNAME_FIELD,
-    UTSNAME_MACHINE,
+    FLATTENED_SIGNATURE, KDUMP_REST_32, KDUMP_REST_64, KDUMP_SIGNATURE, KdumpHeaderRest,
+    KdumpHeaderStart, KdumpSubHeader32, KdumpSubHeader64, UTSNAME_FIELD, UTSNAME_MACHINE,
 };
 use std::sync::Arc;
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
+/// The largest page of a machine: of 64-bit ARM.
+const MAX_BLOCK: u64 = 64 << 10;
 /// Bytes of notes that are read.
 const MAX_NOTES: u64 = 16 << 20;
 /// Runs of frames that a file may have.
 const MAX_RUNS: usize = 1 << 22;
 /// Blocks that a sub-header can have.
 const MAX_SUB_HEADER: u32 = 0x1_0000;
+/// Bytes of a bitmap: of 128 TiB in pages of 4 KiB.
+const MAX_BITMAP: u64 = 4 << 30;
 /// Bytes of a bitmap that are read at once.
 const CHUNK: usize = 1 << 20;
 
@@ -49,16 +52,21 @@ pub(in crate::target::machine) fn open(
         source
     };
     let headers = headers(&*source)?;
-    let mut image = elf::described(machine(&headers)?, &read_notes(&*source, headers.notes)?)?;
+    let notes = read_notes(&*source, headers.notes)?;
+    let mut image = elf::described(machine(&headers, &notes)?, &notes)?;
     let block = u64::from(headers.rest.block_size.get());
     let bitmap = u64::from(headers.rest.bitmap_blocks.get()) / 2 * block;
+    if bitmap > MAX_BITMAP {
+        return Err(format!("it claims {bitmap:#x} bytes of bitmaps; no machine has that"));
+    }
     let first = (1 + u64::from(headers.rest.sub_header_blocks.get())) * block;
     let exists = runs(&*source, first, bitmap)?;
     let there = runs(&*source, first + bitmap, bitmap)?;
     if there.is_empty() {
         return Err("it holds no page of memory".into());
     }
-    let count = |runs: &[PageRun]| runs.iter().map(|run| run.count).sum::<u64>();
+    let frames = block / PAGE_SIZE;
+    let count = |runs: &[PageRun]| runs.iter().map(|run| run.count * frames).sum::<u64>();
     let left_out = count(&exists).saturating_sub(count(&there));
     if left_out > 0 {
         image.soft_errors.push(SoftError::new(
@@ -66,7 +74,7 @@ pub(in crate::target::machine) fn open(
             format!("{left_out} pages of the machine were left out when the file was written (makedumpfile -d) and are not in the dump"),
         ));
     }
-    Ok((KdumpMemory::new(source, there, first + 2 * bitmap), image))
+    Ok((KdumpMemory::new(source, there, frames, first + 2 * bitmap), image))
 }
 
 fn headers(source: &dyn Source) -> Result<Headers, String> {
@@ -75,7 +83,9 @@ fn headers(source: &dyn Source) -> Result<Headers, String> {
         return Err("it does not hold a kdump file; take the dump again".into());
     }
     let is_sane = |rest: &KdumpHeaderRest| {
-        u64::from(rest.block_size.get()) == PAGE_SIZE
+        let block = u64::from(rest.block_size.get());
+        (PAGE_SIZE..=MAX_BLOCK).contains(&block)
+            && block.is_power_of_two()
             && (1..MAX_SUB_HEADER).contains(&rest.sub_header_blocks.get())
     };
     let wide: KdumpHeaderRest = read(source, KDUMP_REST_64)?;
@@ -83,17 +93,16 @@ fn headers(source: &dyn Source) -> Result<Headers, String> {
     let (is_64_bit, rest) = match (is_sane(&wide), is_sane(&narrow)) {
         (true, _) => (true, wide),
         (false, true) => (false, narrow),
-        _ => return Err("it does not have pages of 4 KiB, or is damaged in its header".into()),
+        _ => {
+            return Err("it does not have pages of 4 to 64 KiB, or is damaged in its header".into());
+        }
     };
-    let compressed = rest.status.get();
-    if compressed & (KDUMP_LZO | KDUMP_ZSTD) != 0 {
-        return Err("its pages are compressed by LZO or Zstandard, which cannot be read; take the dump again with zlib (dump-guest-memory -z) or uncompressed, or pack it anew (makedumpfile -c)".into());
-    }
+    let second_block = rest.block_size.get().into();
     let notes = if is_64_bit {
-        let sub: KdumpSubHeader64 = read(source, PAGE_SIZE)?;
+        let sub: KdumpSubHeader64 = read(source, second_block)?;
         (sub.offset_note.get(), sub.size_note.get())
     } else {
-        let sub: KdumpSubHeader32 = read(source, PAGE_SIZE)?;
+        let sub: KdumpSubHeader32 = read(source, second_block)?;
         (sub.offset_note.get(), sub.size_note.get().into())
     };
     let name = &start.utsname[UTSNAME_MACHINE * UTSNAME_FIELD..][..UTSNAME_FIELD];
@@ -103,11 +112,12 @@ fn headers(source: &dyn Source) -> Result<Headers, String> {
 }
 
 /// The machine, as an ELF core has it. QEMU names that of the emulator, also
-/// where the guest runs in 32 bits.
-fn machine(headers: &Headers) -> Result<object::elf::Machine, String> {
+/// where the guest runs in 32 bits, and that of ARM not at all.
+fn machine(headers: &Headers, notes: &[notes::Note]) -> Result<object::elf::Machine, String> {
     use object::elf;
     match (headers.machine.as_str(), headers.is_64_bit) {
         ("aarch64", true) => Ok(elf::EM_AARCH64),
+        ("Unknown", true) if super::elf::are_of_arm64(notes) => Ok(elf::EM_AARCH64),
         ("x86_64" | "", true) => Ok(elf::EM_X86_64),
         ("x86_64" | "i386" | "i486" | "i586" | "i686" | "", false) => Ok(elf::EM_386),
         (other, _) => Err(format!(
@@ -125,7 +135,7 @@ fn read_notes(source: &dyn Source, (offset, size): (u64, u64)) -> Result<Vec<not
     Ok(notes::split(&bytes))
 }
 
-/// The frames whose bits are set.
+/// The pages whose bits are set, in pages of the file.
 fn runs(source: &dyn Source, start: u64, size: u64) -> Result<Vec<PageRun>, String> {
     if start.checked_add(size).is_none_or(|end| end > source.len()) {
         return Err("it is cut off in its bitmaps; take or copy it again".into());
