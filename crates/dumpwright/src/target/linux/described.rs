@@ -2,7 +2,7 @@
 
 use super::describe;
 use super::exception::{Evidence, SignalInfo};
-use super::maps::Maps;
+use super::maps::{Mapping, Maps};
 use super::memory::LinuxMemory;
 use super::module_file::ModuleFiles;
 use super::proc_dir::ProcDir;
@@ -44,13 +44,18 @@ impl Described {
         if maps.mappings.is_empty() {
             return Err(Error::ProcessEnded(pid));
         }
-        let maps = Arc::new(maps);
+        let mut maps = Arc::new(maps);
         let mut memory = LinuxMemory::open(&proc);
         memory.is_mapped_as(&maps);
         if wants.full_memory {
             notes.extend(memory.unasked_shared_memory());
         }
         let snapshot = describe::describe(&proc, &maps, threads, &memory, wants, layout, notes);
+        // From here on files alone matter.
+        if let Some(maps) = Arc::get_mut(&mut maps) {
+            maps.mappings.retain(Mapping::is_file);
+            maps.mappings.shrink_to_fit();
+        }
         let modules = ModuleFiles::of(proc, maps);
         let mut described = Described { snapshot, memory, modules, crash };
         described.snapshot.exception = described.exception(&wants.exception)?;

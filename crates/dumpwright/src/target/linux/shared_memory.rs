@@ -56,7 +56,8 @@ impl SharedMemory {
             }
         }
         runs.shrink_to_fit();
-        SharedMemory { maps: Arc::clone(maps), runs }
+        let maps = if runs.is_empty() { Arc::default() } else { Arc::clone(maps) };
+        SharedMemory { maps, runs }
     }
 
     /// The parts of `pages`, whole pages, whose object has data; none where it
