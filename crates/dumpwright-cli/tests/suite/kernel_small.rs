@@ -73,6 +73,8 @@ fn a_small_dump_of_the_rebuilt_guest_is_the_real_one_again() {
     assert_same_drivers(&ours, real);
 
     assert_eq!(ours.stack(), real.stack());
+    // A breakpoint in KeBugCheckEx, whatever the context is of.
+    assert_eq!(ours.bytes[0xf00..0xf98], real.bytes[0xf00..0xf98], "exception");
 
     let mut all = sorted_blocks(&ours);
     all.push(ours.stack());
