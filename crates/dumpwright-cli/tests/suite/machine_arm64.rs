@@ -4,7 +4,7 @@
 use super::machine_live::{Guest, elf_segments, linux};
 use super::machine_x86::{assert_read_by_others, converted, raw_image, take};
 use super::support::cli::{Written, assert_verifies, dump_file};
-use super::support::compile::{ARM64_LIBRARIES, arm64_dynamic_fixture, arm64_fixture};
+use super::support::compile::{ARM64_LIBRARIES, ARM64_ROOT, arm64_dynamic_fixture, arm64_fixture};
 use super::support::initramfs::initramfs;
 use super::support::processor::process;
 use super::support::readers::lldb_traces;
@@ -13,7 +13,7 @@ use minidump::{MinidumpException, MinidumpSystemInfo};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -32,12 +32,12 @@ fn guest(crashes: &[&str]) -> Option<Guest> {
         ("static", arm64_fixture("crashes")?),
         ("dynamic", arm64_dynamic_fixture("crashes")?),
     ];
-    files.extend(ARM64_LIBRARIES.map(|path| (&path[21..], PathBuf::from(path))));
+    files.extend(ARM64_LIBRARIES.map(|name| (name, Path::new(ARM64_ROOT).join(name))));
     let folder = tempfile::tempdir().unwrap();
     let (archive, serial) = (folder.path().join("initramfs"), folder.path().join("serial"));
     fs::write(&archive, initramfs(&files)).unwrap();
     let mut command = Command::new(qemu);
-    command.args(["-machine", "virt", "-cpu", "cortex-a57", "-m", "256"]);
+    command.args(["-machine", "virt", "-cpu", "cortex-a57", "-m", "128"]);
     command.arg("-kernel").arg(kernel).arg("-initrd").arg(archive);
     let line = format!("console=ttyAMA0 loglevel=4 -- crash {}", crashes.join(" "));
     command.args(["-append", &line, "-serial", &format!("file:{}", serial.display())]);
@@ -188,8 +188,8 @@ fn cores_by_the_kernel_of_64_bit_arm_become_dumps_with_reason_and_frames() {
     // The guest's files, for the pages that the cores leave to them.
     let root = folder.path().join("root");
     fs::create_dir_all(root.join("lib")).unwrap();
-    for path in ARM64_LIBRARIES {
-        fs::copy(path, root.join(&path[21..])).unwrap();
+    for name in ARM64_LIBRARIES {
+        fs::copy(Path::new(ARM64_ROOT).join(name), root.join(name)).unwrap();
     }
     let build = |name: &str| match name {
         "static" => arm64_fixture("crashes"),

@@ -180,14 +180,14 @@ pub(super) fn linux(name: &str) -> Option<PathBuf> {
     Some(kernel)
 }
 
-/// A guest that runs a kernel of x86.
-pub(super) fn linux_guest(kernel: &str, shared: bool) -> Option<Guest> {
+/// A guest that runs a kernel of x86, with so many MiB.
+pub(super) fn linux_guest(kernel: &str, memory: &str, shared: bool) -> Option<Guest> {
     let kernel = linux(kernel)?.display().to_string();
     let more = ["-kernel", &kernel, "-append", "console=ttyS0 panic=0 nokaslr", "-serial"];
     let folder = tempfile::tempdir().unwrap();
     let serial = folder.path().join("serial");
     let log = format!("file:{}", serial.display());
-    let guest = Guest::start(shared, &[&more[..], &[&log]].concat())?;
+    let guest = Guest::start(shared, &[&more[..], &[&log, "-m", memory]].concat())?;
     let deadline = Instant::now() + Duration::from_secs(60);
     // Far enough that the kernel has its own page tables and runs on both
     // processors.
@@ -201,7 +201,7 @@ pub(super) fn linux_guest(kernel: &str, shared: bool) -> Option<Guest> {
 #[test]
 fn a_running_guest_is_dumped_and_goes_on() {
     for shared in [true, false] {
-        let Some(mut guest) = linux_guest("vmlinuz", shared) else { return };
+        let Some(mut guest) = linux_guest("vmlinuz", "256", shared) else { return };
         let summary = guest.dump("guest.dmp");
         assert!(guest.monitor.is_running(), "it goes on");
         assert!(summary["held_ms"].as_f64().is_none_or(|held| held > 0.0));
