@@ -167,8 +167,9 @@ fn high_and_scattered_memory_of_32_bit_machines_is_read_back_by_others() {
     // RAM up to the hole of a PC, 3.5 GiB, and behind it, where an address has more
     // than 32 bits: frames have 32 bits, not addresses. With gaps, to be quick.
     let hole: &[_] = &[(0, 0x9f), (0x100, 0x700), (0xdf000, 0x1000), (0x10_0000, 0x1000)];
-    // As many runs as the header holds, and one more.
-    let scattered: Vec<_> = (0..87).map(|n| (0x10 + n * 0x40, 3 + n % 5)).collect();
+    // As many runs as the header holds, and one more. LeechCore opens no file of less
+    // than 16 MiB.
+    let scattered: Vec<_> = (0..87).map(|n| (0x10 + n * 0x80, 60 + n % 5)).collect();
     for (architecture, pae, runs, kind) in [
         ("x86", 0, &hole[..3], 1u32),
         ("pae", 1, hole, 1),
