@@ -264,19 +264,24 @@ fn assert_debuggers_agree(core: &Path, root: &Path, program: &str, kind: &str) {
         let mut gdb = Command::new(&gdb);
         gdb.args(["-nx", "-batch", "-ex", &format!("set sysroot {sysroot}")]);
         gdb.args(["-ex", "thread apply all info registers general", "-ex", "thread apply all bt"]);
-        gdb.args(["-ex", "info sharedlibrary"]);
         let output = tools::run(gdb.arg(root.join(program)).arg("-c").arg(core));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        // From the first thread on; what stands before names the file. TPIDR2 is of
-        // processors with SME, and in no minidump.
-        let threads = text.split_once("\nThread ").map_or(&*text, |(_, rest)| rest);
-        let lines = threads.lines().filter(|line| !line.starts_with("tpidr2"));
-        lines.collect::<Vec<_>>().join("\n")
+        // Each thread without its number, since cores differ in their order. TPIDR2
+        // is of processors with SME, and in no minidump.
+        let thread = |part: &str| {
+            let part = part.split_once(' ').map_or(part, |(_, rest)| rest).trim_end();
+            let lines = part.lines().filter(|line| !line.starts_with("tpidr2"));
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        let mut threads: Vec<String> = text.split("\nThread ").skip(1).map(thread).collect();
+        threads.sort();
+        threads
     };
     let (theirs, ours_shown) = (shown(core), shown(&ours.file));
+    assert_eq!(theirs.len(), 6, "registers and frames of three threads: {theirs:#?}");
     assert_eq!(ours_shown, theirs);
     let expected = if kind == "abort" { "abort" } else { "faults" };
-    assert!(theirs.contains(expected), "{theirs}");
+    assert!(theirs.concat().contains(expected), "{theirs:#?}");
     let whole = dump_file(core, &["--sysroot", sysroot, "-ma"]);
     let Some(seen) = lldb_traces(&whole.file) else { return };
     assert_eq!(seen.len(), 3, "{seen:?}");
