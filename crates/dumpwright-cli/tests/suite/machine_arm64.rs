@@ -210,7 +210,9 @@ fn cores_by_the_kernel_of_64_bit_arm_become_dumps_with_reason_and_frames() {
             let written = dump_file(&core, &["--sysroot", root.to_str().unwrap(), letter]);
             assert_the_crash(&written, program, sort, &said);
         }
-        assert_debuggers_agree(&core, &root, program, kind);
+        if ["unmapped", "abort"].contains(&kind) {
+            assert_debuggers_agree(&core, &root, program, kind);
+        }
     }
 }
 

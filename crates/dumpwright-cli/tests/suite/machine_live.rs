@@ -262,6 +262,16 @@ fn a_firmware_alone_is_dumped_with_its_registers() {
     assert!(text.contains(&format!("ip={ip:08x}")), "{ip:#x} is not in:\n{text}");
 }
 
+/// Frames that cannot be read.
+fn holes(memory: &dyn PhysicalMemory) -> u64 {
+    let mut holes = Vec::new();
+    for run in memory.runs() {
+        let mut bytes = vec![0; run.count as usize * PAGE];
+        memory.read_pages(*run, &mut bytes, &mut holes);
+    }
+    holes.iter().map(|hole| hole.run.count).sum()
+}
+
 #[test]
 fn compressed_dumps_of_qemu_hold_the_same_machine() {
     let Some(mut guest) = Guest::start(true, &[]) else { return };
@@ -317,7 +327,8 @@ fn compressed_dumps_of_qemu_hold_the_same_machine() {
         let whole = std::fs::metadata(&file).unwrap().len();
         for len in [whole - 1, whole / 2, 5000, 4096, 100] {
             File::options().write(true).open(&file).unwrap().set_len(len).unwrap();
-            assert!(open(&file).is_err(), "{kind} of {len} bytes");
+            let holes = open(&file).map(|cut| holes(cut.unwrap().memory()));
+            assert!(holes.is_err() || holes.is_ok_and(|holes| holes > 0), "{kind} of {len} bytes");
         }
     }
 }
