@@ -4,7 +4,7 @@
 use super::machine_live::{Guest, elf_segments, linux};
 use super::machine_x86::{assert_read_by_others, converted, raw_image, take};
 use super::support::cli::{Written, assert_verifies, dump_file};
-use super::support::compile::{ARM64_LIBRARIES, arm64_dynamic_fixture, arm64_fixture};
+use super::support::compile::{ARM64_LIBRARIES, ARM64_ROOT, arm64_dynamic_fixture, arm64_fixture};
 use super::support::initramfs::initramfs;
 use super::support::processor::process;
 use super::support::readers::lldb_traces;
@@ -13,7 +13,7 @@ use minidump::{MinidumpException, MinidumpSystemInfo};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -32,12 +32,12 @@ fn guest(crashes: &[&str]) -> Option<Guest> {
         ("static", arm64_fixture("crashes")?),
         ("dynamic", arm64_dynamic_fixture("crashes")?),
     ];
-    files.extend(ARM64_LIBRARIES.map(|path| (&path[21..], PathBuf::from(path))));
+    files.extend(ARM64_LIBRARIES.map(|name| (name, Path::new(ARM64_ROOT).join(name))));
     let folder = tempfile::tempdir().unwrap();
     let (archive, serial) = (folder.path().join("initramfs"), folder.path().join("serial"));
     fs::write(&archive, initramfs(&files)).unwrap();
     let mut command = Command::new(qemu);
-    command.args(["-machine", "virt", "-cpu", "cortex-a57", "-m", "256"]);
+    command.args(["-machine", "virt", "-cpu", "cortex-a57", "-m", "128"]);
     command.arg("-kernel").arg(kernel).arg("-initrd").arg(archive);
     let line = format!("console=ttyAMA0 loglevel=4 -- crash {}", crashes.join(" "));
     command.args(["-append", &line, "-serial", &format!("file:{}", serial.display())]);
@@ -188,8 +188,8 @@ fn cores_by_the_kernel_of_64_bit_arm_become_dumps_with_reason_and_frames() {
     // The guest's files, for the pages that the cores leave to them.
     let root = folder.path().join("root");
     fs::create_dir_all(root.join("lib")).unwrap();
-    for path in ARM64_LIBRARIES {
-        fs::copy(path, root.join(&path[21..])).unwrap();
+    for name in ARM64_LIBRARIES {
+        fs::copy(Path::new(ARM64_ROOT).join(name), root.join(name)).unwrap();
     }
     let build = |name: &str| match name {
         "static" => arm64_fixture("crashes"),
@@ -210,7 +210,9 @@ fn cores_by_the_kernel_of_64_bit_arm_become_dumps_with_reason_and_frames() {
             let written = dump_file(&core, &["--sysroot", root.to_str().unwrap(), letter]);
             assert_the_crash(&written, program, sort, &said);
         }
-        assert_debuggers_agree(&core, &root, program, kind);
+        if ["unmapped", "abort"].contains(&kind) {
+            assert_debuggers_agree(&core, &root, program, kind);
+        }
     }
 }
 
@@ -264,16 +266,24 @@ fn assert_debuggers_agree(core: &Path, root: &Path, program: &str, kind: &str) {
         let mut gdb = Command::new(&gdb);
         gdb.args(["-nx", "-batch", "-ex", &format!("set sysroot {sysroot}")]);
         gdb.args(["-ex", "thread apply all info registers general", "-ex", "thread apply all bt"]);
-        gdb.args(["-ex", "info sharedlibrary"]);
         let output = tools::run(gdb.arg(root.join(program)).arg("-c").arg(core));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        // From the first thread on; what stands before names the file.
-        text.split_once("\nThread ").map(|(_, rest)| rest.to_owned()).unwrap_or(text)
+        // Each thread without its number, since cores differ in their order. TPIDR2
+        // is of processors with SME, and in no minidump.
+        let thread = |part: &str| {
+            let part = part.split_once(' ').map_or(part, |(_, rest)| rest).trim_end();
+            let lines = part.lines().filter(|line| !line.starts_with("tpidr2"));
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        let mut threads: Vec<String> = text.split("\nThread ").skip(1).map(thread).collect();
+        threads.sort();
+        threads
     };
     let (theirs, ours_shown) = (shown(core), shown(&ours.file));
+    assert_eq!(theirs.len(), 6, "registers and frames of three threads: {theirs:#?}");
     assert_eq!(ours_shown, theirs);
     let expected = if kind == "abort" { "abort" } else { "faults" };
-    assert!(theirs.contains(expected), "{theirs}");
+    assert!(theirs.concat().contains(expected), "{theirs:#?}");
     let whole = dump_file(core, &["--sysroot", sysroot, "-ma"]);
     let Some(seen) = lldb_traces(&whole.file) else { return };
     assert_eq!(seen.len(), 3, "{seen:?}");

@@ -183,14 +183,14 @@ pub(super) fn linux(name: &str) -> Option<PathBuf> {
     Some(kernel)
 }
 
-/// A guest that runs a kernel of x86.
-pub(super) fn linux_guest(kernel: &str, shared: bool) -> Option<Guest> {
+/// A guest that runs a kernel of x86, with so many MiB.
+pub(super) fn linux_guest(kernel: &str, memory: &str, shared: bool) -> Option<Guest> {
     let kernel = linux(kernel)?.display().to_string();
     let more = ["-kernel", &kernel, "-append", "console=ttyS0 panic=0 nokaslr", "-serial"];
     let folder = tempfile::tempdir().unwrap();
     let serial = folder.path().join("serial");
     let log = format!("file:{}", serial.display());
-    let guest = Guest::start(shared, &[&more[..], &[&log]].concat())?;
+    let guest = Guest::start(shared, &[&more[..], &[&log, "-m", memory]].concat())?;
     let deadline = Instant::now() + Duration::from_secs(60);
     // Far enough that the kernel has its own page tables and runs on both
     // processors.
@@ -204,7 +204,7 @@ pub(super) fn linux_guest(kernel: &str, shared: bool) -> Option<Guest> {
 #[test]
 fn a_running_guest_is_dumped_and_goes_on() {
     for shared in [true, false] {
-        let Some(mut guest) = linux_guest("vmlinuz", shared) else { return };
+        let Some(mut guest) = linux_guest("vmlinuz", "256", shared) else { return };
         let summary = guest.dump("guest.dmp");
         assert!(guest.monitor.is_running(), "it goes on");
         assert!(summary["held_ms"].as_f64().is_none_or(|held| held > 0.0));
@@ -319,6 +319,16 @@ fn a_firmware_alone_is_dumped_with_its_registers() {
     assert!(text.contains(&format!("ip={ip:08x}")), "{ip:#x} is not in:\n{text}");
 }
 
+/// Frames that cannot be read.
+fn holes(memory: &dyn PhysicalMemory) -> u64 {
+    let mut holes = Vec::new();
+    for run in memory.runs() {
+        let mut bytes = vec![0; run.count as usize * PAGE];
+        memory.read_pages(*run, &mut bytes, &mut holes);
+    }
+    holes.iter().map(|hole| hole.run.count).sum()
+}
+
 #[test]
 fn compressed_dumps_of_qemu_hold_the_same_machine() {
     let Some(mut guest) = Guest::start(true, &[]) else { return };
@@ -374,7 +384,8 @@ fn compressed_dumps_of_qemu_hold_the_same_machine() {
         let whole = std::fs::metadata(&file).unwrap().len();
         for len in [whole - 1, whole / 2, 5000, 4096, 100] {
             File::options().write(true).open(&file).unwrap().set_len(len).unwrap();
-            assert!(open(&file).is_err(), "{kind} of {len} bytes");
+            let holes = open(&file).map(|cut| holes(cut.unwrap().memory()));
+            assert!(holes.is_err() || holes.is_ok_and(|holes| holes > 0), "{kind} of {len} bytes");
         }
     }
 }

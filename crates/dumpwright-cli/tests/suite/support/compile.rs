@@ -106,9 +106,10 @@ pub fn arm64_dynamic_fixture(name: &str) -> Option<PathBuf> {
     arm64_build(name, &["-fno-omit-frame-pointer"])
 }
 
-/// What a dynamic program of 64-bit ARM needs to run.
-pub const ARM64_LIBRARIES: [&str; 2] =
-    ["/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1", "/usr/aarch64-linux-gnu/lib/libc.so.6"];
+/// What a dynamic program of 64-bit ARM needs to run, below [`ARM64_ROOT`].
+pub const ARM64_LIBRARIES: [&str; 2] = ["lib/ld-linux-aarch64.so.1", "lib/libc.so.6"];
+/// Where the compiler for 64-bit ARM has its libraries.
+pub const ARM64_ROOT: &str = "/usr/aarch64-linux-gnu";
 
 fn arm64_build(name: &str, more: &[&str]) -> Option<PathBuf> {
     let compiler = command("aarch64-linux-gnu-gcc")?;

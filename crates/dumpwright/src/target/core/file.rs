@@ -150,7 +150,7 @@ fn check(header: &FileHeader) -> Result<Architecture, String> {
         return Err("it is an ELF file, and no core: a program, library or object".into());
     }
     if class != 2 {
-        return Err("it is a core of a 32-bit process; only 64-bit ones are read".into());
+        return Err("it is a core of a 32-bit process, and only 64-bit ones are read; gdb opens it with the program".into());
     }
     if order != 1 {
         return Err("it is a big-endian core; only little-endian ones are read".into());
