@@ -24,7 +24,8 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(plan) = plan::plan(snapshot, memory, &request) else { return };
     let Ok(layout) = Layout::new(&plan, 0) else { return };
     let mut out = Vec::new();
-    let written = write::write_memory(&layout, &plan, snapshot, memory, &mut out, &());
+    let mut stream = write::Target::Stream(&mut out);
+    let written = write::write_memory(&layout, &plan, snapshot, memory, &mut stream, &());
     let Ok(outcome) = written else { return };
     write::finish(&layout, &plan, &outcome, &mut out).expect("a vector takes all");
     Minidump::from_source(out).expect("what was written is a dump");

@@ -60,7 +60,8 @@ fn dump_process(target: &dyn ProcessTarget, request: &DumpRequest) {
         return;
     }
     let mut out = Vec::new();
-    let written = write::write_memory(&layout, &plan, snapshot, memory, &mut out, &());
+    let mut stream = write::Target::Stream(&mut out);
+    let written = write::write_memory(&layout, &plan, snapshot, memory, &mut stream, &());
     let Ok(outcome) = written else { return };
     write::finish(&layout, &plan, &outcome, &mut out).expect("a vector takes all");
     Minidump::from_source(out).expect("what was written is a dump");

@@ -15,7 +15,7 @@ use dumpwright::plan::kernel;
 use dumpwright::read::Source;
 use dumpwright::read::kernel::KernelDump;
 use dumpwright::target::machine::{MachineOptions, MachineTarget, open_machine_source};
-use dumpwright::write::kernel as write;
+use dumpwright::write::{Target, kernel as write};
 use dumpwright::{DumpRequest, KernelDumpType, Qualifier};
 use dumpwright_testkit::output::{ElfNotes, elf};
 use dumpwright_testkit::{Nt, NtOptions, Run};
@@ -37,7 +37,7 @@ struct Guest {
 }
 
 static GUEST: LazyLock<Guest> = LazyLock::new(|| {
-    let runs = vec![Run::new(0x1, 0x9f), Run::new(0x100, 0xc00)];
+    let runs = vec![Run::new(0x1, 0x9f), Run::new(0x100, 0x2000)];
     let nt = Nt::build(&NtOptions { runs, litter: 4, pfn_database: true, ..NtOptions::default() });
     let file = scratch::file(&[]);
     let notes = ElfNotes { processors: &nt.registers(), vmcoreinfo: None };
@@ -116,7 +116,7 @@ fuzz_target!(|bytes: &[u8]| {
             continue;
         }
         let mut out = Vec::new();
-        let mut stream = write::Target::Stream(&mut out);
+        let mut stream = Target::Stream(&mut out);
         let written = write::write_to(&layout, &plan.edits, target.memory(), &mut stream, &());
         let outcome = written.expect("a vector takes all");
         write::finish(&layout, &plan, &outcome, &mut out).expect("a vector takes all");

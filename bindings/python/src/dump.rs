@@ -3,11 +3,9 @@
 use crate::errors::exception;
 use dumpwright::target::Pid;
 use dumpwright::target::machine::MachineOptions;
-use dumpwright::{DumpRequest, FormatFlags, Observer, OpenOptions, Phase, Qualifier};
+use dumpwright::{DumpRequest, FormatFlags, Observer, OpenOptions, Phase, Qualifier, observe_here};
 use pyo3::prelude::*;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often Python is asked whether a signal came.
@@ -223,75 +221,55 @@ fn request(
 fn write(
     py: Python<'_>,
     progress: Option<Py<PyAny>>,
-    job: impl FnOnce(&Watcher) -> dumpwright::Result<dumpwright::Summary> + Send,
+    job: impl FnOnce(&dyn Observer) -> dumpwright::Result<dumpwright::Summary> + Send,
 ) -> PyResult<Summary> {
-    let watcher = Watcher {
-        progress,
-        raised: Mutex::default(),
-        asked: Mutex::new(Instant::now()),
-        cancelled: AtomicBool::new(false),
-    };
-    let result = py.detach(|| job(&watcher));
-    match watcher.raised.into_inner() {
-        Ok(Some(raised)) if result.is_err() => Err(raised),
+    let mut watcher = Watcher { progress, raised: None, asked: Instant::now() };
+    let listen = |phase, done, total| watcher.goes_on(phase, done, total);
+    let result = py.detach(|| observe_here(listen, || false, job));
+    match watcher.raised {
+        Some(raised) if result.is_err() => Err(raised),
         _ => result.map(Summary::from).map_err(|error| exception(py, error)),
     }
 }
 
-/// Calls the progress function, and lets Ctrl-C through.
+/// Calls the progress function, and lets Ctrl-C through, which Python tells to its
+/// main thread alone.
 struct Watcher {
     progress: Option<Py<PyAny>>,
-    raised: Mutex<Option<PyErr>>,
-    asked: Mutex<Instant>,
-    cancelled: AtomicBool,
+    raised: Option<PyErr>,
+    asked: Instant,
 }
 
 impl Watcher {
-    fn give_up(&self, raised: Option<PyErr>) {
-        if let Ok(mut place) = self.raised.lock()
-            && place.is_none()
-        {
-            *place = raised;
+    /// Tells of progress; whether to go on.
+    fn goes_on(&mut self, phase: Phase, done: u64, total: u64) -> bool {
+        let due = self.asked.elapsed() >= SIGNAL_INTERVAL;
+        if due {
+            self.asked = Instant::now();
         }
-        self.cancelled.store(true, Ordering::Relaxed);
-    }
-
-    fn look_for_signals(&self) {
-        let due = self.asked.lock().is_ok_and(|mut asked| {
-            let due = asked.elapsed() >= SIGNAL_INTERVAL;
+        if !due && self.progress.is_none() {
+            return true;
+        }
+        let answer = Python::attach(|py| {
             if due {
-                *asked = Instant::now();
+                py.check_signals()?;
             }
-            due
+            self.call(py, phase, done, total)
         });
-        let signals = |py: Python<'_>| py.check_signals();
-        if due && let Err(raised) = Python::attach(signals) {
-            self.give_up(Some(raised));
-        }
+        answer.unwrap_or_else(|raised| {
+            self.raised.get_or_insert(raised);
+            false
+        })
     }
-}
 
-impl Observer for Watcher {
-    fn progress(&self, phase: Phase, done: u64, total: u64) {
-        let Some(progress) = &self.progress else { return };
+    fn call(&self, py: Python<'_>, phase: Phase, done: u64, total: u64) -> PyResult<bool> {
+        let Some(progress) = &self.progress else { return Ok(true) };
         let phase = match phase {
             Phase::Unpack => "unpack",
             Phase::Write => "write",
             Phase::Package => "package",
         };
-        let answer = Python::attach(|py| {
-            let answer = progress.call1(py, (phase, done, total))?;
-            Ok(!answer.is(pyo3::types::PyBool::new(py, false)))
-        });
-        match answer {
-            Ok(true) => {}
-            Ok(false) => self.give_up(None),
-            Err(raised) => self.give_up(Some(raised)),
-        }
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.look_for_signals();
-        self.cancelled.load(Ordering::Relaxed)
+        let answer = progress.call1(py, (phase, done, total))?;
+        Ok(!answer.is(pyo3::types::PyBool::new(py, false)))
     }
 }

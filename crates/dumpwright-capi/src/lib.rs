@@ -12,13 +12,12 @@ pub use constants::*;
 
 use dumpwright::{
     DumpRequest, Error, HResult, Observer, OpenOptions, Phase, Summary as EngineSummary,
-    dump_process, dump_target, target::Pid, target::machine::MachineOptions,
+    dump_process, dump_target, observe_here, target::Pid, target::machine::MachineOptions,
 };
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Told how far a dump is: `done` of `total` bytes of a `DUMPWRIGHT_PHASE_*`.
 /// Called on the thread that called the function. Any answer but 0 gives the
@@ -189,13 +188,13 @@ pub unsafe extern "C" fn dumpwright_dump_guest(
 fn guest(
     socket: &Path,
     request: &DumpRequest,
-    observer: &Watcher,
+    observer: &dyn Observer,
 ) -> dumpwright::Result<EngineSummary> {
     dumpwright::dump_guest(socket, request, &MachineOptions::default(), observer)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn guest(socket: &Path, _: &DumpRequest, _: &Watcher) -> dumpwright::Result<EngineSummary> {
+fn guest(socket: &Path, _: &DumpRequest, _: &dyn Observer) -> dumpwright::Result<EngineSummary> {
     let reason = "live guests are dumped on Linux only; dump a memory image of it".to_owned();
     Err(Error::Guest { socket: socket.to_owned(), reason })
 }
@@ -209,7 +208,7 @@ unsafe fn dump(
     comment: *const c_char,
     options: *const Options,
     summary: *mut Summary,
-    write: impl FnOnce(&DumpRequest, &Watcher) -> dumpwright::Result<EngineSummary>,
+    write: impl FnOnce(&DumpRequest, &dyn Observer) -> dumpwright::Result<EngineSummary> + Send,
 ) -> i32 {
     let result = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: as the caller promises.
@@ -218,7 +217,7 @@ unsafe fn dump(
         let file = file.ok_or(Error::EmptyFileName)?;
         let mut request = DumpRequest::from_raw(file, qualifier, format_flags, comment.as_deref())?;
         options.apply(&mut request);
-        let done = write(&request, &Watcher::new(&options))?;
+        let done = watched(&options, |observer| write(&request, observer))?;
         // SAFETY: as the caller promises.
         unsafe { fill(summary, &done) }
     }));
@@ -333,43 +332,18 @@ impl Options {
     }
 }
 
-/// Calls the caller's function.
-struct Watcher {
-    progress: ProgressFn,
-    context: *mut c_void,
-    cancelled: AtomicBool,
-}
-
-// SAFETY: the engine calls its observer on the thread that called the function,
-// which is the one that the context is for.
-unsafe impl Sync for Watcher {}
-
-impl Watcher {
-    fn new(options: &Options) -> Watcher {
-        Watcher {
-            progress: options.progress,
-            context: options.context,
-            cancelled: AtomicBool::new(false),
-        }
-    }
-}
-
-impl Observer for Watcher {
-    fn progress(&self, phase: Phase, done: u64, total: u64) {
+/// Carries out `work` on another thread, with the caller's function told here.
+fn watched<T: Send>(options: &Options, work: impl FnOnce(&dyn Observer) -> T + Send) -> T {
+    let Some(progress) = options.progress else { return work(&()) };
+    let context = options.context;
+    let listen = |phase, done, total| {
         let phase = match phase {
             Phase::Unpack => DUMPWRIGHT_PHASE_UNPACK,
             Phase::Write => DUMPWRIGHT_PHASE_WRITE,
             Phase::Package => DUMPWRIGHT_PHASE_PACKAGE,
         };
-        if let Some(progress) = self.progress {
-            // SAFETY: the caller's own function with its own context.
-            if unsafe { progress(self.context, phase, done, total) } != 0 {
-                self.cancelled.store(true, Ordering::Relaxed);
-            }
-        }
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
-    }
+        // SAFETY: the caller's own function with its own context.
+        unsafe { progress(context, phase, done, total) == 0 }
+    };
+    observe_here(listen, || false, work)
 }

@@ -113,7 +113,8 @@ pub struct DumpArgs {
     /// Windows program
     #[arg(short, long, value_name = "NAME")]
     pub name: Option<String>,
-    /// The process that a dump holds: an ELF core, a minidump, or one of them packed
+    /// The process that a dump holds (an ELF core, a minidump), or the machine in a memory image or
+    /// kernel dump; any of them may be packed
     #[arg(short = 'z', long, value_name = "DUMP")]
     pub open: Option<PathBuf>,
     /// Where the programs and libraries of a dump are, if not on this machine: a folder that

@@ -1,6 +1,7 @@
 //! `dump`: which processes, which request, and what came of it.
 
 use crate::args::{DumpArgs, Format};
+use crate::machine::Found;
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
 use crate::{cancel, machine, privacy, report};
@@ -11,7 +12,7 @@ use dumpwright::target::dump_file::open_process;
 use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
 #[cfg(windows)]
 use dumpwright::target::windows::processes::{ProcessEntry, processes_named};
-use dumpwright::target::{ExceptionSource, Pid, Tid};
+use dumpwright::target::{ExceptionSource, Pid, ProcessTarget, Tid};
 use dumpwright::{
     Destination, DumpRequest, Extensions, FormatFlags, OpenOptions, Output, OutputFormat,
     Qualifier, Summary, dump_file, dump_process, write_dump,
@@ -24,17 +25,18 @@ use std::time::SystemTime;
 /// `dumpwright dump`.
 pub fn run(args: &DumpArgs) -> Outcome {
     let mut request = request(args)?;
-    let machine = machine::find(args)?;
-    if machine.is_some() {
+    let found = machine::find(args, &request)?;
+    if matches!(found, Found::Machine(_)) {
         request = machine::request(request, args)?;
     } else if args.machine.kernel_type().is_some() {
         return Err(machine::missing(args));
     } else {
         request.validate().map_err(|error| Failure::Usage(error.to_string()))?;
     }
-    let sources = match machine {
-        Some(machine) => vec![Source::Machine(machine)],
-        None => sources(args)?,
+    let sources = match found {
+        Found::Machine(machine) => vec![Source::Machine(machine)],
+        Found::Process(target) => vec![Source::Opened(target)],
+        Found::Other => sources(args)?,
     };
     privacy::check_audit(args)?;
     if request.destination == Destination::Stdout {
@@ -70,6 +72,8 @@ enum Source<'a> {
     Process(Pid),
     /// The process that a dump holds.
     File(&'a Path),
+    /// The same, opened.
+    Opened(Box<dyn ProcessTarget>),
     /// A machine.
     Machine(machine::Machine),
 }
@@ -90,6 +94,11 @@ fn dump_one(source: Source<'_>, args: &DumpArgs, request: &DumpRequest) -> Resul
             dump_process(pid, &request, &progress)
         }
         Source::File(file) => dump_of_file(file, args, &mut request, &progress),
+        Source::Opened(target) => {
+            make_unique(&mut request, args, target.snapshot().process.pid);
+            Output::open(&request)
+                .and_then(|output| write_dump(target, &request, output, &progress))
+        }
         Source::Machine(machine) => {
             make_unique(&mut request, args, Pid(0));
             machine::dump(machine, args, &request, &progress)

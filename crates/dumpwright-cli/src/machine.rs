@@ -3,10 +3,16 @@
 use crate::args::DumpArgs;
 use crate::output::{Failure, Outcome};
 use crate::progress::Progress;
+use dumpwright::target::ProcessTarget;
+use dumpwright::target::dump_file::{Content, Opened, PEEK, open_target};
 #[cfg(target_os = "linux")]
 use dumpwright::target::machine::qemu::QemuMachine;
 use dumpwright::target::machine::{MachineTarget, open_machine};
-use dumpwright::{DumpRequest, Output, Qualifier, Result, Summary, write_machine_dump};
+use dumpwright::{
+    DumpRequest, OpenOptions, Output, Qualifier, Result, Summary, write_machine_dump,
+};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// A machine that is to be dumped.
@@ -17,13 +23,43 @@ pub enum Machine {
     Live(PathBuf),
 }
 
+/// What the arguments name.
+pub enum Found {
+    /// A machine.
+    Machine(Machine),
+    /// The process of a dump that had to be unpacked to see what it is.
+    Process(Box<dyn ProcessTarget>),
+    /// Nothing that was opened yet, and no machine.
+    Other,
+}
+
 /// The machine that the arguments name, if they name one.
-pub fn find(args: &DumpArgs) -> Result<Option<Machine>> {
+pub fn find(args: &DumpArgs, request: &DumpRequest) -> Result<Found> {
     if let Some(socket) = &args.machine.qemu {
-        return Ok(Some(Machine::Live(socket.clone())));
+        return Ok(Found::Machine(Machine::Live(socket.clone())));
     }
-    let Some(file) = &args.open else { return Ok(None) };
-    Ok(open_machine(file, &args.machine.options())?.map(Machine::Open))
+    let Some(file) = &args.open else { return Ok(Found::Other) };
+    let machine = args.machine.options();
+    if !is_packed(file) {
+        let found = open_machine(file, &machine)?.map(Machine::Open);
+        return Ok(found.map_or(Found::Other, Found::Machine));
+    }
+    // Unpacked once, whatever it holds.
+    let options = OpenOptions { sysroot: args.sysroot.clone() };
+    Ok(match open_target(file, &request.wants(), &options, &machine, &Progress::new())? {
+        Opened::Machine(target) => Found::Machine(Machine::Open(target)),
+        Opened::Process(target, _) => Found::Process(target),
+    })
+}
+
+/// Whether a file is something that has to be unpacked; one that cannot be read
+/// is left to those who can say why.
+fn is_packed(file: &Path) -> bool {
+    let mut start = Vec::new();
+    // Opening a pipe would wait for its writer.
+    let opened = file.is_file().then(|| File::open(file).ok()).flatten();
+    let read = opened.and_then(|file| file.take(PEEK as u64).read_to_end(&mut start).ok());
+    read.is_some() && matches!(Content::of(&start), Content::Packed(_))
 }
 
 /// Why there is no kernel dump of what the arguments name.

@@ -15,6 +15,8 @@ pub enum Fault {
     CyclicProcesses,
     /// The lists lead to addresses that are not mapped.
     BrokenLists,
+    /// Modules have names of noise, of an odd length, and of no memory.
+    GarbageNames,
     /// CR3 of all processors is the address of a page of noise.
     WrongCr3,
     /// CR3 of all processors lies outside RAM.
@@ -29,11 +31,12 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 9] = [
+    pub const ALL: [Fault; 10] = [
         Fault::CyclicTables,
         Fault::CyclicModules,
         Fault::CyclicProcesses,
         Fault::BrokenLists,
+        Fault::GarbageNames,
         Fault::WrongCr3,
         Fault::Cr3OutsideRam,
         Fault::AbsurdSizes,
@@ -65,6 +68,15 @@ impl Fault {
                 poke(nt, module, 0xffff_dead_0000_0000);
                 poke(nt, process + LINKS, 0xffff_dead_0000_0000);
                 poke(nt, Nt::variable(nt::rva::UNLOADED), 0xffff_dead_0000_0000);
+            }
+            Fault::GarbageNames => {
+                // `FullDllName` at 0x48: length, size, buffer.
+                let places = [(nt::KERNEL + 1, 0xffff_u16), (0x1234, 0xfffe), (u64::MAX - 6, 9)];
+                let modules: Vec<u64> = nt.modules.iter().map(|m| m.entry).collect();
+                for (module, (buffer, length)) in modules.into_iter().zip(places) {
+                    nt.system.write(&mut nt.image, module + 0x48, &length.to_le_bytes());
+                    poke(nt, module + 0x50, buffer);
+                }
             }
             Fault::WrongCr3 => {
                 let noise = nt.litter[0] * crate::PAGE;

@@ -266,6 +266,7 @@ fn number(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::time::Duration;
 
     #[test]
@@ -357,6 +358,29 @@ mod tests {
         ] {
             let error = DotDump::parse(command).unwrap_err();
             assert!(error.contains(named), "{command}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_command_or_an_error_and_the_last_word_is_the_file(
+            words in prop::collection::vec(
+                prop_oneof![
+                    "/(o|u|b|ba|f|fy|k|ka|m[aAfhutipwdcrRy]{0,4}|c|xt|xc|xr|xp|a|j|q)",
+                    "(0n|0x)?[0-9a-f`]{1,18}",
+                    "\"[^\"]{0,6}\"?",
+                    "\\PC{0,6}",
+                ],
+                0..8,
+            ),
+            between in "[ \t\u{3000}]{1,2}",
+        ) {
+            let line = words.join(&between);
+            if let Ok(dump) = DotDump::parse(&line) {
+                prop_assert!(line.trim_end().trim_end_matches('"').ends_with(&dump.file), "{line}");
+                let _ = dump.of_process("x.dmp".into()).map(|request| request.validate());
+                let _ = dump.of_machine("x.dmp".into()).validate_for_machine();
+            }
         }
     }
 }

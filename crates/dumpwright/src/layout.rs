@@ -134,7 +134,7 @@ impl Layout {
         let others = [true, has_memory, plan.memory_info.is_some()];
         let entries = assembly.streams().len() + others.iter().filter(|is| **is).count();
         let mut cursor = Cursor((size_of::<Header>() + entries * size_of::<Directory>()) as u64);
-        let place = |cursor: &mut Cursor, s: &Section| cursor.place(s.bytes().len() as u64, ALIGN);
+        let place = |cursor: &mut Cursor, s: &Section| cursor.place(s.size(), ALIGN);
         let streams = assembly.streams().iter().map(|(_, s)| place(&mut cursor, s)).collect();
         let memory_info = cursor.place(plan.memory_info.map_or(0, MemoryInfoPlan::size), ALIGN);
         let (list_size, memory_align) = match form {
@@ -188,7 +188,7 @@ impl Layout {
         let own = plan.assembly.streams().iter().zip(&self.streams);
         let info = plan.memory_info.iter();
         let entries: Vec<Directory> = own
-            .map(|((stream_type, section), at)| (*stream_type, *at, section.bytes().len() as u64))
+            .map(|((stream_type, section), at)| (*stream_type, *at, section.size()))
             .chain(info.map(|i| (StreamType::MEMORY_INFO_LIST, self.memory_info, i.size())))
             .chain([(memory_type, self.memory_list, list_size)])
             .chain(self.has_memory.then_some(soft_errors))
@@ -259,7 +259,10 @@ impl DumpLayout for Layout {
         let assembly = &plan.assembly;
         for ((_, section), at) in assembly.streams().iter().zip(&self.streams) {
             out.go_to(*at)?;
-            out.write_all(&self.resolved(section, assembly, &memory))?;
+            match section.packed() {
+                Some(text) => text.write_to(&mut out)?,
+                None => out.write_all(&self.resolved(section, assembly, &memory))?,
+            }
         }
         if let Some(info) = plan.memory_info {
             out.go_to(self.memory_info)?;
@@ -354,7 +357,7 @@ fn head_bound(
     memory_info: Option<MemoryInfoPlan>,
     memory_ranges: usize,
 ) -> u64 {
-    let section = |s: &Section| s.bytes().len() as u64 + ALIGN;
+    let section = |s: &Section| s.size() + ALIGN;
     let streams: u64 = assembly.streams().iter().map(|(_, s)| section(s) + 12).sum();
     let blobs: u64 = assembly.blobs().iter().map(section).sum();
     let info = memory_info.map_or(0, MemoryInfoPlan::size);

@@ -108,7 +108,7 @@ pub use engine::{Output, dump_file, dump_target, write_dump, write_machine_dump}
 pub use error::{Error, Result};
 pub use hresult::HResult;
 pub use kernel_type::KernelDumpType;
-pub use observer::{Observer, Phase};
+pub use observer::{Observer, Phase, observe_here};
 pub use request::{Destination, DumpRequest, Extensions, OutputFormat};
 pub use summary::Summary;
 pub use target::dump_file::OpenOptions;

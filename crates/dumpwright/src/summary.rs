@@ -255,8 +255,8 @@ impl Summary {
             holes: outcome.holes.iter().map(HoleReport::of_pages).collect(),
             unlisted_hole_bytes: outcome.unlisted_pages * PAGE_SIZE,
             left_out: Vec::new(),
-            soft_errors: plan.soft_errors.len(),
-            soft_error_list: plan.soft_errors.clone(),
+            soft_errors: plan.soft_errors.len() + outcome.soft_errors.len(),
+            soft_error_list: [&plan.soft_errors[..], &outcome.soft_errors].concat(),
             held: Duration::ZERO,
             total: Duration::ZERO,
         }

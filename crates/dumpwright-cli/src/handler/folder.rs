@@ -4,6 +4,8 @@
 use super::rules::{Counted, Rules};
 use super::safe;
 use dumpwright::time::CivilTime;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -19,8 +21,9 @@ const MARK: &str = ".crash";
 const MAX_NAME: usize = 64;
 /// What the engine calls a file that is not finished.
 const UNFINISHED: (&str, &str) = (".dumpwright-", ".part");
-/// After that long an unfinished file is that of a handler that was killed.
-const ABANDONED: Duration = Duration::from_secs(3600);
+/// An unfinished file that was not written to for so long and that nobody has
+/// locked is that of a handler that was killed.
+const ABANDONED: Duration = Duration::from_secs(5);
 
 /// A folder of dumps.
 #[derive(Clone, Debug)]
@@ -140,11 +143,26 @@ impl Folder {
             let unfinished = name.starts_with(UNFINISHED.0) && name.ends_with(UNFINISHED.1);
             let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
             let age = metadata.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
-            if unfinished && metadata.is_file() && metadata.uid() == own && age > ABANDONED {
+            let ours = unfinished && metadata.is_file() && metadata.uid() == own;
+            if ours && age > ABANDONED && !is_written(&path, age) {
                 // The next crash tries again.
                 let _ = remove(&path);
             }
         }
+    }
+}
+
+/// Whether whoever writes an unfinished file is still there: the engine locks
+/// it, and the kernel takes the lock back however the writer ends. Where the
+/// file system knows no locks, its age has to tell.
+fn is_written(path: &Path, age: Duration) -> bool {
+    const LONG: Duration = Duration::from_secs(3600);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(path, flags, Mode::empty()) else { return false };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => false,
+        Err(Errno::WOULDBLOCK) => true,
+        Err(_) => age < LONG,
     }
 }
 

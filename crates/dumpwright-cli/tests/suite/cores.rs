@@ -301,9 +301,14 @@ fn packed_cores_open_in_place() {
     run(command().args(["dump", "-p", &pid, "-ma", "-ba", "--as", "core"]).arg(&cab)).ok();
     let truth = dump_file(&core, &["-ma"]).load();
     assert_same_memory(&truth, &dump_file(&cab, &["-ma"]).load());
-    for (tool, options) in
-        [("gzip", &["-1c"][..]), ("zstd", &["-1qc"]), ("xz", &["-0c"]), ("lz4", &["-1qc"])]
-    {
+    for (tool, options) in [
+        ("gzip", &["-1c"][..]),
+        ("zstd", &["-1qc"]),
+        ("xz", &["-0c"]),
+        ("lz4", &["-1qc"]),
+        // The form of before there were frames.
+        ("lz4", &["-1qcl"]),
+    ] {
         let Some(tool) = tools::command(tool) else { continue };
         let packed = folder.path().join("a.packed");
         let output = tools::run(Command::new(tool).args(options).arg(&core));

@@ -208,7 +208,7 @@ fn a_process_in_a_container_is_seen_from_inside_and_outside() {
     let Some(installed) = Installed::new("[program.\"/mnt/in-container\"]\n") else { return };
     let program = installed.handler.copy(&fixture("crashes", Kind::Program), "crashes");
     let script = format!(
-        "mount -t tmpfs none /mnt && cp {} /mnt/in-container && exec unshare -pf --mount-proc \
+        "mount -t tmpfs none /mnt && cp {} /mnt/in-container && exec unshare -Urnpf --mount-proc \
          /mnt/in-container unmapped",
         program.display()
     );

@@ -5,6 +5,7 @@ use super::support::frames::assert_no_canary_in;
 use super::support::guest::{Guest, KernelDump, PAGE_TYPES};
 use dumpwright_testkit::{DumpFile, KdbgForm, Nt, NtOptions, PAGE, nt};
 use kdmp_parser::{Gva, KernelDumpParser};
+use std::io::{BufRead, BufReader, Write};
 
 fn guest(kdbg: KdbgForm) -> Guest {
     Guest::of(Nt::build(&NtOptions { kdbg, processors: 3, ..NtOptions::default() }))
@@ -123,6 +124,42 @@ fn symbols_make_the_block_whole() {
         let start: [u8; 8] = parser.virt_read_struct(Gva::new(at + 0x10)).unwrap();
         assert_eq!(&start[..4], b"KDBG");
     }
+}
+
+#[test]
+fn the_command_asks_the_symbol_server_that_it_was_given_and_a_folder_first() {
+    let guest = guest(KdbgForm::Encoded);
+    let pdb = guest.nt.pdb();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/store", listener.local_addr().unwrap());
+    let answer = pdb.clone();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+        let request = lines.next().unwrap();
+        while lines.next().is_some_and(|line| !line.is_empty()) {}
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&answer).unwrap();
+        request
+    });
+    let by_server = guest.dump(&["-k", "--symbol-server", &url]);
+    let request = server.join().unwrap();
+    assert!(request.starts_with("GET /store/ntkrnlmp.pdb/"), "{request}");
+    // Nobody listens any more, and nobody is asked where the folder has it.
+    let folder = guest.path("symbols");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("ntkrnlmp.pdb"), &pdb).unwrap();
+    let folder = folder.to_str().unwrap();
+    let by_folder = guest.dump(&["-k", "--pdb", folder, "--symbol-server", &url]);
+    for dump in [&by_server, &by_folder] {
+        let (at, made) = block(&dump.open(), &guest.nt);
+        assert_eq!(at, Nt::variable(nt::rva::KDBG));
+        assert!(made == guest.nt.debugger_data);
+    }
+    // A server that is gone costs the symbols, and not the dump.
+    let without = guest.dump(&["-k", "--symbol-server", &url]);
+    assert!(without.mentions(&url), "{}", without.summary);
 }
 
 #[test]

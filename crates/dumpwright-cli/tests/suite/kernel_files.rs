@@ -38,6 +38,34 @@ fn a_comment_that_is_too_long_is_never_cut_in_silence() {
 }
 
 #[test]
+fn attached_files_and_long_comments_travel_through_every_type_and_its_dump() {
+    let guest = Guest::new();
+    let notes = guest.path("notes.txt");
+    let content: Vec<u8> =
+        (0..7_000_u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    fs::write(&notes, &content).unwrap();
+    let text = "Ω the guest hangs after login; ".repeat(20);
+    let more = ["--attach", notes.to_str().unwrap(), "-c", &text];
+    let small = [("triage", 4)];
+    for (name, _) in PAGE_TYPES.into_iter().chain(small) {
+        let first = guest.dump(&[&["--type", name], &more[..]].concat());
+        let again = dump_image(&first.file, &["--type", name]);
+        for dump in [&first, &again] {
+            let info =
+                dumpwright([OsStr::new("info"), OsStr::new("--json"), dump.file.as_os_str()]);
+            let info = info.ok().json();
+            assert_eq!(info["comment"].as_str(), Some(text.as_str()), "{name}");
+            let secondary = info["secondary"].to_string();
+            assert!(secondary.contains("notes.txt"), "{name}: {secondary}");
+            // Secondary data stands last.
+            let bytes = fs::read(&dump.file).unwrap();
+            let tail = &bytes[bytes.len().saturating_sub(content.len() + 0x1_0000)..];
+            assert!(super::support::find(tail, &content).is_some(), "{name}: the file's bytes");
+        }
+    }
+}
+
+#[test]
 fn an_existing_file_is_not_overwritten() {
     let guest = Guest::new();
     let file = guest.path("there.dmp");
@@ -66,6 +94,18 @@ fn a_cab_holds_the_same_dump() {
         assert_eq!(files.len(), 1, "{files:?}");
         assert!(fs::read(&files[0]).unwrap() == fs::read(&plain.file).unwrap(), "{options:?}");
     }
+}
+
+#[test]
+fn a_packed_dump_of_a_machine_is_a_target_as_the_dump_is() {
+    let guest = Guest::new();
+    let cab = guest.path("kernel.cab");
+    try_dump(&guest.elf, &["-k", "-b", "-c", "packed"], &cab).ok();
+    let dump = dump_image(&cab, &["--type", "bitmap-kernel"]);
+    assert_kernel_only(&dump, &guest.nt);
+    assert_eq!(dump.open().comment().as_deref(), Some("packed"));
+    let said = try_dump(&cab, &["-k", "--handle-data"], &guest.path("no.dmp")).refused();
+    assert!(said.contains("handle") || said.contains("HANDLE"), "{said}");
 }
 
 #[test]

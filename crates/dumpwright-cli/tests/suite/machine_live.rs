@@ -132,6 +132,9 @@ impl Guest {
         self.monitor.say("dump-guest-memory", &json!({ "paging": false, "protocol": protocol }));
         eprintln!("dump-guest-memory of QEMU took {:?}", start.elapsed());
         let theirs = elf_segments(&elf);
+        let core = open_machine(&elf, &MachineOptions::default()).unwrap().unwrap();
+        let told = &core.snapshot().soft_errors;
+        assert!(!told.iter().any(|e| e.message.contains("with paging")), "{told:?}");
         let target = open_machine(&self.path(name), &MachineOptions::default()).unwrap().unwrap();
         let ours: &dyn PhysicalMemory = target.memory();
         let (mut compared, mut nonzero) = (0u64, 0u64);
@@ -244,6 +247,60 @@ fn a_cancelled_dump_lets_the_guest_go_on() {
         assert!(Instant::now() < deadline, "the guest was left paused");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Starts a dump to standard output, which nobody reads, and waits until the
+/// guest stands still in the middle of it.
+fn stuck_dump(guest: &mut Guest) -> Child {
+    let dump = command()
+        .args(["dump", "-f", "--json", "--qemu"])
+        .arg(guest.path("qmp"))
+        .arg("-")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while guest.monitor.is_running() {
+        assert!(Instant::now() < deadline, "the guest was not stopped");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Into its memory, past the questions to the monitor.
+    let pid = dump.id();
+    let waits = || std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    while !waits().contains("pipe") && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    dump
+}
+
+#[test]
+fn a_guest_that_ends_in_the_middle_is_no_dump_with_holes() {
+    let Some(mut guest) = Guest::start(false, &[]) else { return };
+    let dump = stuck_dump(&mut guest);
+    guest.process.kill().unwrap();
+    guest.process.wait().unwrap();
+    let output = dump.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("the machine ended"), "{said}");
+}
+
+#[test]
+fn a_guest_that_another_client_lets_go_on_in_the_middle_is_told_of() {
+    let Some(mut guest) = Guest::start(false, &[]) else { return };
+    let dump = stuck_dump(&mut guest);
+    guest.monitor.say("cont", &json!({}));
+    let output = dump.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("something else let the guest go on"), "{said}");
+    assert!(guest.monitor.is_running());
+    // It is in the dump, too.
+    let file = guest.path("disturbed.dmp");
+    std::fs::write(&file, output.stdout).unwrap();
+    let info = run(command().arg("info").arg(&file)).ok().text();
+    assert!(info.contains("something else let the guest go on"), "{info}");
 }
 
 #[test]

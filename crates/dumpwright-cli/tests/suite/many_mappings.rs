@@ -42,3 +42,24 @@ fn the_writer_needs_little_memory_for_many_mappings() {
         "the text of the mappings is stored whole"
     );
 }
+
+#[test]
+fn the_writer_needs_little_memory_for_many_files_with_long_names() {
+    let Some(_) = tools::command("python3") else { return };
+    let name = format!("{{}}/{}", "long-name".repeat(24));
+    let target = Target::fixture("scattered", &["30000", &name, "each"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("many.dmp");
+    for options in [&["-m"][..], &["-mAR"], &["-mA", "--as", "core"]] {
+        let peak = peak(target.pid(), options, &file);
+        assert!(peak < 36 << 10, "{options:?}: {peak} KiB");
+    }
+    peak(target.pid(), &["-m"], &file);
+    assert_verifies(&file);
+    let maps = fs::read(format!("/proc/{}/maps", target.pid())).unwrap();
+    assert!(maps.len() > 6 << 20, "{} bytes of text", maps.len());
+    assert!(
+        Loaded::read(&file).raw(0x4767_0009) == Some(&maps[..]),
+        "the text of the mappings is stored whole"
+    );
+}

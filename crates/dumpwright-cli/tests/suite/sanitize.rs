@@ -18,7 +18,8 @@ use std::process::Command;
 const ARGUMENT: &str = "ArgumentCanary-6620413957";
 const VALUE: &str = "EnvironmentCanary-8273640915";
 
-fn secretive() -> Target {
+/// A target with secrets in all places.
+pub fn secretive() -> Target {
     let mut command = Command::new(fixture("canary", Kind::Program));
     command.arg(ARGUMENT).env("DW_SANITIZE", VALUE);
     Target::command(command)
@@ -34,16 +35,22 @@ fn assert_no_text(bytes: &[u8], text: &str) {
 
 #[track_caller]
 fn assert_nothing_planted(target: &Target, loaded: &Loaded) {
+    assert_nothing_planted_in(target, &loaded.bytes);
+}
+
+/// Nothing that `secretive` has planted is in a file with these bytes.
+#[track_caller]
+pub fn assert_nothing_planted_in(target: &Target, bytes: &[u8]) {
     for secret in target.ready["secrets"].as_array().unwrap() {
         let value = unhex(secret["value"].as_str().unwrap());
         for window in value.windows(8) {
-            assert_eq!(find(&loaded.bytes, window), None, "{secret}");
+            assert_eq!(find(bytes, window), None, "{secret}");
         }
     }
-    assert_no_text(&loaded.bytes, ARGUMENT);
-    assert_no_text(&loaded.bytes, VALUE);
+    assert_no_text(bytes, ARGUMENT);
+    assert_no_text(bytes, VALUE);
     let program = fixture("canary", Kind::Program);
-    assert_no_text(&loaded.bytes, program.parent().unwrap().to_str().unwrap());
+    assert_no_text(bytes, program.parent().unwrap().to_str().unwrap());
 }
 
 fn audit(file: &Path) -> Value {

@@ -87,7 +87,7 @@ fn threads_are_the_same(outside: &Loaded, inside: &Loaded) {
     }
 }
 
-fn modules_are_the_same(outside: &Loaded, inside: &Loaded) {
+pub fn modules_are_the_same(outside: &Loaded, inside: &Loaded) {
     let describe = |dump: &Loaded| {
         let modules: MinidumpModuleList = dump.get();
         let describe = |module: &minidump::MinidumpModule| {
@@ -114,7 +114,7 @@ fn modules_are_the_same(outside: &Loaded, inside: &Loaded) {
 }
 
 /// Each page that is not free is described alike.
-fn address_spaces_are_the_same(outside: &Loaded, inside: &Loaded) {
+pub fn address_spaces_are_the_same(outside: &Loaded, inside: &Loaded) {
     const FREE: u32 = 0x1_0000;
     let (ours, theirs) = (outside.memory_info(), inside.memory_info());
     for their in theirs.iter().filter(|info| info.raw.state != FREE) {

@@ -38,9 +38,14 @@ fn split(line: &str) -> impl Iterator<Item = &str> {
     .filter(|command| !command.is_empty())
 }
 
+/// Where the name of a command ends: options may follow without a space.
+fn end_of_word(command: &str) -> usize {
+    command.find(|c: char| c.is_whitespace() || c == '/').unwrap_or(command.len())
+}
+
 fn run(client: &Client, command: &str) -> Answer {
     let state = &client.state;
-    let (word, arguments) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    let (word, arguments) = command.split_at(end_of_word(command));
     if !word.eq_ignore_ascii_case(".dump") {
         state.say(mask::ERROR, &format!("'{word}' is not carried out here; only .dump is"));
         return Err(HResult::E_NOTIMPL);
@@ -59,6 +64,7 @@ fn run(client: &Client, command: &str) -> Answer {
 }
 
 /// A target of a command.
+#[derive(Clone, Copy)]
 struct Chosen {
     id: u32,
     pid: Pid,
@@ -100,5 +106,13 @@ mod tests {
         let line = r#".dump /c "a; b" x.dmp; ; .dump y.dmp "#;
         let commands: Vec<_> = super::split(line).collect();
         assert_eq!(commands, [r#".dump /c "a; b" x.dmp"#, ".dump y.dmp"]);
+    }
+
+    #[test]
+    fn options_may_follow_the_name_of_a_command_without_a_space() {
+        for command in [".dump/ma x.dmp", ".dump /ma x.dmp"] {
+            assert_eq!(&command[..super::end_of_word(command)], ".dump");
+        }
+        assert_eq!(super::end_of_word(".dump"), 5);
     }
 }

@@ -66,6 +66,15 @@ SHARED void expect(const char *what, int line, HRESULT got, HRESULT wanted) {
 /* Output callbacks: what was said, and an interrupt when it begins to write. */
 
 static char said[1 << 16];
+static uint64_t calling_thread;
+
+SHARED uint64_t this_thread(void) {
+#ifdef _WIN32
+    return GetCurrentThreadId();
+#else
+    return (uint64_t)pthread_self();
+#endif
+}
 static IDebugControl *interrupt_at_start;
 static ULONG listeners = 1;
 
@@ -86,6 +95,7 @@ static ULONG CALL listener_release(IDebugOutputCallbacks *this) {
 static HRESULT CALL listener_output(IDebugOutputCallbacks *this, ULONG mask, PCSTR text) {
     (void)this;
     (void)mask;
+    CHECK(this_thread() == calling_thread); /* callbacks come on the thread that called */
     if (strlen(said) + strlen(text) < sizeof said)
         strcat(said, text);
     if (interrupt_at_start && strstr(text, "Writing"))

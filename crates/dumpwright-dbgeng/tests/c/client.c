@@ -345,6 +345,12 @@ static void check_commands(void) {
     EXPECT(execute(".dump /mh %s", file("dotdump.dmp")), S_OK);
     EXPECT(execute(".dump /mh %s", file("dotdump.dmp")), FILE_EXISTS);
     EXPECT(execute(".dump /o /mh %s", file("dotdump.dmp")), S_OK);
+    EXPECT(execute(".DUMP/o/mh %s", file("dotdump.dmp")), E_INVALIDARG); /* one word */
+    EXPECT(execute(".DUMP/o /mh %s", file("dotdump.dmp")), S_OK);
+    EXPECT(execute(".dump /a /mh %s", file("dotdump2.dmp")), E_INVALIDARG); /* without /u */
+    CHECK(strstr(said, "/u") != NULL);
+    EXPECT(execute(".dump /a /u /mh %s", file("dotdump-all.dmp")), S_OK);
+    EXPECT(execute(".dump /j 10 %s", file("dotdump2.dmp")), E_INVALIDARG);
     EXPECT(execute(".dump /mz %s", file("dotdump2.dmp")), E_INVALIDARG);
     EXPECT(execute(".dump /ma", ""), E_INVALIDARG);
     EXPECT(execute(".dump /k %s", file("dotdump2.dmp")), E_INVALIDARG);
@@ -474,6 +480,7 @@ static int run(const char *program, ULONG pid, char **places) {
 
 int main(int count, char **words) {
     setvbuf(stdout, NULL, _IONBF, 0);
+    calling_thread = this_thread();
     if (count == 2 && strcmp(words[1], "target") == 0)
         return target();
     if (count == 2 && strcmp(words[1], "sleeper") == 0)

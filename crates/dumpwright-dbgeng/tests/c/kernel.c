@@ -309,6 +309,7 @@ static int run(const char *kind, const char *target) {
 
 int main(int count, char **words) {
     setvbuf(stdout, NULL, _IONBF, 0);
+    calling_thread = this_thread();
     if (count != 4) {
         fprintf(stderr, "usage: kernel run IMAGE FOLDER | kernel guest SOCKET FOLDER\n");
         return 2;

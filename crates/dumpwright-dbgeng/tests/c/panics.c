@@ -89,6 +89,7 @@ static int run(ULONG pid) {
 
 int main(int count, char **words) {
     setvbuf(stdout, NULL, _IONBF, 0);
+    calling_thread = this_thread();
     if (count == 2 && strcmp(words[1], "target") == 0) {
         printf("READY {\"pid\":%d}\n", getpid());
         return getchar() != EOF;

@@ -32,7 +32,9 @@ pub fn compile_c(source: &str, folder: &Path, flags: &[&str]) -> PathBuf {
     compiler.arg("-I").arg(include());
     compiler.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(source));
     compiler.arg("-o").arg(&program).arg("-L").arg(&library).arg("-ldumpwright_dbgeng");
-    compiler.arg(format!("-Wl,-rpath,{}", library.display()));
+    // As an RPATH, which counts before the LD_LIBRARY_PATH that cargo sets, and in
+    // which an older build of the library can be.
+    compiler.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library.display()));
     run(&mut compiler);
     program
 }

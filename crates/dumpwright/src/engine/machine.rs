@@ -94,9 +94,10 @@ impl Job for MachineJob<'_> {
 
     fn write(&mut self, mut to: Target<'_>) -> Result<KernelOutcome> {
         let memory = self.target.memory();
-        let outcome =
+        let mut outcome =
             write::write_to(self.layout, &self.plan.edits, memory, &mut to, self.observer)?;
         self.target.release();
+        outcome.soft_errors.extend(self.target.disturbance());
         write::finish(self.layout, self.plan, &outcome, to.out())?;
         Ok(outcome)
     }

@@ -12,6 +12,6 @@ mod secondary;
 
 pub use cab::{CabEntry, Need, Packed, cab_check, largest_cab, safe_cab_names, write_cab};
 pub use pending::{Overwrite, PendingFile, remove_pending_files};
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use secondary::links;
 pub use secondary::{SecondaryFile, SecondaryFiles, SecondaryScope, collect_secondary_files};

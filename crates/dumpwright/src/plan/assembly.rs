@@ -6,6 +6,7 @@
 //! resolves the fixups.
 
 use crate::address::AddressRange;
+use crate::target::StreamBytes;
 use dumpwright_format::minidump::StreamType;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -50,9 +51,10 @@ pub enum FixupKind {
 /// Bytes that stay together in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Section {
-    /// Shared with the snapshot where nothing had to be changed: the mappings of
-    /// a large process are text of many MiB.
+    /// Shared with the snapshot where nothing had to be changed.
     bytes: Arc<Vec<u8>>,
+    /// Text that stands instead of `bytes`: the mappings of a large process.
+    packed: Option<StreamBytes>,
     fixups: Vec<Fixup>,
     text: Vec<Range<usize>>,
 }
@@ -74,6 +76,33 @@ impl Section {
         let whole = 0..section.bytes.len();
         section.mark_text(whole);
         section
+    }
+
+    /// A section of a stream's text.
+    pub fn from_stream(text: StreamBytes) -> Self {
+        match text {
+            StreamBytes::Plain(bytes) => Self::from_text(bytes),
+            packed @ StreamBytes::Packed(_) => Section { packed: Some(packed), ..Self::default() },
+        }
+    }
+
+    /// The text that it is, where that is packed.
+    pub fn packed(&self) -> Option<&StreamBytes> {
+        self.packed.as_ref()
+    }
+
+    pub(crate) fn packed_mut(&mut self) -> Option<&mut StreamBytes> {
+        self.packed.as_mut()
+    }
+
+    /// All that it is, pointers still zero.
+    pub fn to_stream(&self) -> StreamBytes {
+        self.packed.clone().unwrap_or_else(|| StreamBytes::Plain(Arc::clone(&self.bytes)))
+    }
+
+    /// Bytes of it in the file.
+    pub fn size(&self) -> u64 {
+        self.packed.as_ref().map_or(self.bytes.len() as u64, StreamBytes::len)
     }
 
     /// Appends bytes that are text, or may be, and returns their offset.
@@ -111,14 +140,9 @@ impl Section {
         self.fixups.push(Fixup { at, kind });
     }
 
-    /// The bytes, pointers still zero.
+    /// The bytes, pointers still zero; none of text that is [packed](Self::packed).
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// The bytes, to be held without a copy.
-    pub(crate) fn shared(&self) -> Arc<Vec<u8>> {
-        Arc::clone(&self.bytes)
     }
 
     /// The pointers.

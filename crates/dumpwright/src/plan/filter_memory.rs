@@ -122,8 +122,9 @@ impl StackFilter {
         let modules = context.snapshot.modules.iter().map(crate::target::ModuleSnapshot::range);
         // A call that never returns can be the last instruction of its range;
         // its return address is then the first one past the end.
-        let return_addresses =
-            code.chain(modules).map(|range| AddressRange::new(range.start, range.end + 1));
+        let return_addresses = code
+            .chain(modules)
+            .map(|range| AddressRange::new(range.start, range.end.saturating_add(1)));
         let keep = return_addresses.chain(extents.iter().map(|(e, _)| *e)).collect();
         let word = context.snapshot.system.architecture.pointer_size();
         StackFilter { stacks: extents, keep, word }
@@ -147,7 +148,7 @@ impl StackFilter {
     fn apply_to_stack(&self, start: u64, live: u64, bytes: &mut [u8]) {
         let size = self.word as usize;
         // A dump's memory can start and end anywhere: halves of words go.
-        let lead = ((start.next_multiple_of(self.word) - start) as usize).min(bytes.len());
+        let lead = ((start.wrapping_neg() % self.word) as usize).min(bytes.len());
         let (halves, whole) = bytes.split_at_mut(lead);
         halves.fill(0);
         let mut words = whole.chunks_exact_mut(size);
@@ -359,6 +360,20 @@ mod tests {
         let mut alone = 0x41_0042_u32.to_le_bytes();
         narrow().apply(0x1800, &mut alone);
         assert_eq!(alone, 0x41_0042_u32.to_le_bytes());
+    }
+
+    #[test]
+    fn a_piece_within_the_last_word_there_is_loses_it() {
+        let top = AddressRange::new(u64::MAX - 0xfff, u64::MAX);
+        let filter = StackFilter {
+            stacks: vec![(top, top.start)],
+            keep: [top].into_iter().collect(),
+            word: 8,
+        };
+        let edits = Edits { replacements: Vec::new(), filter: Some(filter) };
+        let mut bytes = [7; 4];
+        edits.apply(u64::MAX - 4, &mut bytes);
+        assert_eq!(bytes, [0; 4]);
     }
 
     #[test]

@@ -168,12 +168,16 @@ mod tests {
                 flags: FormatFlags::USER_SMALL_FILTER_MEMORY,
                 include_dontdump: false,
                 hides_unix_memory: false,
-                lists_modules_in_memory: false,
+                finds_modules_in_memory: false,
             };
             let registers = Registers { context: context.to_vec(), ..Registers::none() };
             let shown = context_of.registers(&registers);
             assert_eq!(shown.len(), context.len());
-            assert_eq!(shown.iter().filter(|b| **b == 0xEE).count(), kept, "{architecture:?}");
+            assert_eq!(
+                shown.iter().map(|b| usize::from(*b == 0xEE)).sum::<usize>(),
+                kept,
+                "{architecture:?}"
+            );
         }
     }
 }

@@ -2,13 +2,13 @@
 //! text: names, `/proc` streams, messages. Their effect on memory is in
 //! [`filter_memory`](super::filter_memory).
 
-use crate::target::{Platform, PlatformStream};
+use crate::target::stream_bytes::TextPacker;
+use crate::target::{Platform, PlatformStream, StreamBytes};
 use dumpwright_format::FormatFlags;
 use dumpwright_format::minidump::StreamType;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Folders that are the same on every machine of a kind. Any other can name a
 /// person, a customer or a machine.
@@ -37,6 +37,23 @@ const SHARED_MEMORY: &[u8] = b"/dev/shm/";
 const IDENTITY_LINES: [&[u8]; 4] = [b"Name:", b"Uid:", b"Gid:", b"Groups:"];
 /// The line of `/proc/cpuinfo` that some ARM boards have.
 const SERIAL_LINES: [&[u8]; 1] = [b"Serial"];
+
+/// Keys of `os-release` and `lsb-release` that say which system it is.
+const RELEASE_KEYS: [&[u8]; 13] = [
+    b"NAME",
+    b"PRETTY_NAME",
+    b"ID",
+    b"ID_LIKE",
+    b"VERSION",
+    b"VERSION_ID",
+    b"VERSION_CODENAME",
+    b"VARIANT",
+    b"VARIANT_ID",
+    b"DISTRIB_ID",
+    b"DISTRIB_RELEASE",
+    b"DISTRIB_CODENAME",
+    b"DISTRIB_DESCRIPTION",
+];
 
 /// Which text is filtered out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -187,14 +204,20 @@ impl Privacy {
 
     /// A platform's own stream, as far as the dump may hold it; `None` if not
     /// at all.
-    pub fn platform_stream(self, stream: &PlatformStream) -> Option<Arc<Vec<u8>>> {
-        let bytes = stream.bytes.as_slice();
+    pub fn platform_stream(self, stream: &PlatformStream) -> Option<StreamBytes> {
+        if stream.stream_type == StreamType::LINUX_MAPS {
+            let filters = self.paths || self.triage;
+            return Some(if filters { self.maps(&stream.bytes) } else { stream.bytes.clone() });
+        }
+        let bytes = &*stream.bytes.to_bytes();
         let kept = match stream.stream_type {
             StreamType::LINUX_ENVIRON | StreamType::LINUX_CMD_LINE if self.drops_arguments() => {
                 return None;
             }
             StreamType::LINUX_ENVIRON | StreamType::LINUX_CMD_LINE => self.text_bytes(bytes),
-            StreamType::LINUX_MAPS if self.paths || self.triage => Cow::Owned(self.maps(bytes)),
+            StreamType::LINUX_LSB_RELEASE if self.paths || self.triage => {
+                Cow::Owned(self.release(bytes))
+            }
             StreamType::LINUX_PROC_STATUS => Cow::Owned(self.status(bytes)),
             StreamType::LINUX_CPU_INFO if self.triage => {
                 Cow::Owned(without_lines(bytes, &SERIAL_LINES))
@@ -202,8 +225,8 @@ impl Privacy {
             _ => Cow::Borrowed(bytes),
         };
         Some(match kept {
-            Cow::Borrowed(_) => Arc::clone(&stream.bytes),
-            Cow::Owned(kept) => Arc::new(kept),
+            Cow::Borrowed(_) => stream.bytes.clone(),
+            Cow::Owned(kept) => kept.into(),
         })
     }
 
@@ -219,33 +242,65 @@ impl Privacy {
         kept
     }
 
+    /// `os-release` or `lsb-release`: comments can hold paths, and keys that only
+    /// some systems have can say who built this one.
+    fn release(self, release: &[u8]) -> Vec<u8> {
+        let known = |line: &&[u8]| {
+            let key = line.split(|b| *b == b'=').next().unwrap_or_default();
+            RELEASE_KEYS.contains(&key.trim_ascii())
+        };
+        let lines = release.split_inclusive(|b| *b == b'\n');
+        let kept = lines.filter(|line| {
+            !line.trim_ascii_start().starts_with(b"#") && (!self.triage || known(line))
+        });
+        kept.flatten().copied().collect()
+    }
+
     /// `/proc/PID/maps`: the sixth column is a path and may hold spaces.
-    fn maps(self, maps: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(maps.len());
+    fn maps(self, maps: &StreamBytes) -> StreamBytes {
         // A program or library is known by its name; a document has a name of its own.
-        let programs: HashSet<&[u8]> = lines_with_path(maps)
-            .filter(|(columns, _)| columns.split(|b| *b == b' ').nth(1).is_some_and(is_code))
-            .map(|(_, path)| path.trim_ascii_end())
-            .collect();
-        for (columns, path) in lines_with_path(maps) {
-            if let Some(label) = own_label(columns) {
-                out.extend_from_slice(&columns[..label.start]);
-                if self.triage {
-                    out.extend_from_slice(b"]\n");
-                } else {
-                    out.extend_from_slice(&self.text_bytes(&columns[label]));
-                }
-                continue;
-            }
-            out.extend_from_slice(columns);
-            let name = path.trim_ascii_end();
-            if self.triage && !self.is_system_path(name) && !programs.contains(name) {
-                out.extend_from_slice(&path[name.len()..]);
-            } else {
-                out.extend_from_slice(self.path_bytes(path));
+        let mut programs = HashSet::new();
+        for piece in maps.pieces().filter(|_| self.triage) {
+            let code = lines_with_path(&piece)
+                .filter(|(columns, _)| columns.split(|b| *b == b' ').nth(1).is_some_and(is_code));
+            programs.extend(code.map(|(_, path)| path.trim_ascii_end().to_vec()));
+        }
+        let mut out = TextPacker::default();
+        let mut line = Vec::new();
+        for piece in maps.pieces() {
+            for (columns, path) in lines_with_path(&piece) {
+                self.maps_line(columns, path, &programs, &mut line);
+                out.push(&line);
+                line.clear();
             }
         }
-        out
+        out.finish()
+    }
+
+    /// One line, as far as the dump may show it.
+    fn maps_line(
+        self,
+        columns: &[u8],
+        path: &[u8],
+        programs: &HashSet<Vec<u8>>,
+        out: &mut Vec<u8>,
+    ) {
+        if let Some(label) = own_label(columns) {
+            out.extend_from_slice(&columns[..label.start]);
+            if self.triage {
+                out.extend_from_slice(b"]\n");
+            } else {
+                out.extend_from_slice(&self.text_bytes(&columns[label]));
+            }
+            return;
+        }
+        out.extend_from_slice(columns);
+        let name = path.trim_ascii_end();
+        if self.triage && !self.is_system_path(name) && !programs.contains(name) {
+            out.extend_from_slice(&path[name.len()..]);
+        } else {
+            out.extend_from_slice(self.path_bytes(path));
+        }
     }
 }
 
@@ -356,12 +411,18 @@ mod tests {
             assert_eq!(TRIAGE.path(path), "app");
         }
         let cpu = stream(StreamType::LINUX_CPU_INFO, b"processor\t: 0\nSerial\t\t: 00ab\n");
-        assert_eq!(&**TRIAGE.platform_stream(&cpu).unwrap(), b"processor\t: 0\n");
+        assert_eq!(*TRIAGE.platform_stream(&cpu).unwrap().to_bytes(), *b"processor\t: 0\n");
         assert_eq!(TRIAGE.path("/home/ann/app"), "app");
         assert_eq!(TRIAGE.path("/usr/lib/libc.so.6"), "/usr/lib/libc.so.6");
         assert!(TRIAGE.platform_stream(&stream(StreamType::LINUX_ENVIRON, b"A=1\0")).is_none());
+        let release = b"# /depot/ann/x.erb\nPRETTY_NAME=\"GNU/Linux\"\nBUILT_BY=ann\n";
+        let release = stream(StreamType::LINUX_LSB_RELEASE, release);
+        let name = b"PRETTY_NAME=\"GNU/Linux\"\n";
+        assert_eq!(*TRIAGE.platform_stream(&release).unwrap().to_bytes(), *name);
+        let kept = PATHS.platform_stream(&release).unwrap();
+        assert_eq!(*kept.to_bytes(), [&name[..], b"BUILT_BY=ann\n"].concat());
         let status = stream(StreamType::LINUX_PROC_STATUS, b"Name:\tx\nUid:\t1000\nVmRSS:\t4\n");
-        assert_eq!(&**TRIAGE.platform_stream(&status).unwrap(), b"VmRSS:\t4\n");
+        assert_eq!(*TRIAGE.platform_stream(&status).unwrap().to_bytes(), *b"VmRSS:\t4\n");
     }
 
     #[test]
@@ -372,7 +433,7 @@ mod tests {
         let maps = b"1000-2000 r--p 0 fe:00 1    /home/ann/app\n2000-3000 r-xp 0 fe:00 1    /home/ann/app\n4000-5000 r--s 0 fe:00 2    /home/ann/my diary\n6000-7000 rw-s 0 0:1 3    /memfd:ann (deleted)\n8000-9000 r--p 0 0:1 4    /usr/share/locale/C\n";
         let kept = TRIAGE.platform_stream(&stream(StreamType::LINUX_MAPS, maps)).unwrap();
         assert_eq!(
-            std::str::from_utf8(&kept).unwrap(),
+            std::str::from_utf8(&kept.to_bytes()).unwrap(),
             "1000-2000 r--p 0 fe:00 1    app\n2000-3000 r-xp 0 fe:00 1    app\n4000-5000 r--s 0 fe:00 2    \n6000-7000 rw-s 0 0:1 3    \n8000-9000 r--p 0 0:1 4    /usr/share/locale/C\n"
         );
     }
@@ -382,7 +443,8 @@ mod tests {
         let maps = b"1000-2000 rw-p 0 00:00 0    [anon:for ann/b]\n2000-3000 rw-s 0 0:1 4    [anon_shmem:ann]\n3000-4000 rw-p 0 00:00 0    [heap]\n";
         let kept = |privacy: Privacy| {
             let stream = stream(StreamType::LINUX_MAPS, maps);
-            String::from_utf8_lossy(&privacy.platform_stream(&stream).unwrap()).into_owned()
+            String::from_utf8_lossy(&privacy.platform_stream(&stream).unwrap().to_bytes())
+                .into_owned()
         };
         assert_eq!(
             kept(PATHS),
@@ -417,7 +479,7 @@ mod tests {
     #[test]
     fn a_path_as_the_name_of_the_process_goes_from_its_status() {
         let status = stream(StreamType::LINUX_PROC_STATUS, b"Name:\t/a/b\nSigQ:\t0/9\n");
-        assert_eq!(&**PATHS.platform_stream(&status).unwrap(), b"Name:\tb\nSigQ:\t0/9\n");
+        assert_eq!(*PATHS.platform_stream(&status).unwrap().to_bytes(), *b"Name:\tb\nSigQ:\t0/9\n");
     }
 
     #[test]
@@ -425,7 +487,7 @@ mod tests {
         let maps = b"1000-2000 r-xp 00000000 fe:00 1234    /usr/my lib/a b.so (deleted)\n3000-4000 rw-p 00000000 00:00 0 \n";
         let kept = PATHS.platform_stream(&stream(StreamType::LINUX_MAPS, maps)).unwrap();
         assert_eq!(
-            std::str::from_utf8(&kept).unwrap(),
+            std::str::from_utf8(&kept.to_bytes()).unwrap(),
             "1000-2000 r-xp 00000000 fe:00 1234    a b.so (deleted)\n3000-4000 rw-p 00000000 00:00 0 \n"
         );
     }

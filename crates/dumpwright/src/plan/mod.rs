@@ -146,9 +146,9 @@ pub(crate) struct Context<'a> {
     /// what that has copied of paths, arguments and environment is in no place
     /// that is known.
     pub hides_unix_memory: bool,
-    /// Whether readers find the modules by the dynamic linker's list in memory,
-    /// and not by a stream.
-    pub lists_modules_in_memory: bool,
+    /// Whether readers find the modules by the dynamic linker's list and the
+    /// images' headers in memory, and not by a stream.
+    pub finds_modules_in_memory: bool,
 }
 
 impl Context<'_> {
@@ -234,8 +234,7 @@ pub fn plan(
         flags: without_optional_data(asked),
         include_dontdump: request.extensions.include_dontdump,
         hides_unix_memory: snapshot.unix_side.is_some() && privacy.is_on(),
-        lists_modules_in_memory: format == OutputFormat::ElfCore
-            && !asked.contains(FormatFlags::USER_SMALL_NO_OPTIONAL_DATA),
+        finds_modules_in_memory: format == OutputFormat::ElfCore,
     };
     let mut soft_errors = snapshot.soft_errors.clone();
     let mut minidump_type = done_type(&context, request, &mut soft_errors);

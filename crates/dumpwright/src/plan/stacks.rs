@@ -231,21 +231,25 @@ fn merge_same_mapping(stacks: &mut Vec<Stack>) {
     *stacks = merged;
 }
 
-/// Every aligned word of readable memory in `range`.
+/// Every aligned word of memory in `range` that is there: a core can state a
+/// stack of any size.
 pub(crate) fn pointers(context: &Context<'_>, range: AddressRange) -> Vec<u64> {
     const CHUNK: u64 = 64 << 10;
     let word = context.snapshot.system.architecture.pointer_size();
     let mut words = Vec::new();
-    let mut at = range.start & !(word - 1);
-    let mut buf = vec![0; CHUNK.min(range.end - at) as usize];
+    let mut buf = vec![0; CHUNK as usize];
     let mut holes = Vec::new();
-    while at < range.end {
-        let part = AddressRange::new(at, (at + CHUNK).min(range.end));
-        let chunk = &mut buf[..part.len() as usize];
-        context.memory.read(&[part], chunk, &mut holes);
-        let whole = chunk.chunks_exact(word as usize).map(little_endian);
-        words.extend(whole.filter(|w| *w != 0));
-        at = part.end;
+    for there in context.memory.populated(range) {
+        // A range may end where the address space does.
+        let mut at = there.start.checked_next_multiple_of(word).unwrap_or(there.end);
+        while at < there.end {
+            let part = AddressRange::new(at, at.saturating_add(CHUNK).min(there.end));
+            let chunk = &mut buf[..part.len() as usize];
+            context.memory.read(&[part], chunk, &mut holes);
+            let whole = chunk.chunks_exact(word as usize).map(little_endian);
+            words.extend(whole.filter(|w| *w != 0));
+            at = part.end;
+        }
     }
     words
 }

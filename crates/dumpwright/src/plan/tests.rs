@@ -84,7 +84,7 @@ fn an_exception_on_another_stack_is_the_described_one() {
         memory: &memory,
         flags: FormatFlags::empty(),
         include_dontdump: false,
-        lists_modules_in_memory: false,
+        finds_modules_in_memory: false,
     };
     let stacks = stacks::find(&context, &mut Vec::new());
     let described: Vec<_> = stacks.iter().filter(|s| s.described).collect();
@@ -170,6 +170,23 @@ fn indirect_memory_takes_the_window_around_each_pointer() {
 }
 
 #[test]
+fn a_stack_of_any_stated_size_is_searched_where_it_is() {
+    let mut snapshot = snapshot();
+    let region = snapshot.regions.iter_mut().find(|r| r.range == STACK).unwrap();
+    region.range.end = STACK.start + (1 << 50);
+    (region.backed_end, region.absent) = (region.range.end, Absent::Missing);
+    let missing = AddressRange::new(STACK.end, region.range.end);
+    let target = HEAP.start + 0x8000;
+    let memory = SyntheticMemory {
+        unpopulated: [missing].into_iter().collect(),
+        words: vec![(STACK.end - 16, target)],
+        ..SyntheticMemory::default()
+    };
+    let plan = planned(&snapshot, &memory, FormatFlags::USER_SMALL_INDIRECT_MEMORY);
+    assert!(holds(&plan, target) && !holds(&plan, missing.start));
+}
+
+#[test]
 fn what_a_user_space_pager_would_have_to_supply_is_a_hole_without_a_place() {
     let mut snapshot = snapshot();
     snapshot.regions[2].absent = Absent::Unknown;
@@ -251,4 +268,18 @@ fn a_budget_that_the_streams_alone_exceed_is_refused() {
     request.extensions.max_size = Some(1000);
     let error = plan(&snapshot(), &SyntheticMemory::default(), &request).unwrap_err();
     assert!(error.to_string().contains("--max-size"), "{error}");
+}
+
+#[test]
+fn memory_up_to_the_end_of_the_address_space_is_planned_like_any_other() {
+    let mut snapshot = snapshot();
+    let top = AddressRange::new(u64::MAX - 0x1fff, u64::MAX);
+    let code = Protection::READ | Protection::EXECUTE;
+    snapshot.regions.push(Region { protection: code, ..region(top.start, top.end) });
+    snapshot.threads.push(thread(101, u64::MAX - 0x803, u64::MAX - 3));
+    let flags = FormatFlags::USER_SMALL_FILTER_MEMORY
+        | FormatFlags::USER_SMALL_INDIRECT_MEMORY
+        | FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM;
+    let plan = planned(&snapshot, &SyntheticMemory::default(), flags);
+    assert!(holds(&plan, u64::MAX - 0x20));
 }

@@ -42,7 +42,7 @@ pub(crate) fn select(
                 if !context.has(FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM) {
                     return Err(Error::InaccessibleMemory {
                         range: hole.range,
-                        name: region.name.to_string(),
+                        name: context.snapshot.mapping_name(region.range.start),
                         reason: hole.reason,
                     });
                 }
@@ -95,16 +95,24 @@ fn missing(region: &Region, populated: &RangeSet) -> Vec<Hole> {
 /// PROCESS_THREAD_DATA: the counterparts of PEB and TEBs.
 pub(crate) fn select_thread_data(context: &Context<'_>, selection: &mut Selection) {
     let snapshot = context.snapshot;
+    let asked = context.has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA);
     let mut ranges = Vec::new();
-    if context.has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA) || context.lists_modules_in_memory {
+    if asked {
+        ranges.extend(snapshot.threads.iter().flat_map(|t| &t.local_storage).copied());
+        ranges.extend(snapshot.initial_stack.iter().flat_map(|s| [s.range, s.exec_fn]));
+        for range in &mut ranges {
+            *range = range.align_outward(16);
+        }
+    }
+    if asked || context.finds_modules_in_memory {
+        // As they are: a name's neighbour on the heap can be anything.
         ranges.extend(&snapshot.process_data);
     }
-    if context.has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA) {
-        ranges.extend(snapshot.threads.iter().flat_map(|t| &t.local_storage));
-        ranges.extend(snapshot.initial_stack.iter().flat_map(|s| [s.range, s.exec_fn]));
+    if context.finds_modules_in_memory {
+        ranges.extend(snapshot.modules.iter().flat_map(|m| &m.headers));
     }
     for range in ranges {
-        for part in context.readable_parts(range.align_outward(16)) {
+        for part in context.readable_parts(range) {
             selection.add(Reason::ThreadData, part);
         }
     }

@@ -31,6 +31,10 @@ pub(crate) fn not_a_minidump(start: &[u8]) -> String {
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
             "it is compressed with xz; decompress it first (unxz)"
         }
+        [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => {
+            "it is compressed with LZ4; decompress it first (unlz4)"
+        }
+        [b'B', b'Z', b'h', ..] => "it is compressed with bzip2; decompress it first (bunzip2)",
         [b'7', b'z', 0xbc, 0xaf, ..] => "it is a 7z archive; extract the dump from it first (7z x)",
         [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => {
             "it is a Mach-O file (a core dump or a program)"
@@ -58,6 +62,9 @@ mod tests {
             (b"\x7fELF\x02\x01", "ELF"),
             (b"\x1f\x8b\x08", "gzip"),
             (b"PK\x03\x04", "zip"),
+            (b"\x04\x22\x4d\x18", "LZ4"),
+            (b"\x02\x21\x4c\x18", "LZ4"),
+            (b"BZh9", "bzip2"),
             (b"", "empty"),
             (&[0; PEEK], "zeros"),
             (b"hello", "signature"),

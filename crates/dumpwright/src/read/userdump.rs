@@ -290,19 +290,33 @@ impl Reader<'_> {
 
     /// Where the contents of the regions are: back to back, without those of
     /// guard pages where the version information says so.
+    ///
+    /// Writers without version information had their own ways, and which regions
+    /// have no contents stands nowhere: if what is listed does not fill the file
+    /// and another reading of it does to the byte, that one counts.
     fn memory(&self, regions: &[MemoryRegion], offsets: &Offsets64) -> Result<Vec<MemoryRange>> {
         let version = offsets.version_info.get();
         let without_guards = version != 0
             && self.get::<VersionInfo>("version information", version)?.ignore_guard_pages.get()
                 != 0;
-        let mut at = offsets.data.get();
+        let start = offsets.data.get();
+        let others = [
+            offsets.contexts,
+            offsets.modules,
+            offsets.regions,
+            offsets.debug_event,
+            offsets.threads,
+            offsets.version_info,
+        ];
+        let behind = others.iter().map(|offset| offset.get()).filter(|offset| *offset > start);
+        let end = behind.min().unwrap_or_else(|| self.source.len());
+        let stated = if without_guards { Stored::NoGuards } else { Stored::Committed };
+        let others = [Stored::Committed, Stored::NoGuards, Stored::Accessible, Stored::All];
+        let fits = |stored: &Stored| stored.size(regions) == end.checked_sub(start);
+        let stored = [stated].into_iter().chain(others).find(fits).unwrap_or(stated);
+        let mut at = start;
         let mut memory = Vec::new();
-        for region in regions {
-            let guard = region.protect & PageProtection::GUARD.bits() != 0;
-            // Regions that are not committed have nothing to be stored.
-            if region.state != MEM_COMMIT || (guard && without_guards) {
-                continue;
-            }
+        for region in regions.iter().filter(|region| stored.holds(region)) {
             memory.push(MemoryRange { start: region.base, size: region.size, file_offset: at });
             at = at.checked_add(region.size).ok_or_else(|| {
                 self.refuse("the sizes of its regions add up to more than 64 bits".into())
@@ -340,6 +354,40 @@ impl Reader<'_> {
             context: Location::default(),
         };
         Ok((process_id, Some(exception)))
+    }
+}
+
+/// Which of the listed regions have contents in the file.
+#[derive(Clone, Copy)]
+enum Stored {
+    /// Those that are committed.
+    Committed,
+    /// Those but guard pages.
+    NoGuards,
+    /// Those but pages that nobody may access.
+    Accessible,
+    /// All that are listed, whatever their state.
+    All,
+}
+
+impl Stored {
+    fn holds(self, region: &MemoryRegion) -> bool {
+        let committed = region.state == MEM_COMMIT;
+        let is = |protection: PageProtection| region.protect & protection.bits() != 0;
+        match self {
+            Stored::Committed => committed,
+            Stored::NoGuards => committed && !is(PageProtection::GUARD),
+            Stored::Accessible => {
+                committed && !is(PageProtection::GUARD | PageProtection::NO_ACCESS)
+            }
+            Stored::All => true,
+        }
+    }
+
+    /// Bytes of contents; `None` if they are more than 64 bits count.
+    fn size(self, regions: &[MemoryRegion]) -> Option<u64> {
+        let held = regions.iter().filter(|region| self.holds(region));
+        held.map(|region| region.size).try_fold(0, u64::checked_add)
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) use scan::Scanner;
 
 use crate::plan::assembly::Assembly;
 use crate::soft_error::SoftError;
+use crate::target::StreamBytes;
+use crate::target::stream_bytes::TextPacker;
 
 /// Bytes of a text that are looked at at once.
 const PIECE: usize = 64 << 10;
@@ -51,6 +53,30 @@ impl Redactor {
             out.clear();
         }
         scanner.into_found()
+    }
+
+    /// As [`redact`](Self::redact), of text that is packed.
+    fn redact_pieces(&self, text: &StreamBytes) -> (StreamBytes, Vec<Found>) {
+        let mut scanner = Scanner::new(self);
+        let mut packer = TextPacker::default();
+        let mut out = Vec::new();
+        let mut give_out = |out: &mut Vec<u8>, all: bool| {
+            let lines = out.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+            let end = if all { out.len() } else { lines };
+            packer.push(&out[..end]);
+            out.drain(..end);
+        };
+        let mut taken = 0;
+        for piece in text.pieces() {
+            for part in piece.chunks(PIECE) {
+                scanner.feed(taken, part, &mut out);
+                taken += part.len() as u64;
+                give_out(&mut out, false);
+            }
+        }
+        scanner.flush(&mut out);
+        give_out(&mut out, true);
+        (packer.finish(), scanner.into_found())
     }
 
     /// Whether anything matches in `bytes`.
@@ -80,6 +106,21 @@ impl Redactor {
     pub(crate) fn redact_assembly(&self, assembly: &mut Assembly, audit: &mut Audit) {
         for (stream_type, section) in assembly.sections_mut() {
             let place = stream_type.map_or_else(|| "strings".into(), |kind| kind.to_string());
+            let mut list = |start: u64, found: Found| {
+                audit.add(AuditEntry {
+                    address: None,
+                    stream: Some(place.clone()),
+                    offset: Some(start + found.address),
+                    ..self.entry(&found)
+                });
+            };
+            if let Some(text) = section.packed_mut() {
+                let (redacted, found) = self.redact_pieces(text);
+                *text = redacted;
+                for found in found {
+                    list(0, found);
+                }
+            }
             for range in section.text().to_vec() {
                 // What is changed is copied: it may be shared, and large.
                 if !section.bytes().get(range.clone()).is_some_and(|bytes| self.matches(bytes)) {
@@ -87,12 +128,7 @@ impl Redactor {
                 }
                 let start = range.start as u64;
                 for found in self.redact(section.text_mut(range)) {
-                    audit.add(AuditEntry {
-                        address: None,
-                        stream: Some(place.clone()),
-                        offset: Some(start + found.address),
-                        ..self.entry(&found)
-                    });
+                    list(start, found);
                 }
             }
         }

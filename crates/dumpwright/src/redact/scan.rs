@@ -4,12 +4,18 @@ use super::{Encoding, Found, MAX_MATCH, Redactor};
 
 /// What stands in the place of each character.
 const FILL: u8 = b'*';
+/// Bytes given out that are still looked at: the longest character, which says
+/// whether a word begins behind it.
+const BEFORE: usize = 4;
 
 /// Takes bytes in, and gives them out redacted, [`MAX_MATCH`] bytes behind.
 pub(crate) struct Scanner<'a> {
     redactor: &'a Redactor,
-    /// What was taken in and not given out; as it was.
+    /// What was taken in and not given out, as it was, behind what was given
+    /// out last.
     pending: Vec<u8>,
+    /// Bytes of `pending` that were given out.
+    given: usize,
     /// Address of its first byte.
     address: u64,
     /// Where in `pending` each search goes on.
@@ -32,6 +38,7 @@ impl<'a> Scanner<'a> {
         Scanner {
             redactor,
             pending: Vec::new(),
+            given: 0,
             address: 0,
             next: vec![0; redactor.searches.len()],
             marks: Vec::new(),
@@ -53,6 +60,9 @@ impl<'a> Scanner<'a> {
     /// Gives everything out.
     pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
         self.search(true, out);
+        self.address += self.pending.len() as u64;
+        self.pending.clear();
+        self.given = 0;
         self.marks.clear();
         self.next.fill(0);
     }
@@ -65,7 +75,7 @@ impl<'a> Scanner<'a> {
     fn search(&mut self, last: bool, out: &mut Vec<u8>) {
         let end = self.pending.len();
         // Matches that begin later may not be there whole.
-        let sure = if last { end } else { end.saturating_sub(MAX_MATCH) };
+        let sure = if last { end } else { end.saturating_sub(MAX_MATCH).max(self.given) };
         let mut done = sure;
         for (search, next) in self.redactor.searches.iter().zip(&mut self.next) {
             while *next < sure {
@@ -97,28 +107,32 @@ impl<'a> Scanner<'a> {
         self.give_out(done, out);
     }
 
-    /// Gives the first `done` bytes out.
+    /// Gives out what stands before `done`.
     fn give_out(&mut self, done: usize, out: &mut Vec<u8>) {
         let from = out.len();
-        out.extend_from_slice(&self.pending[..done]);
+        out.extend_from_slice(&self.pending[self.given..done]);
         let given = &mut out[from..];
+        let first = self.given as i64;
         for mark in &self.marks {
             let to = mark.end.min(done as i64);
-            for position in mark.start.max(0)..to {
+            for position in mark.start.max(first)..to {
                 let odd = (position - mark.start) % 2 == 1;
                 let fill = if mark.encoding == Encoding::Utf16 && odd { 0 } else { FILL };
-                given[position as usize] = fill;
+                given[(position - first) as usize] = fill;
             }
         }
+        self.given = done.min(BEFORE);
+        let gone = done - self.given;
+        let kept = self.given as i64;
         self.marks.retain_mut(|mark| {
-            mark.start -= done as i64;
-            mark.end -= done as i64;
-            mark.end > 0
+            mark.start -= gone as i64;
+            mark.end -= gone as i64;
+            mark.end > kept
         });
-        self.pending.drain(..done);
-        self.address += done as u64;
+        self.pending.drain(..gone);
+        self.address += gone as u64;
         for next in &mut self.next {
-            *next = next.saturating_sub(done);
+            *next = next.saturating_sub(gone).max(self.given);
         }
     }
 }

@@ -77,6 +77,24 @@ fn what_does_not_follow_in_memory_is_not_one_text() {
     assert_eq!(out, b"abcd ****");
 }
 
+#[test]
+fn what_stands_before_a_match_counts_wherever_it_is_cut() {
+    let words = redactor(&[r"\Bkey\d", r"\bpin\d"]);
+    let text =
+        [b"-xkey1 xpin2 key3 \xc3\x9fkey4 pin5 ".to_vec(), vec![b'-'; 2 * MAX_MATCH]].concat();
+    for cut in 0..36 {
+        let mut scanner = Scanner::new(&words);
+        let mut out = Vec::new();
+        // All before the cut is given out with the first piece.
+        let first = cut + MAX_MATCH;
+        scanner.feed(0, &text[..first], &mut out);
+        scanner.feed(first as u64, &text[first..], &mut out);
+        scanner.flush(&mut out);
+        assert_eq!(out.len(), text.len());
+        assert!(out.starts_with(b"-x**** xpin2 key3 \xc3\x9f**** **** --"), "{cut}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     /// However memory is cut into pieces, what comes out is what one look at all

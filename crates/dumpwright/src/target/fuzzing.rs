@@ -1,5 +1,5 @@
 //! Doors for the fuzz targets to parsers that no public function leads to by
-//! itself. Compiled under `cfg(fuzzing)` only, which cargo-fuzz sets.
+//! itself. Compiled with the feature `fuzzing` only, and no interface.
 
 use super::MemorySource;
 use super::nt::{exports, loader, pe::PeImage, version};

@@ -6,7 +6,7 @@
 //! folder here.
 
 pub mod dump_file;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod machine;
 pub mod minidump;
@@ -15,6 +15,7 @@ mod original;
 #[cfg(any(target_os = "linux", windows))]
 mod processor;
 mod snapshot;
+pub(crate) mod stream_bytes;
 mod system;
 mod unix_side;
 pub mod userdump;
@@ -30,6 +31,7 @@ pub mod wine;
 
 pub use original::*;
 pub use snapshot::*;
+pub use stream_bytes::{PackedText, StreamBytes};
 pub use system::*;
 pub use unix_side::*;
 

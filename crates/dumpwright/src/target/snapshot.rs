@@ -1,6 +1,7 @@
 //! What a process was when it was held still: plain data, the same for every
 //! kind of target.
 
+use super::StreamBytes;
 use super::{HandleRecords, HasStreams, OriginalDump, Platform, SystemSnapshot, UnixSide};
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
@@ -105,6 +106,33 @@ impl ProcessSnapshot {
         let path = self.modules.first().map_or("", |module| module.path.as_str());
         path.rsplit(|c| c == '/' || windows && c == '\\').next().unwrap_or(path)
     }
+}
+
+impl ProcessSnapshot {
+    /// Path or label of what is mapped at `address`; empty for none.
+    pub fn mapping_name(&self, address: u64) -> String {
+        let region = self.regions.iter().find(|region| region.range.contains(address));
+        if let Some(region) = region.filter(|region| !region.name.is_empty()) {
+            return region.name.to_string();
+        }
+        let maps = |s: &&PlatformStream| s.stream_type == StreamType::LINUX_MAPS;
+        let text = self.platform_streams.iter().filter(maps).flat_map(|s| s.bytes.pieces());
+        let named = text.filter_map(|piece| {
+            let line = piece.split(|b| *b == b'\n').find(|line| holds(line, address))?;
+            let path = line.iter().position(|b| b"/[".contains(b))?;
+            Some(String::from_utf8_lossy(&line[path..]).into_owned())
+        });
+        named.take(1).collect()
+    }
+}
+
+/// Whether a line of `/proc/<pid>/maps` is of the mapping that holds `address`.
+fn holds(line: &[u8], address: u64) -> bool {
+    let range = line.split(|b| *b == b' ').next().unwrap_or_default();
+    let ends = std::str::from_utf8(range).ok().and_then(|range| range.split_once('-'));
+    let hex = |text| u64::from_str_radix(text, 16).ok();
+    let ends = ends.and_then(|(start, end)| Some(hex(start)?..hex(end)?));
+    ends.is_some_and(|ends| ends.contains(&address))
 }
 
 /// The process as a whole.
@@ -315,7 +343,8 @@ pub struct Region {
     pub shared: bool,
     /// What its pages come from.
     pub backing: Backing,
-    /// Path or label, shared by the regions of one file.
+    /// Label, or path of a file where no text of the mappings has it; see
+    /// [`ProcessSnapshot::mapping_name`].
     pub name: Arc<str>,
     /// Start of the allocation that it is part of.
     pub allocation_base: u64,
@@ -440,7 +469,7 @@ pub struct PlatformStream {
     /// Its type.
     pub stream_type: StreamType,
     /// Its bytes, which a plan shares.
-    pub bytes: Arc<Vec<u8>>,
+    pub bytes: StreamBytes,
 }
 
 /// The dynamic linker's list of libraries (`r_debug`).

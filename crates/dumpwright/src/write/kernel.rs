@@ -36,6 +36,8 @@ pub struct KernelOutcome {
     pub holes: Vec<PageHole>,
     /// Pages of further holes, beyond those that are listed.
     pub unlisted_pages: u64,
+    /// What else went wrong meanwhile.
+    pub soft_errors: Vec<SoftError>,
 }
 
 impl KernelOutcome {
@@ -233,7 +235,8 @@ pub fn finish(
                 BlobPart::Bytes(bytes) => put(bytes)?,
                 BlobPart::SoftErrors(room) => {
                     let unlisted = outcome.unlisted_pages;
-                    put(&report(&plan.soft_errors, &outcome.holes, unlisted, *room))?;
+                    let errors = [&plan.soft_errors[..], &outcome.soft_errors].concat();
+                    put(&report(&errors, &outcome.holes, unlisted, *room))?;
                 }
                 BlobPart::File(file, len) => copy_file(file, *len, &mut put)?,
             }

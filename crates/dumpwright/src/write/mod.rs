@@ -259,7 +259,7 @@ fn scan_partial(
     for hole in bad {
         let mut at = hole.range.start;
         while at < hole.range.end {
-            let end = (at + PARTIAL_UNIT).min(hole.range.end);
+            let end = at.saturating_add(PARTIAL_UNIT).min(hole.range.end);
             let unit = AddressRange::new(at, end);
             let mut unread = Vec::new();
             if let Some(offset) = run.offset_of(at) {

@@ -65,10 +65,9 @@ impl<'a> Progress<'a> {
     }
 
     fn inaccessible(&self, hole: &Hole) -> Error {
-        let region = self.snapshot.regions.iter().find(|r| r.range.contains(hole.range.start));
         Error::InaccessibleMemory {
             range: hole.range,
-            name: region.map(|r| r.name.to_string()).unwrap_or_default(),
+            name: self.snapshot.mapping_name(hole.range.start),
             reason: hole.reason,
         }
     }

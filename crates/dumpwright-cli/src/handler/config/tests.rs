@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use std::ffi::OsString;
 
 fn parse(text: &str) -> Result<Config, String> {
@@ -122,4 +123,40 @@ fn a_configuration_that_others_can_change_is_not_gone_by() {
     assert_eq!(Config::of_root(&file), Ok(Config::default()));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     assert!(Config::of_root(&file).unwrap_err().contains("chmod go-w"));
+}
+
+/// A line of a configuration, or nearly one.
+fn line() -> impl Strategy<Value = String> {
+    let key = prop_oneof![
+        "(folder|count|type|flags|comment|max-size|compress|sanitize|redact|budget|min-free|ignore)",
+        "(state|parallel|wait|time-limit|forward|unlisted|program|other)",
+        "program\\.[a-z\"é/*.]{0,6}",
+        "[a-zé.\" -]{0,6}",
+    ];
+    let value = prop_oneof![
+        "\"(/d|mini|full|custom|cab|none|a|Fhut|64M|1K|\\\\u0000|é|\\PC{0,6})\"",
+        "-?(0x|0o|0b)?[0-9_]{1,24}",
+        "(true|false|inf|nan|1979-05-27|1.5e300)",
+        "\\[(\"(memory|paths|[a-z(\\[]{0,4})\",?[ \n]?){0,3}\\]",
+        "\\{ ?(count ?= ?3)?,? ?\\}",
+        "(\"\"\"|''')\\PC{0,8}\n?\\PC{0,8}(\"\"\"|''')?",
+    ];
+    prop_oneof![
+        4 => (key, value).prop_map(|(key, value)| format!("{key} = {value}")),
+        1 => "\\[\\[?(program)?\\.?[a-z\"é/]{0,6}\\]?\\]",
+        1 => "\\PC{0,12}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_configuration_or_an_error_of_one_line(
+        lines in prop::collection::vec(line(), 0..8),
+        end in prop_oneof![Just("\n"), Just("\r\n"), Just("\r")],
+    ) {
+        if let Err(error) = parse(&lines.join(end)) {
+            prop_assert_eq!(error.lines().count(), 1, "{}", error);
+            prop_assert!(error.starts_with("'h.toml' line "), "{}", error);
+        }
+    }
 }

@@ -91,13 +91,20 @@ fn files_of_others_are_never_touched() {
 #[test]
 fn only_what_was_abandoned_is_swept() {
     let (base, folder) = folder();
-    let old = base.path().join(".dumpwright-00.part");
-    let young = base.path().join(".dumpwright-01.part");
-    for path in [&old, &young] {
+    let [old, young, written] =
+        [0, 1, 2].map(|n| base.path().join(format!(".dumpwright-0{n}.part")));
+    for path in [&old, &young, &written] {
         fs::write(path, "").unwrap();
     }
     let then = SystemTime::now() - 2 * ABANDONED;
-    fs::File::options().write(true).open(&old).unwrap().set_modified(then).unwrap();
+    let open = |path| fs::File::options().write(true).open(path).unwrap();
+    open(&old).set_modified(then).unwrap();
+    let writer = open(&written);
+    writer.set_modified(then).unwrap();
+    rustix::fs::flock(&writer, FlockOperation::NonBlockingLockExclusive).unwrap();
     folder.sweep();
-    assert_eq!((old.exists(), young.exists()), (false, true));
+    assert_eq!((old.exists(), young.exists(), written.exists()), (false, true, true));
+    drop(writer);
+    folder.sweep();
+    assert!(!written.exists(), "its writer is gone");
 }

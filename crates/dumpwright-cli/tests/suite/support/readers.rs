@@ -128,7 +128,21 @@ pub fn gdb_traces(pid: u32) -> Option<Traces> {
 /// The backtraces of all threads by GDB from a core.
 #[track_caller]
 pub fn gdb_traces_of_core(program: &Path, core: &Path) -> Option<Traces> {
-    gdb(&[program.as_os_str(), core.as_os_str()])
+    gdb_traces_with(&[], program, core)
+}
+
+/// The same with options of GDB's.
+#[track_caller]
+pub fn gdb_traces_with(options: &[&str], program: &Path, core: &Path) -> Option<Traces> {
+    let options = options.iter().map(OsStr::new);
+    gdb(&options.chain([program.as_os_str(), core.as_os_str()]).collect::<Vec<_>>())
+}
+
+/// The backtraces of all threads by LLDB from a core, after a command.
+#[track_caller]
+pub fn lldb_traces_with(first: &str, program: &Path, core: &Path) -> Option<Traces> {
+    let open = format!("target create {} -c {}", program.display(), core.display());
+    lldb(&["-o", first, "-o", &open], &[])
 }
 
 #[track_caller]

@@ -1,7 +1,7 @@
 //! Temporary files on Linux: everything is done relative to the opened folder.
 
 use super::Existing;
-use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileType};
@@ -62,7 +62,12 @@ impl Folder {
             let random = RandomState::new().hash_one((std::process::id(), attempt));
             let name = OsString::from(format!(".dumpwright-{random:016x}.part"));
             match rustix::fs::openat(&self.0, &name, flags, MODE) {
-                Ok(fd) => return Ok((name, File::from(fd))),
+                Ok(fd) => {
+                    // Says that its writer lives, to whoever cleans up; where a
+                    // file system knows no locks, its age has to do.
+                    let _ = rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive);
+                    return Ok((name, File::from(fd)));
+                }
                 Err(Errno::EXIST) => {}
                 Err(e) => return Err(e.into()),
             }

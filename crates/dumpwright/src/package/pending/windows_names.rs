@@ -33,8 +33,7 @@ fn is_device(stem: &str) -> bool {
         let number = rest.next().is_some_and(|c| matches!(c, '1'..='9' | '¹' | '²' | '³'));
         head.is_some() && number && rest.next().is_none()
     };
-    DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device))
-        || NUMBERED.iter().any(|device| numbered(&device))
+    DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device)) || NUMBERED.iter().any(numbered)
 }
 
 /// The last part of a path without the drive that can stand before it: `C:x.dmp`

@@ -1,12 +1,14 @@
 //! What an ELF file says of the files that describe it.
 //!
 //! The file is a stranger's: nothing is read beyond what its headers need, and
-//! no header makes more be read than [`MOST`].
+//! no header makes more be read than [`MOST`], nor all of them more than
+//! [`MOST_IN_ALL`].
 
 use object::elf::{FileHeader32, FileHeader64, NT_GNU_BUILD_ID};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 use object::read::{ReadCache, ReadRef};
 use object::{Endianness, FileKind};
+use std::cell::Cell;
 use std::fs::File;
 use std::ops::Range;
 
@@ -15,6 +17,8 @@ pub(super) const MAGIC: [u8; 4] = *b"\x7fELF";
 
 /// Bytes that one read may have: the section table of a real image is smaller.
 const MOST: u64 = 16 << 20;
+/// Bytes that all reads of a file may have. They stay in memory to the end.
+const MOST_IN_ALL: u64 = 64 << 20;
 
 /// What identifies an ELF file and its debug files.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,13 +35,20 @@ pub(super) struct Links {
 impl Links {
     /// Reads them; `None` if `file` is not an ELF file.
     pub(super) fn read(file: &File) -> Option<Links> {
+        Self::read_counted(file).0
+    }
+
+    /// The same, and how many bytes were read for it.
+    pub(super) fn read_counted(file: &File) -> (Option<Links>, u64) {
         let cache = ReadCache::new(file);
-        let data = Bounded(&cache);
-        match FileKind::parse(data).ok()? {
+        let left = Cell::new(MOST_IN_ALL);
+        let data = Bounded(&cache, &left);
+        let links = FileKind::parse(data).ok().and_then(|kind| match kind {
             FileKind::Elf32 => Self::parse::<FileHeader32<Endianness>>(data),
             FileKind::Elf64 => Self::parse::<FileHeader64<Endianness>>(data),
             _ => None,
-        }
+        });
+        (links, MOST_IN_ALL - left.get())
     }
 
     fn parse<Elf: FileHeader<Endian = Endianness>>(data: Bounded) -> Option<Links> {
@@ -55,7 +66,9 @@ impl Links {
 /// Whether a file is an ELF file, by its first bytes.
 pub(super) fn is_elf(file: &File) -> bool {
     let cache = ReadCache::new(file);
-    Bounded(&cache).read_bytes_at(0, MAGIC.len() as u64).is_ok_and(|start| start == MAGIC)
+    Bounded(&cache, &Cell::new(MOST))
+        .read_bytes_at(0, MAGIC.len() as u64)
+        .is_ok_and(|start| start == MAGIC)
 }
 
 /// From the sections, which separate debug files still describe rightly, or
@@ -108,9 +121,18 @@ fn alternate(section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     (!name.is_empty() && !id.is_empty()).then(|| (name.to_vec(), id.to_vec()))
 }
 
-/// A file of which only reads of a sensible size are made.
+/// A file of which only reads of a sensible size are made, and how many bytes
+/// more may be read.
 #[derive(Clone, Copy)]
-struct Bounded<'a>(&'a ReadCache<&'a File>);
+struct Bounded<'a>(&'a ReadCache<&'a File>, &'a Cell<u64>);
+
+impl Bounded<'_> {
+    fn take(self, size: u64) -> Result<(), ()> {
+        let left = self.1.get().checked_sub(size).filter(|_| size <= MOST).ok_or(())?;
+        self.1.set(left);
+        Ok(())
+    }
+}
 
 impl<'a> ReadRef<'a> for Bounded<'a> {
     fn len(self) -> Result<u64, ()> {
@@ -118,10 +140,13 @@ impl<'a> ReadRef<'a> for Bounded<'a> {
     }
 
     fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'a [u8], ()> {
-        if size > MOST { Err(()) } else { self.0.read_bytes_at(offset, size) }
+        self.take(size)?;
+        self.0.read_bytes_at(offset, size)
     }
 
     fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
-        self.0.read_bytes_at_until(range, delimiter)
+        let bytes = self.0.read_bytes_at_until(range, delimiter)?;
+        self.take(bytes.len() as u64)?;
+        Ok(bytes)
     }
 }

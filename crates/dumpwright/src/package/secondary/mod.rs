@@ -320,7 +320,7 @@ fn descriptors_run_out(_file: &File) -> bool {
 }
 
 /// A door for the fuzz targets: what a module's file says of its debug files.
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub fn links(file: &File) {
     let _ = Links::read(file);
 }

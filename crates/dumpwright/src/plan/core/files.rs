@@ -2,10 +2,9 @@
 //! their offsets.
 
 use super::Text;
-use crate::target::{ModuleSnapshot, ProcessSnapshot};
+use crate::target::{ModuleSnapshot, ProcessSnapshot, StreamBytes};
 use dumpwright_format::elf_core::{FileNoteEntry, FileNoteHeader};
 use std::io::{self, Write};
-use std::sync::Arc;
 use zerocopy::IntoBytes;
 
 /// The description of the note. Made while it is written: a process with many
@@ -21,7 +20,7 @@ pub struct FileNote {
 #[derive(Clone, Debug)]
 enum Files {
     /// In the text of `/proc/<pid>/maps`, filtered already.
-    Maps(Arc<Vec<u8>>),
+    Maps(StreamBytes),
     /// Base, end and path of each module of a dump without that text.
     Modules(Vec<(u64, u64, Vec<u8>)>),
 }
@@ -30,7 +29,7 @@ impl FileNote {
     /// The note; `None` if no files are known.
     pub(super) fn new(
         snapshot: &ProcessSnapshot,
-        maps: Option<Arc<Vec<u8>>>,
+        maps: Option<StreamBytes>,
         text: Text<'_>,
     ) -> Option<FileNote> {
         let files = maps.map_or_else(
@@ -76,10 +75,10 @@ impl FileNote {
             offset: (offset / self.page_size).into(),
         };
         match &self.files {
-            Files::Maps(maps) => {
-                let mut lines = maps.split(|b| *b == b'\n').filter_map(line);
+            Files::Maps(maps) => maps.pieces().try_for_each(|piece| {
+                let mut lines = piece.split(|b| *b == b'\n').filter_map(line);
                 lines.try_for_each(|(start, end, at, name)| take(entry(start, end, at), &name))
-            }
+            }),
             Files::Modules(modules) => {
                 let mut modules = modules.iter();
                 modules.try_for_each(|(start, end, path)| take(entry(*start, *end, 0), path))

@@ -83,7 +83,7 @@ pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -
         found.map(|(_, section)| section.bytes())
     };
     let maps = assembly.streams().iter().find(|(kind, _)| *kind == StreamType::LINUX_MAPS);
-    let maps = maps.map(|(_, section)| section.shared());
+    let maps = maps.map(|(_, section)| section.to_stream());
     process::notes(context, text, stream, &mut notes, |notes| {
         if let Some(auxv) = stream(StreamType::LINUX_AUXV) {
             notes.put(OWNER_CORE, NT_AUXV, auxv);

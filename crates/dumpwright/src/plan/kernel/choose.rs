@@ -53,7 +53,8 @@ pub fn choose(
 
 fn check(kind: KernelDumpType, machine: &Machine<'_>) -> Result<()> {
     use KernelDumpType as T;
-    let refuse = |why: &str| Err(Error::InvalidRequest(format!("a {} dump {why}", kind.name())));
+    let refuse =
+        |why: &str| Err(Error::InvalidRequest(format!("a dump of type {} {why}", kind.name())));
     let is_64_bit = machine.snapshot.architecture.is_64_bit();
     match kind {
         T::KernelMemory | T::KernelAndUserMemory | T::CompleteMemory if !is_64_bit => {

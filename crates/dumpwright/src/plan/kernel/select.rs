@@ -203,7 +203,7 @@ pub fn require_kernel(machine: &Machine<'_>, kind: KernelDumpType) -> Result<()>
         return Ok(());
     };
     Err(Error::InvalidRequest(format!(
-        "a {} dump cannot be made: {why}; write a complete dump (-f, --type bitmap-full)",
+        "a dump of type {} cannot be made: {why}; write a complete dump (-f, --type bitmap-full)",
         kind.name()
     )))
 }

@@ -21,11 +21,11 @@ pub(crate) fn audit(
 ) -> Audit {
     let mut audit = Audit::default();
     for stream in &context.snapshot.platform_streams {
-        let (name, length) = (stream.stream_type.to_string(), stream.bytes.len() as u64);
+        let (name, length) = (stream.stream_type.to_string(), stream.bytes.len());
         let kept = assembly.streams().iter().find(|(kind, _)| *kind == stream.stream_type);
         match kept {
             None => audit.stream(AuditKind::Stream, name, length),
-            Some((_, kept)) if kept.bytes() != stream.bytes.as_slice() => {
+            Some((_, kept)) if kept.to_stream() != stream.bytes => {
                 audit.stream(AuditKind::StreamText, name, length);
             }
             Some(_) => {}

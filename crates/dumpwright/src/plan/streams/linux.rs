@@ -2,7 +2,7 @@
 
 use crate::plan::assembly::{Assembly, FixupKind, Section};
 use crate::plan::filter_text::Privacy;
-use crate::target::{DsoDebugSnapshot, ProcessSnapshot};
+use crate::target::{DsoDebugSnapshot, ProcessSnapshot, StreamBytes};
 use dumpwright_format::minidump::StreamType;
 use dumpwright_format::minidump::linux::{DsoDebug32, DsoDebug64, LinkMap32, LinkMap64};
 use std::mem::offset_of;
@@ -10,10 +10,10 @@ use std::mem::offset_of;
 pub(super) fn platform_streams(snapshot: &ProcessSnapshot, privacy: Privacy, out: &mut Assembly) {
     for stream in &snapshot.platform_streams {
         if let Some(bytes) = privacy.platform_stream(stream) {
-            let section = match stream.stream_type {
+            let section = match (stream.stream_type, bytes) {
                 // Numbers, the only ones among text.
-                StreamType::LINUX_AUXV => Section::from_bytes(bytes),
-                _ => Section::from_text(bytes),
+                (StreamType::LINUX_AUXV, StreamBytes::Plain(bytes)) => Section::from_bytes(bytes),
+                (_, bytes) => Section::from_stream(bytes),
             };
             out.stream(stream.stream_type, section);
         }

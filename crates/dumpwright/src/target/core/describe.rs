@@ -17,13 +17,13 @@ use crate::target::linux::images::{Found, ImageFinder};
 use crate::target::linux::initial_stack as linux_initial_stack;
 use crate::target::linux::link_map::LinkMap;
 use crate::target::linux::maps::Mapping;
-use crate::target::linux::modules::{ModuleDescriber, keep_apart};
+use crate::target::linux::modules::{Headers, ModuleDescriber, keep_apart};
 use crate::target::linux::regions::{self, RegionBuilder};
 use crate::target::linux::threads::{local_storage, static_tls_size};
 use crate::target::{
     Absent, Access, Architecture, DebugId, HasStreams, MemorySource, ModuleSnapshot, Pid,
-    PlatformStream, ProcessInfo, ProcessSnapshot, Protection, Region, Segment, SystemSnapshot,
-    Wants,
+    PlatformStream, ProcessInfo, ProcessSnapshot, Protection, Region, Segment, StreamBytes,
+    SystemSnapshot, Wants,
 };
 use dumpwright_format::elf_core::PrPsInfo;
 use dumpwright_format::minidump::{PLATFORM_LINUX, StreamType};
@@ -72,7 +72,7 @@ pub(super) fn describe(
     }
     let recorded_streams = recorded.iter().flat_map(|recorded| &recorded.platform_streams);
     for stream in recorded_streams.filter(|s| s.stream_type == StreamType::LINUX_MAPS) {
-        maps.name_by(&stream.bytes);
+        maps.name_by(&stream.bytes.to_bytes());
     }
     fill_in(architecture, &mut maps, files, &mut memory, page_size, &mut troubles);
     maps.write_text();
@@ -86,7 +86,7 @@ pub(super) fn describe(
         troubles.append(&mut unfound);
     }
     let describer =
-        ModuleDescriber { files, memory: &memory, page_size, headers: wants.module_headers };
+        ModuleDescriber { files, memory: &memory, page_size, headers: Headers::wanted(wants) };
     let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
     add_unreadable_modules(&maps.mappings, link_map.as_ref(), &mut modules);
     keep_apart(&mut modules);
@@ -144,14 +144,14 @@ pub(super) fn describe(
     system.xstate = layout;
     let address_space_end = regions::address_space_end(architecture, &maps);
     let mut streams = Vec::new();
-    let mut add = |stream_type, bytes: Option<Vec<u8>>| {
+    let mut add = |stream_type, bytes: Option<StreamBytes>| {
         let bytes = bytes.filter(|bytes| !bytes.is_empty());
-        streams.extend(bytes.map(|bytes| PlatformStream { stream_type, bytes: bytes.into() }));
+        streams.extend(bytes.map(|bytes| PlatformStream { stream_type, bytes }));
     };
     let repeated = notes.process.map(|info| psargs(&info));
-    add(StreamType::LINUX_CMD_LINE, arguments.or(repeated));
-    add(StreamType::LINUX_ENVIRON, environment);
-    add(StreamType::LINUX_AUXV, Some(notes.auxv.to_vec()));
+    add(StreamType::LINUX_CMD_LINE, arguments.or(repeated).map(StreamBytes::from));
+    add(StreamType::LINUX_ENVIRON, environment.map(StreamBytes::from));
+    add(StreamType::LINUX_AUXV, Some(notes.auxv.to_vec().into()));
     add(StreamType::LINUX_MAPS, Some(std::mem::take(&mut maps.text)));
     let mut snapshot = ProcessSnapshot {
         system,
@@ -248,7 +248,7 @@ fn fill_in(
         };
         maps.take_protection_of(&image, page_size);
         if let Err(reason) = files.fill(&image, &header, &maps.maps, memory, page_size) {
-            let subject = format!("module {}", String::from_utf8_lossy(&header.name));
+            let subject = format!("module {}", String::from_utf8_lossy(&header.name.bytes()));
             let message = format!("pages that the core left out could not be filled in: {reason}");
             troubles.push(SoftError::new(subject, message));
         }
@@ -304,7 +304,7 @@ fn add_unreadable_modules(
         modules.push(ModuleSnapshot {
             base: range.start,
             size: range.len(),
-            path: String::from_utf8_lossy(&first.name).into_owned(),
+            path: String::from_utf8_lossy(&first.name.bytes()).into_owned(),
             debug_id: DebugId::None,
             version: None,
             time_date_stamp: 0,

@@ -104,7 +104,8 @@ impl CoreFiles {
         if has_text_relocations(image, memory) {
             return Err("its code was relocated, so that its file has other bytes".into());
         }
-        let file = self.find_identified(&header.name, &id).map_err(|error| error.to_string())?;
+        let file =
+            self.find_identified(&header.name.bytes(), &id).map_err(|error| error.to_string())?;
         let size = file.metadata().map_err(|error| error.to_string())?.len();
         let file = memory.add_file(file);
         for (range, offset) in wanted {
@@ -140,7 +141,8 @@ impl Files for CoreFiles {
     }
 
     fn path(&self, mapping: &Mapping) -> Vec<u8> {
-        mapping.name.strip_suffix(DELETED).unwrap_or(&mapping.name).to_vec()
+        let name = mapping.name.bytes();
+        name.strip_suffix(DELETED).unwrap_or(&name).to_vec()
     }
 
     fn is_mapped_file(&self, mapping: &Mapping, path: &[u8]) -> bool {
@@ -153,7 +155,7 @@ impl Files for CoreFiles {
                 std::os::unix::fs::MetadataExt::ino(&metadata),
             ))
         };
-        real(&mapping.name).is_some_and(|mapped| real(path) == Some(mapped))
+        real(&mapping.name.bytes()).is_some_and(|mapped| real(path) == Some(mapped))
     }
 
     fn open(&self, mapping: &Mapping) -> io::Result<File> {

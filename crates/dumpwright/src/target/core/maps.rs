@@ -4,12 +4,13 @@ use super::file::Segment;
 use super::notes::MappedFile;
 use crate::address::{AddressRange, RangeSet};
 use crate::target::Protection;
+use crate::target::StreamBytes;
 use crate::target::linux::auxv::{AT_EXECFN, AT_SYSINFO_EHDR, Auxv};
 use crate::target::linux::elf::Image;
 use crate::target::linux::maps::{Mapping, Maps};
+use crate::target::linux::names::Name;
 use std::collections::HashMap;
 use std::io::Write;
-use std::sync::Arc;
 
 /// The mappings, and those of them whose protection the core does not tell.
 pub(super) struct CoreMaps {
@@ -67,7 +68,7 @@ impl CoreMaps {
         }
         mappings.sort_by_key(|m| m.range.start);
         name_known(&mut mappings, auxv);
-        CoreMaps { maps: Maps { mappings, text: Vec::new() }, unknown }
+        CoreMaps { maps: Maps { mappings, text: StreamBytes::default() }, unknown }
     }
 
     /// Takes names of anonymous mappings, and what is shared, from the text of
@@ -78,7 +79,7 @@ impl CoreMaps {
         for mapping in &mut self.maps.mappings {
             let Some(told) = told.at(mapping.range.start) else { continue };
             mapping.shared = told.shared;
-            if !mapping.is_file() && told.name.starts_with(b"[") {
+            if !mapping.is_file() && told.name.bytes().starts_with(b"[") {
                 mapping.name.clone_from(&told.name);
             }
         }
@@ -118,7 +119,7 @@ impl CoreMaps {
             text.push(b' ');
             if !m.name.is_empty() {
                 text.extend_from_slice(b"                         ");
-                for byte in &*m.name {
+                for byte in &m.name.bytes() {
                     match byte {
                         b'\n' => text.extend_from_slice(b"\\012"),
                         byte => text.push(*byte),
@@ -127,7 +128,7 @@ impl CoreMaps {
             }
             text.push(b'\n');
         }
-        self.maps.text = text;
+        self.maps.text = text.into();
     }
 }
 
@@ -139,7 +140,7 @@ fn anonymous(range: AddressRange, protection: Protection) -> Mapping {
         offset: 0,
         device: (0, 0),
         inode: 0,
-        name: Arc::default(),
+        name: Name::default(),
         flags: None,
     }
 }

@@ -31,7 +31,7 @@ pub enum Packing {
     Zstd,
     /// xz: one or more streams.
     Xz,
-    /// An LZ4 frame.
+    /// LZ4: a frame, or the older form of the `lz4` tool.
     Lz4,
     /// A Windows cabinet.
     Cab,
@@ -69,7 +69,9 @@ impl Content {
             [0x1f, 0x8b, ..] => Content::Packed(Packing::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Content::Packed(Packing::Zstd),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Content::Packed(Packing::Xz),
-            [0x04, 0x22, 0x4d, 0x18, ..] => Content::Packed(Packing::Lz4),
+            [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => {
+                Content::Packed(Packing::Lz4)
+            }
             [b'M', b'S', b'C', b'F', ..] => Content::Packed(Packing::Cab),
             [b'P', b'K', 3, 4, ..] => Content::Packed(Packing::Zip),
             _ => Content::Other(not_a_minidump(&start[..start.len().min(recognise::PEEK)])),
@@ -99,6 +101,7 @@ mod tests {
             (b"\x28\xb5\x2f\xfd".to_vec(), Content::Packed(Packing::Zstd)),
             (b"\xfd7zXZ\0".to_vec(), Content::Packed(Packing::Xz)),
             (b"\x04\x22\x4d\x18".to_vec(), Content::Packed(Packing::Lz4)),
+            (b"\x02\x21\x4c\x18".to_vec(), Content::Packed(Packing::Lz4)),
             (b"MSCF".to_vec(), Content::Packed(Packing::Cab)),
             (b"PK\x03\x04".to_vec(), Content::Packed(Packing::Zip)),
         ] {

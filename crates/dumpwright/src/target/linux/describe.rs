@@ -9,7 +9,7 @@ use super::images::{Found, ImageFinder};
 use super::link_map::LinkMap;
 use super::mapped_file::MappedFiles;
 use super::maps::Maps;
-use super::modules::{self, ModuleDescriber};
+use super::modules::{self, Headers, ModuleDescriber};
 use super::proc_dir::ProcDir;
 use super::regions::{self, RegionBuilder};
 use super::stat::Stat;
@@ -23,19 +23,17 @@ use crate::target::{
 };
 
 /// Describes the process of `proc`, whose `threads` have their registers and
-/// thread pointers already. Takes the text of `maps`. `notes` are the soft errors
+/// thread pointers already. `notes` are the soft errors
 /// so far; the exception is the caller's to add.
 pub(super) fn describe(
     proc: &ProcDir,
-    maps: &mut Maps,
+    maps: &Maps,
     mut threads: Vec<ThreadSnapshot>,
     memory: &dyn MemorySource,
     wants: &Wants,
     xstate: Option<XstateLayout>,
     mut notes: Vec<SoftError>,
 ) -> ProcessSnapshot {
-    let maps_text = std::mem::take(&mut maps.text);
-    let maps = &*maps;
     let page_size = rustix::param::page_size() as u64;
     let files = MappedFiles::new(proc);
     let auxv_bytes = read_or_note(proc, "auxv", &mut notes);
@@ -51,7 +49,7 @@ pub(super) fn describe(
     };
     let (images, link_map) = find_images(&finder, &mut notes);
     let describer =
-        ModuleDescriber { files: &files, memory, page_size, headers: wants.module_headers };
+        ModuleDescriber { files: &files, memory, page_size, headers: Headers::wanted(wants) };
     let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
     modules::keep_apart(&mut modules);
     note_unidentified(&modules, &mut notes);
@@ -97,7 +95,7 @@ pub(super) fn describe(
         page_size,
         handles: Vec::new(),
         exception: None,
-        platform_streams: streams::read(proc, maps_text, auxv_bytes, &mut notes),
+        platform_streams: streams::read(proc, maps.text.clone(), auxv_bytes, &mut notes),
         dso_debug: link_map.map(|link_map| link_map.debug),
         initial_stack,
         process_data,

@@ -2,7 +2,7 @@
 
 use super::describe;
 use super::exception::{Evidence, SignalInfo};
-use super::maps::Maps;
+use super::maps::{Mapping, Maps};
 use super::memory::LinuxMemory;
 use super::module_file::ModuleFiles;
 use super::proc_dir::ProcDir;
@@ -11,6 +11,7 @@ use crate::soft_error::SoftError;
 use crate::target::{
     ExceptionSnapshot, ExceptionSource, ProcessSnapshot, ThreadSnapshot, Tid, Wants, XstateLayout,
 };
+use std::sync::Arc;
 
 /// What `/proc` and the memory of a process tell.
 pub(super) struct Described {
@@ -38,17 +39,23 @@ impl Described {
         mut notes: Vec<SoftError>,
     ) -> Result<Described> {
         let pid = proc.pid;
-        let mut maps = Maps::read(&proc, &mut notes)?;
+        let maps = Maps::read(&proc, &mut notes)?;
         // The files of a process that is gone are there and empty.
         if maps.mappings.is_empty() {
             return Err(Error::ProcessEnded(pid));
         }
+        let mut maps = Arc::new(maps);
         let mut memory = LinuxMemory::open(&proc);
         memory.is_mapped_as(&maps);
         if wants.full_memory {
             notes.extend(memory.unasked_shared_memory());
         }
-        let snapshot = describe::describe(&proc, &mut maps, threads, &memory, wants, layout, notes);
+        let snapshot = describe::describe(&proc, &maps, threads, &memory, wants, layout, notes);
+        // From here on files alone matter.
+        if let Some(maps) = Arc::get_mut(&mut maps) {
+            maps.mappings.retain(Mapping::is_file);
+            maps.mappings.shrink_to_fit();
+        }
         let modules = ModuleFiles::of(proc, maps);
         let mut described = Described { snapshot, memory, modules, crash };
         described.snapshot.exception = described.exception(&wants.exception)?;

@@ -9,6 +9,8 @@ use std::os::unix::fs::FileExt;
 
 /// Bytes of section names that are looked at.
 const MAX_NAMES: u64 = 4 << 20;
+/// Bytes of one section's name: none that is looked for is longer.
+const MAX_NAME: usize = 256;
 /// Bytes of a section of notes that are looked at.
 const MAX_NOTES: u64 = 256 * 1024;
 
@@ -83,7 +85,7 @@ impl ElfFile {
 fn section(header: &SectionHeader64<LE>, names: &[u8]) -> Section {
     let name = names.get(header.sh_name.get(LE) as usize..).unwrap_or_default();
     Section {
-        name: name.split(|b| *b == 0).next().unwrap_or_default().to_vec(),
+        name: name.iter().copied().take(MAX_NAME).take_while(|b| *b != 0).collect(),
         kind: header.sh_type.get(LE),
         address: header.sh_addr.get(LE),
         offset: header.sh_offset.get(LE),
@@ -96,4 +98,36 @@ fn read(file: &File, offset: u64, len: usize) -> Option<Bytes> {
     let mut bytes = Bytes::zeroed(len);
     file.read_exact_at(bytes.as_mut(), offset).ok()?;
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn names_without_an_end_take_no_more_than_a_name() {
+        const SECTIONS: u16 = 2000;
+        let names_at = 64 + usize::from(SECTIONS) * 64;
+        let names_size = 1 << 20;
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(16, 0);
+        bytes.extend([3_u16, 62].iter().flat_map(|v| v.to_le_bytes()));
+        bytes.extend(1_u32.to_le_bytes());
+        bytes.extend([0, 0, 64_u64].iter().flat_map(|v| v.to_le_bytes()));
+        bytes.extend([0; 4]);
+        bytes.extend([64, 56, 1, 64, SECTIONS, 1].iter().flat_map(|v| v.to_le_bytes()));
+        for _ in 0..SECTIONS {
+            let mut header = [0; 64];
+            header[24..32].copy_from_slice(&(names_at as u64).to_le_bytes());
+            header[32..40].copy_from_slice(&(names_size as u64).to_le_bytes());
+            bytes.extend(header);
+        }
+        bytes.resize(names_at + names_size, b'x');
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let elf = ElfFile::new(file, 0).unwrap();
+        assert_eq!(elf.sections.len(), usize::from(SECTIONS));
+        assert!(elf.sections.iter().all(|section| section.name.len() == MAX_NAME));
+    }
 }

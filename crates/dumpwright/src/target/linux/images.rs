@@ -64,7 +64,7 @@ impl<'a> ImageFinder<'a> {
         let origin = if mapping.is_file() {
             Origin::File(mapping)
         } else {
-            Origin::Named(String::from_utf8_lossy(&mapping.name).into_owned())
+            Origin::Named(String::from_utf8_lossy(&mapping.name.bytes()).into_owned())
         };
         Some(Found { image, origin })
     }

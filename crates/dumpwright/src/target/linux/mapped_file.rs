@@ -16,7 +16,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// What the kernel appends to the path of a file without a name.
 const DELETED: &[u8] = b" (deleted)";
@@ -24,7 +23,7 @@ const DELETED: &[u8] = b" (deleted)";
 /// Major and minor device number, and inode.
 type Identity = (u32, u32, u64);
 /// A file and the name that a mapping has for it.
-type Named = (Identity, Arc<[u8]>);
+type Named = (Identity, Vec<u8>);
 
 /// What kind of object a mapping maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +107,7 @@ impl<'a> MappedFiles<'a> {
 impl Files for MappedFiles<'_> {
     fn facts(&self, mapping: &Mapping) -> Option<FileFacts> {
         let key = identity(mapping);
+        limit(&mut self.facts.borrow_mut());
         *self.facts.borrow_mut().entry(key).or_insert_with(|| {
             let through_link = rustix::fs::statx(
                 CWD,
@@ -123,14 +123,13 @@ impl Files for MappedFiles<'_> {
     }
 
     fn path(&self, mapping: &Mapping) -> Vec<u8> {
-        let Some(stripped) = mapping.name.strip_suffix(DELETED) else {
-            return mapping.name.to_vec();
-        };
-        let key = (identity(mapping), mapping.name.clone());
+        let name = mapping.name.bytes();
+        let Some(stripped) = name.strip_suffix(DELETED) else { return name };
+        let key = (identity(mapping), name.clone());
         let mut paths = self.paths.borrow_mut();
+        limit(&mut paths);
         let path = paths.entry(key).or_insert_with(|| {
-            let literal = self.is_mapped_file(mapping, &mapping.name);
-            if literal { mapping.name.to_vec() } else { stripped.to_vec() }
+            if self.is_mapped_file(mapping, &name) { name.clone() } else { stripped.to_vec() }
         });
         path.clone()
     }
@@ -163,6 +162,15 @@ pub(super) fn open(proc: &ProcDir, mapping: &Mapping) -> io::Result<File> {
     super::root::open_regular(&found)
 }
 
+/// Forgets what was found out, once it is much: mappings of one file are near
+/// each other.
+fn limit<K, V>(found: &mut HashMap<K, V>) {
+    const MUCH: usize = 8192;
+    if found.len() >= MUCH {
+        found.clear();
+    }
+}
+
 /// Device and inode as `maps` tells them.
 fn identity(mapping: &Mapping) -> Identity {
     (mapping.device.0, mapping.device.1, mapping.inode)
@@ -183,10 +191,11 @@ fn find(proc: &ProcDir, path: &[u8]) -> io::Result<(OwnedFd, FileFacts)> {
 /// Finds the file of a mapping by its path, and only that file.
 fn find_by_name(proc: &ProcDir, mapping: &Mapping) -> io::Result<(OwnedFd, FileFacts)> {
     let gone = || io::Error::new(io::ErrorKind::NotFound, "another file has its path now");
-    if mapping.name.first() != Some(&b'/') {
+    let name = mapping.name.bytes();
+    if name.first() != Some(&b'/') {
         return Err(io::Error::new(io::ErrorKind::NotFound, "it has no path"));
     }
-    let (fd, facts) = find(proc, &mapping.name)?;
+    let (fd, facts) = find(proc, &name)?;
     if is_same(mapping, facts) { Ok((fd, facts)) } else { Err(gone()) }
 }
 

@@ -10,15 +10,16 @@
 //! and then stores its secrets there, or has a userfaultfd watch it, changes
 //! nothing that the quick `maps` shows.
 
+use super::names::{Name, Namer};
 use super::proc_dir::ProcDir;
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
-use crate::target::Protection;
+use crate::target::stream_bytes::TextPacker;
+use crate::target::{Protection, StreamBytes};
 use bitflags::bitflags;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::sync::Arc;
 
 bitflags! {
     /// The `VmFlags` of a mapping that matter here (proc(5)).
@@ -50,9 +51,8 @@ pub(in crate::target) struct Mapping {
     pub device: (u32, u32),
     /// Inode of its file.
     pub inode: u64,
-    /// Path or label, unescaped, as the kernel says it (with ` (deleted)`);
-    /// shared by the mappings of one file.
-    pub name: Arc<[u8]>,
+    /// Path or label, unescaped, as the kernel says it (with ` (deleted)`).
+    pub name: Name,
     /// Its flags, where the kernel tells them.
     pub flags: Option<VmFlags>,
 }
@@ -86,7 +86,7 @@ pub(in crate::target) struct Maps {
     /// In order of address, without overlaps.
     pub mappings: Vec<Mapping>,
     /// The text of `/proc/<pid>/maps`.
-    pub text: Vec<u8>,
+    pub text: StreamBytes,
 }
 
 impl Maps {
@@ -96,7 +96,9 @@ impl Maps {
     /// [`Error::Target`] if there is neither `smaps` nor `maps`,
     /// [`Error::ProcessEnded`] if they are empty.
     pub(super) fn read(proc: &ProcDir, notes: &mut Vec<SoftError>) -> Result<Maps> {
-        let (mut maps, bad) = match File::open(proc.path("smaps")).and_then(Maps::parse) {
+        let root = proc.root_prefix();
+        let parse = |source| Maps::parse_seen(source, |path| root.strip(path));
+        let (maps, bad) = match File::open(proc.path("smaps")).and_then(parse) {
             Ok(parsed) => parsed,
             Err(error) => {
                 let message = format!(
@@ -104,14 +106,13 @@ impl Maps {
                 );
                 notes.push(SoftError::new("/proc smaps", message));
                 let path = proc.path("maps");
-                File::open(&path).and_then(Maps::parse).map_err(|source| Error::Target {
+                File::open(&path).and_then(parse).map_err(|source| Error::Target {
                     pid: proc.pid,
                     what: path.display().to_string(),
                     source,
                 })?
             }
         };
-        maps.name_as_target(proc);
         if bad > 0 {
             let message = format!("{bad} lines were not understood and left out");
             notes.push(SoftError::new("/proc maps", message));
@@ -120,40 +121,43 @@ impl Maps {
         if maps.mappings.is_empty() { Err(Error::ProcessEnded(proc.pid)) } else { Ok(maps) }
     }
 
-    /// Makes the paths those that the target sees. The text stays as it is.
-    pub(super) fn name_as_target(&mut self, proc: &ProcDir) {
-        let prefix = proc.root_prefix();
-        for mapping in self.mappings.iter_mut().filter(|m| m.is_file()) {
-            let stripped = prefix.strip(&mapping.name);
-            if stripped.len() < mapping.name.len() {
-                mapping.name = stripped.into();
-            }
-        }
-    }
-
     /// Parses `smaps` or `maps`; also counts lines that make no sense. Line by
     /// line: the `smaps` of a process with many mappings is a hundred MiB.
     pub fn parse(source: impl Read) -> io::Result<(Maps, usize)> {
+        Self::parse_seen(source, |path| path)
+    }
+
+    /// As [`parse`](Self::parse), with the paths of files as `seen` makes them.
+    /// The text stays as it is.
+    fn parse_seen(
+        source: impl Read,
+        seen: impl for<'p> Fn(&'p [u8]) -> &'p [u8],
+    ) -> io::Result<(Maps, usize)> {
         let mut source = BufReader::with_capacity(64 << 10, source);
         let mut maps = Maps::default();
         let mut bad = 0;
         // `VmFlags` lines belong to the mapping last seen, if it was taken.
         let mut taken = false;
         let mut line = Vec::new();
+        let mut text = TextPacker::default();
+        let mut namer = Namer::default();
         while source.read_until(b'\n', &mut line)? > 0 {
             match line.first() {
                 Some(b'0'..=b'9' | b'a'..=b'f') => {
                     let last = maps.mappings.last().map_or(0, |m| m.range.end);
-                    let mut mapping = parse_line(&line).filter(|m| m.range.start >= last);
-                    if let (Some(mapping), Some(last)) = (&mut mapping, maps.mappings.last())
-                        && mapping.name == last.name
-                    {
-                        mapping.name = Arc::clone(&last.name);
-                    }
-                    maps.text.extend_from_slice(&line);
+                    let parsed = parse_line(&line).filter(|(m, _)| m.range.start >= last);
+                    let position = maps.mappings.len();
+                    let mapping = parsed.map(|(mapping, name)| {
+                        let name = if mapping.is_file() { seen(&name) } else { &name };
+                        Mapping { name: namer.name(position, name), ..mapping }
+                    });
+                    text.push(&line);
                     taken = mapping.is_some();
                     bad += usize::from(!taken);
                     maps.mappings.extend(mapping);
+                    if namer.is_full() {
+                        namer.pack(|at, name| maps.mappings[at].name = name);
+                    }
                 }
                 Some(b'V') if taken => {
                     if let (Some(flags), Some(mapping)) =
@@ -167,7 +171,7 @@ impl Maps {
             line.clear();
         }
         // They stay as long as the process is held.
-        maps.text.shrink_to_fit();
+        maps.text = text.finish();
         maps.mappings.shrink_to_fit();
         Ok((maps, bad))
     }
@@ -180,7 +184,8 @@ impl Maps {
 }
 
 /// Parses `start-end rwxp offset major:minor inode   name`.
-fn parse_line(line: &[u8]) -> Option<Mapping> {
+/// The name stands apart.
+fn parse_line(line: &[u8]) -> Option<(Mapping, Vec<u8>)> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let (start, rest) = hex(line)?;
     let (end, rest) = hex(rest.strip_prefix(b"-")?)?;
@@ -201,7 +206,7 @@ fn parse_line(line: &[u8]) -> Option<Mapping> {
     let set = |at: usize, byte, flag| {
         if permissions[at] == byte { flag } else { Protection::empty() }
     };
-    Some(Mapping {
+    let mapping = Mapping {
         range: AddressRange::new(start, end),
         protection: set(0, b'r', Protection::READ)
             | set(1, b'w', Protection::WRITE)
@@ -210,9 +215,10 @@ fn parse_line(line: &[u8]) -> Option<Mapping> {
         offset,
         device: (major as u32, minor as u32),
         inode,
-        name: unescape(&name[blanks..]).into(),
+        name: Name::default(),
         flags: None,
-    })
+    };
+    Some((mapping, unescape(&name[blanks..])))
 }
 
 /// A hexadecimal number and what follows it; `None` without digits or with
@@ -269,7 +275,7 @@ mod tests {
         assert_eq!(m.protection, Protection::READ | Protection::EXECUTE);
         assert!(!m.shared);
         assert_eq!((m.offset, m.device, m.inode), (0x1000, (8, 1), 1234));
-        assert_eq!(&*m.name, b"/a b\nc (deleted)");
+        assert_eq!(m.name.bytes(), b"/a b\nc (deleted)");
         assert_eq!(m.flags, None);
     }
 
@@ -284,7 +290,7 @@ mod tests {
         assert_eq!(maps.mappings[0].flags, Some(flags));
         assert_eq!(maps.mappings[1].flags, None);
         let plain = [LINE, b"7f00003000-7f00004000 rw-p 00000000 00:00 0 \n".as_slice()].concat();
-        assert_eq!(maps.text, plain);
+        assert_eq!(maps.text, plain.into());
     }
 
     #[test]
@@ -301,7 +307,7 @@ mod tests {
         let child = crate::target::linux::testkit::Child::sleeping();
         let maps = Maps::read(&child.proc_dir(), &mut Vec::new()).unwrap();
         let plain = child.proc_dir().read("maps").unwrap();
-        assert_eq!(String::from_utf8_lossy(&maps.text), String::from_utf8_lossy(&plain));
+        assert_eq!(String::from_utf8_lossy(&maps.text.to_bytes()), String::from_utf8_lossy(&plain));
         assert!(maps.mappings.iter().all(|m| m.flags.is_some()));
     }
 

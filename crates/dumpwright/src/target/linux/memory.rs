@@ -27,6 +27,7 @@ use crate::target::MemorySource;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The most bytes of one system call; the kernel's own limit is just under 2 GiB.
@@ -65,7 +66,7 @@ impl LinuxMemory {
 
     /// Tells what is mapped: until then nothing may be read that a userfaultfd
     /// could watch.
-    pub(super) fn is_mapped_as(&mut self, maps: &Maps) {
+    pub(super) fn is_mapped_as(&mut self, maps: &Arc<Maps>) {
         let watched = maps.mappings.iter().filter(|m| m.has(VmFlags::USER_FAULT));
         self.watched = watched.map(|m| m.range).collect();
         self.shared = SharedMemory::of(maps);

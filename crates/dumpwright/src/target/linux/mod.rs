@@ -36,7 +36,7 @@ pub(super) mod elf;
 pub(super) mod elf_file;
 pub(super) mod exception;
 mod file_text;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod handles;
 mod held_thread;
@@ -48,6 +48,7 @@ pub(super) mod maps;
 mod memory;
 mod module_file;
 pub(super) mod modules;
+pub(super) mod names;
 mod namespace_ids;
 pub(super) mod pagemap;
 mod proc_dir;
@@ -146,7 +147,8 @@ impl LinuxProcess {
 
         let Held { threads, notes: stop_notes, .. } = held;
         notes.extend(stop_notes);
-        let live = threads.iter().find(|t| t.stopped).ok_or(Error::ProcessEnded(pid))?.tid;
+        let live = threads.iter().find(|t| t.stopped).or(threads.first());
+        let live = live.ok_or(Error::ProcessEnded(pid))?.tid;
         let proc = ProcDir::new(pid, live);
         let crash = find_crash(&proc, &threads);
         let second_pointers = threads.iter().map(|t| (t.tid, t.second_pointer)).collect();

@@ -8,10 +8,8 @@
 use super::maps::{Mapping, Maps};
 use super::proc_dir::ProcDir;
 use super::root;
-use crate::address::AddressRange;
 use crate::target::ModuleSnapshot;
 use rustix::fs::{Mode, OFlags};
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -25,42 +23,23 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct ModuleFiles {
     proc: ProcDir,
-    /// A mapping of each file, when the process was held.
-    files: Vec<Mapping>,
-    /// Where they were mapped, in order: addresses and the index of the file.
-    mapped: Vec<(AddressRange, usize)>,
+    /// What was mapped when the process was held.
+    maps: Arc<Maps>,
     /// The target's root directory, which stays the same when the process ends.
     root: Option<OwnedFd>,
 }
 
 impl ModuleFiles {
     /// Those of a process that is held, with these mappings.
-    pub(super) fn of(proc: ProcDir, maps: Maps) -> Self {
-        let mut files: Vec<Mapping> = Vec::new();
-        let mut known = HashMap::new();
-        let mut mapped: Vec<(AddressRange, usize)> = Vec::new();
-        for mapping in maps.mappings.into_iter().filter(Mapping::is_file) {
-            let range = mapping.range;
-            let key = (mapping.device, mapping.inode, Arc::clone(&mapping.name));
-            let file = *known.entry(key).or_insert_with(|| {
-                files.push(mapping);
-                files.len() - 1
-            });
-            match mapped.last_mut() {
-                Some((last, of)) if *of == file && last.end == range.start => last.end = range.end,
-                _ => mapped.push((range, file)),
-            }
-        }
+    pub(super) fn of(proc: ProcDir, maps: Arc<Maps>) -> Self {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(proc.path("root"), flags, Mode::empty()).ok();
-        ModuleFiles { proc, files, mapped, root }
+        ModuleFiles { proc, maps, root }
     }
 
     /// A mapping of the file that is mapped at `address`.
     fn at(&self, address: u64) -> Option<&Mapping> {
-        let next = self.mapped.partition_point(|(range, _)| range.end <= address);
-        let (_, file) = self.mapped.get(next).filter(|(range, _)| range.contains(address))?;
-        self.files.get(*file)
+        self.maps.at(address).filter(|mapping| mapping.is_file())
     }
 
     /// Opens the file that `module` was mapped from.
@@ -91,7 +70,7 @@ impl ModuleFiles {
             io::Error::new(io::ErrorKind::PermissionDenied, "the target's root cannot be opened")
         })?;
         let root = PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd()));
-        let found = root::find(&root, Path::new(OsStr::from_bytes(&mapping.name)))?;
+        let found = root::find(&root, Path::new(OsStr::from_bytes(&mapping.name.bytes())))?;
         verified(root::open_regular(&found)?, mapping)
     }
 }
@@ -109,7 +88,7 @@ fn verified(file: File, mapping: &Mapping) -> io::Result<File> {
         io::ErrorKind::NotFound,
         format!(
             "'{}' is another file (inode {inode}) than the one that is mapped (inode {}); it was replaced since",
-            String::from_utf8_lossy(&mapping.name),
+            String::from_utf8_lossy(&mapping.name.bytes()),
             mapping.inode
         ),
     ))

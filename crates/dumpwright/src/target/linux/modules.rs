@@ -11,7 +11,7 @@ use super::mapped_file::Files;
 use super::maps::Mapping;
 use super::{debug_id, unwind, version};
 use crate::address::AddressRange;
-use crate::target::{DebugId, MemorySource, ModuleSnapshot, Segment};
+use crate::target::{DebugId, MemorySource, ModuleSnapshot, Segment, Wants};
 use std::cell::LazyCell;
 
 /// The name under which the field's readers know the vDSO.
@@ -25,8 +25,30 @@ pub(in crate::target) struct ModuleDescriber<'a> {
     pub memory: &'a dyn MemorySource,
     /// Bytes of a page.
     pub page_size: u64,
-    /// Whether header and unwind-table ranges are asked for.
-    pub headers: bool,
+    /// Which parts of an image are asked for.
+    pub headers: Headers,
+}
+
+/// Parts of an image that say what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::target) enum Headers {
+    /// None.
+    No,
+    /// What debuggers know it by: header, program headers and build id.
+    Identity,
+    /// The same, with dynamic section and unwind tables.
+    Unwinding,
+}
+
+impl Headers {
+    /// What a request wants of them.
+    pub fn wanted(wants: &Wants) -> Headers {
+        match (wants.module_headers, wants.process_data) {
+            (true, _) => Headers::Unwinding,
+            (false, true) => Headers::Identity,
+            (false, false) => Headers::No,
+        }
+    }
 }
 
 impl ModuleDescriber<'_> {
@@ -49,11 +71,14 @@ impl ModuleDescriber<'_> {
             time_date_stamp: 0,
             check_sum: 0,
             segments: segments(image, self.page_size),
-            headers: match found.origin {
-                _ if !self.headers => Vec::new(),
+            headers: match (self.headers, &found.origin) {
+                (Headers::No, _) => Vec::new(),
                 // The vDSO is in no file: all of it goes along.
-                Origin::Vdso => vec![range],
-                _ => unwind::header_ranges(self.memory, image, file.as_ref(), self.page_size),
+                (_, Origin::Vdso) => vec![range],
+                (Headers::Identity, _) => unwind::identity_ranges(image, self.page_size),
+                (Headers::Unwinding, _) => {
+                    unwind::header_ranges(self.memory, image, file.as_ref(), self.page_size)
+                }
             },
         }
     }

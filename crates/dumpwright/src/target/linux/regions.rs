@@ -28,16 +28,14 @@ impl RegionBuilder<'_> {
         let mut regions: Vec<Region> = Vec::with_capacity(self.maps.mappings.len());
         // Start of the run of adjacent mappings of one file.
         let mut run: Option<(&Mapping, u64)> = None;
+        let unnamed: Arc<str> = "".into();
         for mapping in &self.maps.mappings {
             let start = match run {
                 Some((last, start)) if continues(last, mapping) => start,
                 _ => mapping.range.start,
             };
             run = Some((mapping, start));
-            let mut whole = self.region(mapping, start);
-            if let Some(last) = regions.last().filter(|last| last.name == whole.name) {
-                whole.name = Arc::clone(&last.name);
-            }
+            let whole = self.region(mapping, start, &unnamed);
             for (range, module) in self.split(mapping, &segments) {
                 let mut part = Region { range, ..whole.clone() };
                 part.backed_end = whole.backed_end.clamp(range.start, range.end);
@@ -109,7 +107,7 @@ impl RegionBuilder<'_> {
         parts
     }
 
-    fn region(&self, mapping: &Mapping, allocation_base: u64) -> Region {
+    fn region(&self, mapping: &Mapping, allocation_base: u64, unnamed: &Arc<str>) -> Region {
         let facts = if mapping.is_file() { self.files.facts(mapping) } else { None };
         let access = access(mapping, facts);
         let absent = absent(mapping, facts);
@@ -118,10 +116,11 @@ impl RegionBuilder<'_> {
         } else {
             Backing::File
         };
-        let name = if mapping.is_file() {
-            String::from_utf8_lossy(&self.files.path(mapping)).into()
+        // The text of the mappings has the paths of files.
+        let name = if mapping.is_file() || mapping.name.is_empty() {
+            Arc::clone(unnamed)
         } else {
-            String::from_utf8_lossy(&mapping.name).into()
+            String::from_utf8_lossy(&mapping.name.bytes()).into()
         };
         let mut region = Region {
             range: mapping.range,
@@ -188,7 +187,7 @@ fn continues(last: &Mapping, next: &Mapping) -> bool {
 
 /// Whether a dump may read a mapping.
 pub(in crate::target) fn access(mapping: &Mapping, facts: Option<FileFacts>) -> Access {
-    let name = &*mapping.name;
+    let name = &*mapping.name.bytes();
     if mapping.has(VmFlags::IO | VmFlags::PFN)
         || name.starts_with(b"[vvar")
         || name == b"[vsyscall]"
@@ -206,7 +205,7 @@ pub(in crate::target) fn access(mapping: &Mapping, facts: Option<FileFacts>) -> 
 
 /// Whether a file mapping is one of a device, as far as can be told.
 fn is_device(mapping: &Mapping, facts: Option<FileFacts>) -> bool {
-    let name = &*mapping.name;
+    let name = &*mapping.name.bytes();
     match facts.map(|f| f.kind) {
         Some(FileKind::Regular | FileKind::Zero) => false,
         Some(FileKind::Device) => true,
@@ -228,14 +227,15 @@ fn absent(mapping: &Mapping, facts: Option<FileFacts>) -> Absent {
     // Private mappings of these have an inode and are mere memory all the same.
     // A file that lies in /dev/shm may be called anything, so it is the object
     // that counts, and the name only where that cannot be asked.
+    let name = &*mapping.name.bytes();
     let memory = match facts.map(|f| f.kind) {
         Some(FileKind::Zero) => true,
         Some(FileKind::Device | FileKind::Special) => false,
-        Some(FileKind::Regular) => mapping.name.starts_with(b"/anon_hugepage"),
-        None => *mapping.name == *b"/dev/zero" || mapping.name.starts_with(b"/anon_hugepage"),
+        Some(FileKind::Regular) => name.starts_with(b"/anon_hugepage"),
+        None => name == b"/dev/zero" || name.starts_with(b"/anon_hugepage"),
     };
     // The kernel's own pages come into the page table when they are used.
-    let kernel = *mapping.name == *b"[vdso]";
+    let kernel = name == b"[vdso]";
     let own = !mapping.is_file() && !kernel;
     if own || (memory && !mapping.shared) { Absent::Zero } else { Absent::File }
 }

@@ -14,6 +14,7 @@ use crate::soft_error::SoftError;
 use rustix::fs::SeekFrom;
 use std::collections::HashSet;
 use std::fs::File;
+use std::sync::Arc;
 
 /// `linux/magic.h`: every object of shared memory but huge pages, whose
 /// file system answers that all of it is data.
@@ -22,6 +23,7 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 /// The shared mappings of a process that may be of tmpfs.
 #[derive(Debug, Default)]
 pub(super) struct SharedMemory {
+    maps: Arc<Maps>,
     runs: Vec<Run>,
 }
 
@@ -29,28 +31,33 @@ pub(super) struct SharedMemory {
 #[derive(Debug)]
 struct Run {
     range: AddressRange,
-    first: Mapping,
+    /// Which mapping is the first.
+    first: u32,
 }
 
 impl SharedMemory {
     /// Those among `maps`. Not what a userfaultfd watches: a page there can be
     /// in the object and reading it still wait for the pager.
-    pub(super) fn of(maps: &Maps) -> Self {
-        let is_shared = |m: &&Mapping| m.shared && m.is_file() && !m.has(VmFlags::USER_FAULT);
+    pub(super) fn of(maps: &Arc<Maps>) -> Self {
+        let is_shared = |m: &Mapping| m.shared && m.is_file() && !m.has(VmFlags::USER_FAULT);
         let mut runs: Vec<Run> = Vec::new();
-        for mapping in maps.mappings.iter().filter(is_shared) {
+        let shared = maps.mappings.iter().zip(0u32..).filter(|(m, _)| is_shared(m));
+        for (mapping, position) in shared {
             let range = mapping.range;
-            let last = runs.last_mut().filter(|run| {
+            let goes_on = |run: &&mut Run| {
+                let first = &maps.mappings[run.first as usize];
                 run.range.end == range.start
-                    && run.first.same_file(mapping)
-                    && run.first.offset_of(range.start) == mapping.offset
-            });
-            match last {
+                    && first.same_file(mapping)
+                    && first.offset_of(range.start) == mapping.offset
+            };
+            match runs.last_mut().filter(goes_on) {
                 Some(run) => run.range.end = range.end,
-                None => runs.push(Run { range, first: mapping.clone() }),
+                None => runs.push(Run { range, first: position }),
             }
         }
-        SharedMemory { runs }
+        runs.shrink_to_fit();
+        let maps = if runs.is_empty() { Arc::default() } else { Arc::clone(maps) };
+        SharedMemory { maps, runs }
     }
 
     /// The parts of `pages`, whole pages, whose object has data; none where it
@@ -62,8 +69,9 @@ impl SharedMemory {
             .take_while(|run| run.range.start < pages.end)
             .flat_map(|run| {
                 let part = run.range.intersection(pages);
-                let file = open(proc, &run.first);
-                file.map(|file| data(&file, &run.first, part)).unwrap_or_default()
+                let first = &self.maps.mappings[run.first as usize];
+                let file = open(proc, first);
+                file.map(|file| data(&file, first, part)).unwrap_or_default()
             })
             .collect()
     }
@@ -75,8 +83,8 @@ impl SharedMemory {
         let unasked = self
             .runs
             .iter()
-            .map(|run| &run.first)
-            .filter(|m| NAMES.iter().any(|name| m.name.starts_with(name)))
+            .map(|run| &self.maps.mappings[run.first as usize])
+            .filter(|m| NAMES.iter().any(|name| m.name.bytes().starts_with(name)))
             .filter(|m| objects.insert((m.device, m.inode)))
             .filter(|m| mapped_file::open(proc, m).is_err())
             .count();

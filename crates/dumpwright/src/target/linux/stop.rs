@@ -106,7 +106,8 @@ impl Stopper {
     /// meantime is found by the next listing, so it lists until nothing is new.
     ///
     /// # Errors
-    /// The process ended, may not be attached to, or no thread of it stopped.
+    /// The process ended, may not be attached to, or no thread of it stopped or
+    /// is blocked.
     pub(super) fn stop(&mut self) -> Result<()> {
         let deadline = Instant::now() + self.timeout;
         loop {
@@ -139,7 +140,19 @@ impl Stopper {
             self.detach();
             return Err(self.failure());
         }
-        if self.tracees.iter().any(|t| t.stop.is_some()) { Ok(()) } else { Err(self.failure()) }
+        if self.tracees.iter().any(|t| t.stop.is_some() || self.is_blocked(t.tid)) {
+            Ok(())
+        } else {
+            Err(self.failure())
+        }
+    }
+
+    /// Whether a thread that did not stop is blocked where it runs nothing of the
+    /// process: it stops before it does so again. A parent in `vfork` waits like
+    /// this, and what a cgroup has frozen.
+    fn is_blocked(&self, tid: Tid) -> bool {
+        let state = || Stat::of_thread(self.pid, tid).map(|stat| stat.state());
+        state() == Some('D') && task::blocked_at(self.pid, tid).is_some()
     }
 
     /// Lists the threads that were not seen before.

@@ -2,7 +2,7 @@
 
 use super::proc_dir::ProcDir;
 use crate::soft_error::SoftError;
-use crate::target::PlatformStream;
+use crate::target::{PlatformStream, StreamBytes};
 use dumpwright_format::minidump::StreamType;
 use std::io;
 use std::path::Path;
@@ -17,27 +17,27 @@ const RELEASE_FILES: [&str; 3] = ["/etc/lsb-release", "/etc/os-release", "/usr/l
 /// stream; one that cannot be read gives a note.
 pub(super) fn read(
     proc: &ProcDir,
-    maps: Vec<u8>,
+    maps: StreamBytes,
     auxv: Vec<u8>,
     notes: &mut Vec<SoftError>,
 ) -> Vec<PlatformStream> {
     let mut streams = Vec::new();
-    let mut add = |stream_type: StreamType, bytes: io::Result<Vec<u8>>| match bytes {
+    let mut add = |stream_type: StreamType, bytes: io::Result<StreamBytes>| match bytes {
         Ok(bytes) if bytes.is_empty() => {}
-        Ok(bytes) => streams.push(PlatformStream { stream_type, bytes: bytes.into() }),
+        Ok(bytes) => streams.push(PlatformStream { stream_type, bytes }),
         Err(error) => {
             let name = stream_type.name().unwrap_or("stream");
             notes.push(SoftError::new(name, format!("cannot be read: {error}")));
         }
     };
-    add(StreamType::LINUX_CPU_INFO, std::fs::read("/proc/cpuinfo"));
-    add(StreamType::LINUX_PROC_STATUS, proc.read("status"));
-    add(StreamType::LINUX_LSB_RELEASE, release(proc));
-    add(StreamType::LINUX_CMD_LINE, proc.read("cmdline"));
-    add(StreamType::LINUX_ENVIRON, proc.read("environ"));
-    add(StreamType::LINUX_AUXV, Ok(auxv));
+    add(StreamType::LINUX_CPU_INFO, std::fs::read("/proc/cpuinfo").map(StreamBytes::from));
+    add(StreamType::LINUX_PROC_STATUS, proc.read("status").map(StreamBytes::from));
+    add(StreamType::LINUX_LSB_RELEASE, release(proc).map(StreamBytes::from));
+    add(StreamType::LINUX_CMD_LINE, proc.read("cmdline").map(StreamBytes::from));
+    add(StreamType::LINUX_ENVIRON, proc.read("environ").map(StreamBytes::from));
+    add(StreamType::LINUX_AUXV, Ok(auxv.into()));
     add(StreamType::LINUX_MAPS, Ok(maps));
-    add(StreamType::MOZ_LINUX_LIMITS, proc.read("limits"));
+    add(StreamType::MOZ_LINUX_LIMITS, proc.read("limits").map(StreamBytes::from));
     streams
 }
 

@@ -27,19 +27,30 @@ pub(super) fn header_ranges(
     file: Option<&ElfFile>,
     page_size: u64,
 ) -> Vec<AddressRange> {
-    let within = image.range(page_size);
+    let tables = [image.dynamic, image.eh_frame_header].into_iter().flatten();
+    let ranges = identity(image).chain(tables).chain(eh_frame(memory, image, file));
+    within(image, page_size, ranges)
+}
+
+/// The ranges of header, program headers and notes, of which one is the build id.
+pub(super) fn identity_ranges(image: &Image, page_size: u64) -> Vec<AddressRange> {
+    within(image, page_size, identity(image))
+}
+
+fn identity(image: &Image) -> impl Iterator<Item = AddressRange> {
     // Size of ElfW(Ehdr) of a 64-bit image.
     let header = image.header.map(|at| AddressRange::with_len(at, 64));
     let notes = image.notes.iter().map(|(range, _)| *range);
-    [header, Some(image.program_headers), image.dynamic, image.eh_frame_header]
-        .into_iter()
-        .flatten()
-        .chain(notes)
-        .chain(eh_frame(memory, image, file))
-        .map(|range| range.intersection(within))
-        .collect::<RangeSet>()
-        .ranges()
-        .to_vec()
+    header.into_iter().chain([image.program_headers]).chain(notes)
+}
+
+fn within(
+    image: &Image,
+    page_size: u64,
+    ranges: impl Iterator<Item = AddressRange>,
+) -> Vec<AddressRange> {
+    let image = image.range(page_size);
+    ranges.map(|range| range.intersection(image)).collect::<RangeSet>().ranges().to_vec()
 }
 
 /// Where `.eh_frame` is: as `.eh_frame_hdr` points to it, as long as the file

@@ -5,7 +5,7 @@
 //! [`MachineSnapshot`]; plan, layout and write see only that.
 
 mod address;
-#[cfg(all(fuzzing, target_os = "linux"))]
+#[cfg(all(feature = "fuzzing", target_os = "linux"))]
 pub mod fuzzing;
 pub mod image;
 mod open;
@@ -37,7 +37,7 @@ pub use symbols::SymbolSources;
 pub use translate::{AddressSpace, Translation};
 pub use understand::ByHand;
 
-use crate::soft_error::HoleReason;
+use crate::soft_error::{HoleReason, SoftError};
 use std::fs::File;
 use std::time::Duration;
 
@@ -56,6 +56,12 @@ pub trait MachineTarget: Send {
     /// How long the machine has stood still, or stood still until it was
     /// released; `None` for a target that never ran.
     fn held(&self) -> Option<Duration>;
+
+    /// What happened to the machine while it should have stood still; known once
+    /// it was released.
+    fn disturbance(&self) -> Option<SoftError> {
+        None
+    }
 }
 
 /// Physical memory.

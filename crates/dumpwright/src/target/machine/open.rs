@@ -104,7 +104,7 @@ fn kernel_dump(
 }
 
 /// Signatures of files that are no memory, whatever their size.
-const OTHER_FILES: [&[u8]; 11] = [
+const OTHER_FILES: [&[u8]; 13] = [
     b"MDMP",
     b"PMDM",
     b"MSCF",
@@ -114,6 +114,9 @@ const OTHER_FILES: [&[u8]; 11] = [
     b"\x1f\x8b",
     b"\x28\xb5\x2f\xfd",
     b"\xfd7zXZ",
+    // LZ4: a frame, and the older form of the `lz4` tool.
+    b"\x04\x22\x4d\x18",
+    b"\x02\x21\x4c\x18",
     b"7z\xbc\xaf",
     b"BZh",
 ];

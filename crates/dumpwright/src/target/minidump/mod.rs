@@ -137,9 +137,10 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
 
     let carried = streams::read(dump, &mut notes);
     let platform_stream = |stream_type| {
-        carried.platform.iter().find(|s| s.stream_type == stream_type).map(|s| s.bytes.as_slice())
+        carried.platform.iter().find(|s| s.stream_type == stream_type).map(|s| s.bytes.to_bytes())
     };
-    let maps = platform_stream(StreamType::LINUX_MAPS).map(maps::parse).unwrap_or_default();
+    let maps =
+        platform_stream(StreamType::LINUX_MAPS).as_deref().map(maps::parse).unwrap_or_default();
     let memory_info = or_note("memory information", dump.memory_info(), &mut notes);
     let memory_info = memory_info.map(|stored| regions::merge(stored, &maps)).unwrap_or_default();
     let xstate = wants.extended_state && threads.extended;
@@ -158,14 +159,14 @@ fn open(dump: &Arc<Minidump>, wants: &Wants) -> Result<MinidumpProcess, Fault> {
         }
     }
     let status = platform_stream(StreamType::LINUX_PROC_STATUS);
-    let process = system::process(misc.as_ref(), status, &modules, process_peb);
+    let process = system::process(misc.as_ref(), status.as_deref(), &modules, process_peb);
 
     let dso_debug = or_note("dynamic linker's list", dump.dso_debug(), &mut notes);
     let link_map = dso_debug.map(|stored| words.link_map(stored));
     let (dso_debug, process_data) =
         link_map.map_or((None, Vec::new()), |(list, memory)| (Some(list), memory));
     let initial_stack = platform_stream(StreamType::LINUX_AUXV)
-        .and_then(|auxv| words.initial_stack(auxv, &regions));
+        .and_then(|auxv| words.initial_stack(&auxv, &regions));
     if platform == Platform::Linux {
         for thread in &mut threads.list {
             thread.local_storage = linux::local_storage(thread.thread_pointer);

@@ -3,10 +3,13 @@
 use super::{read, read_pointer, read_string};
 use crate::target::MemorySource;
 use dumpwright_format::nt::NtOffsets;
+use std::collections::HashSet;
 use zerocopy::little_endian::U32;
 
 /// More entries than any process has; a list that is longer goes in circles.
 const MOST: usize = 16 << 10;
+/// More bytes than all their paths have.
+const MOST_TEXT: usize = 16 << 20;
 
 /// A module as the loader knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +36,15 @@ pub(crate) fn modules(
     let head = ldr.checked_add(offsets.ldr_load_order).filter(|_| ldr != 0)?;
     let mut modules = Vec::new();
     let mut at = read_pointer(memory, offsets, head)?;
-    while at != head && at != 0 && modules.len() < MOST {
+    // A list can lead back into itself, and many entries to one long name.
+    let mut seen = HashSet::new();
+    let mut text = 0;
+    while at != head && at != 0 && seen.insert(at) && seen.len() <= MOST {
         let Some(module) = module(memory, offsets, at) else { break };
+        text += module.path.len();
+        if text > MOST_TEXT {
+            break;
+        }
         modules.push(module);
         let Some(next) = read_pointer(memory, offsets, at) else { break };
         at = next;
@@ -97,7 +107,7 @@ mod tests {
     fn a_list_in_circles_or_cut_short_ends() {
         let mut memory = process();
         memory.put_u64(0xA000, 0x9000);
-        assert_eq!(modules(&memory, &NtOffsets::WIDE, PEB).unwrap().len(), MOST);
+        assert_eq!(modules(&memory, &NtOffsets::WIDE, PEB).unwrap().len(), 2);
         memory.put_u64(0xA000, 0xdead_0000);
         assert_eq!(modules(&memory, &NtOffsets::WIDE, PEB).unwrap().len(), 2);
         memory.put_u64(PEB + 0x18, 0);

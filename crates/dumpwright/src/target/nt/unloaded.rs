@@ -38,6 +38,7 @@ pub(crate) fn modules(
     }
     let entries = (0..count)
         .filter_map(|index| trace.checked_add(u64::from(index) * u64::from(size)))
+        .filter(|at| at.checked_add(size.into()).is_some())
         .filter_map(|at| entry(memory, offsets, at));
     Some(entries.collect())
 }
@@ -94,6 +95,17 @@ mod tests {
                 check_sum: 0x9abc,
             }]
         );
+    }
+
+    #[test]
+    fn a_trace_at_the_end_of_the_address_space_ends_there() {
+        let mut memory = FakeMemory::default();
+        let top = u64::MAX - 0x1f;
+        memory.put_u32(0x100, 104);
+        memory.put_u32(0x108, 2);
+        memory.put_u64(0x110, top);
+        memory.put(top, [1; 0x1f]);
+        assert_eq!(modules(&memory, &NtOffsets::WIDE, VARIABLES), Some(Vec::new()));
     }
 
     #[test]

@@ -40,6 +40,19 @@ fn the_final_name_appears_with_the_whole_contents() {
     assert_eq!(names(dir.path()), ["a.dmp"]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_unfinished_file_is_locked_for_as_long_as_its_writer_lives() {
+    use rustix::fs::{FlockOperation, flock};
+    let dir = folder();
+    let file = pending(&dir.path().join("a.dmp"), Overwrite::Refuse, b"half");
+    let other = File::open(dir.path().join(&names(dir.path())[0])).unwrap();
+    let lock = || flock(&other, FlockOperation::NonBlockingLockExclusive);
+    assert_eq!(lock(), Err(rustix::io::Errno::WOULDBLOCK));
+    drop(file);
+    assert_eq!(lock(), Ok(()));
+}
+
 #[cfg(unix)]
 #[test]
 fn only_the_owner_may_read_a_dump() {

@@ -182,3 +182,29 @@ fn real_files_find_each_other() {
     machine.file("debug/.build-id/ab/cdef01.debug", &debug);
     assert_eq!(machine.beside(&image), (vec!["prog".into(), "prog.debug".into()], vec![]));
 }
+
+#[test]
+fn what_a_file_says_of_itself_is_read_within_bounds() {
+    // Ever longer notes over the same bytes, each of which would stay in memory.
+    const NOTES: usize = 400;
+    let mut bytes = Elf::new().bytes();
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    let table = bytes.len();
+    for index in 0..NOTES {
+        let mut header = [0; 64];
+        header[4] = 7;
+        header[24..32].copy_from_slice(&(index as u64 * 4).to_le_bytes());
+        header[32..40].copy_from_slice(&(1_u64 << 20).to_le_bytes());
+        header[48] = 4;
+        bytes.extend(header);
+    }
+    bytes[40..48].copy_from_slice(&(table as u64).to_le_bytes());
+    bytes[60..62].copy_from_slice(&(NOTES as u16).to_le_bytes());
+    bytes[62..64].fill(0);
+    bytes.resize(2 << 20, 0);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&bytes).unwrap();
+    let (links, read) = Links::read_counted(&file);
+    assert_eq!(links, Some(Links::default()));
+    assert!((32 << 20..=64 << 20).contains(&read), "{read}");
+}

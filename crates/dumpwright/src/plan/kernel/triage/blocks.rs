@@ -19,7 +19,7 @@ use super::{TriagePlan, stack_from, stack_of};
 use crate::address::{AddressRange, RangeSet};
 use crate::plan::kernel::select::{Machine, padded};
 use crate::soft_error::SoftError;
-use crate::target::machine::{Gva, PAGE_SIZE, ProcessorSnapshot};
+use crate::target::machine::{Gva, MachineArchitecture, PAGE_SIZE, ProcessorSnapshot};
 use dumpwright_format::context::amd64::{CONTEXT_AMD64, CONTEXT_XSTATE, ContextAmd64};
 use dumpwright_format::context::xstate::ContextEx;
 use dumpwright_format::kernel::DebuggerData;
@@ -73,15 +73,24 @@ pub(super) fn blocks(
     if let Some(data) = machine.debugger_data() {
         variables(machine, memory, &data, &mut wanted);
         registered(memory, &data, &mut wanted, soft_errors);
-        for processor in snapshot.processors.iter().take(MAX_PROCESSORS) {
+        let others = snapshot.processors.iter().filter(|p| p.prcb != current.prcb);
+        for processor in std::iter::once(current).chain(others).take(MAX_PROCESSORS) {
             of_processor(memory, processor, &data, &mut wanted);
+        }
+        let left_out = snapshot.processors.len().saturating_sub(MAX_PROCESSORS);
+        if left_out != 0 {
+            soft_errors.push(SoftError::new(
+                "processors",
+                format!("a small dump has the structures of {MAX_PROCESSORS} processors; those of {left_out} more are left out, use -k to have all"),
+            ));
         }
         if let Some((_, saved)) = saved_context(memory, current, &data) {
             pages.extend(registers(&saved));
         }
-        whole_pages(memory, pages, data.pte_base.get(), &mut wanted);
-    } else {
-        whole_pages(memory, pages, 0, &mut wanted);
+        entries(memory, &pages, &data, snapshot.architecture, &mut wanted);
+    }
+    for page in pages.iter().filter(|page| memory.holds(Gva(**page))) {
+        wanted.add(page / PAGE_SIZE * PAGE_SIZE, PAGE_SIZE);
     }
     wanted.add(snapshot.loaded_module_list.0, 16);
     wanted.add(snapshot.active_process_head.0, 16);
@@ -125,7 +134,7 @@ fn variables(
     data: &DebuggerData,
     wanted: &mut Wanted,
 ) {
-    let processors = machine.snapshot.processors.len().clamp(1, MAX_PROCESSORS);
+    let processors = machine.snapshot.processors.len().max(1);
     wanted.add(data.ki_processor_block.get(), 8 * processors as u64);
     wanted.add(data.nt_build_lab.get(), BUILD_LAB);
     wanted.add(data.mm_verifier_data.get(), VERIFIER_DATA);
@@ -210,16 +219,26 @@ fn context_size(memory: &KernelMemory<'_>, place: Gva, context: &ContextAmd64) -
         .map_or(plain, |len| plain.max(len.into()))
 }
 
-/// The pages that addresses of the kernel are in, and the entries that map them,
-/// from their table to the top one, by the kernel's window on its tables.
-fn whole_pages(memory: &KernelMemory<'_>, addresses: Vec<u64>, pte_base: u64, wanted: &mut Wanted) {
-    // Below the sign bits, and eight bytes for each page.
-    let entry = |at: u64| pte_base.wrapping_add((at & 0xFFFF_FFFF_FFFF) / PAGE_SIZE * 8);
-    for address in addresses.into_iter().filter(|address| memory.holds(Gva(*address))) {
-        wanted.add(address / PAGE_SIZE * PAGE_SIZE, PAGE_SIZE);
-        let mut at = address;
-        for _ in 0..if pte_base == 0 { 0 } else { 4 } {
-            at = entry(at);
+/// The entries that map addresses of the kernel, from their table to the top one,
+/// by the kernel's window on its tables.
+fn entries(
+    memory: &KernelMemory<'_>,
+    addresses: &[u64],
+    data: &DebuggerData,
+    architecture: MachineArchitecture,
+    wanted: &mut Wanted,
+) {
+    let base = data.pte_base.get();
+    let (levels, width) = match architecture {
+        _ if base == 0 => return,
+        MachineArchitecture::Amd64La57 => (5, 57),
+        _ => (4, 48),
+    };
+    for address in addresses.iter().filter(|address| memory.holds(Gva(**address))) {
+        let mut at = *address;
+        for _ in 0..levels {
+            // Eight bytes for each page, without the sign.
+            at = base.wrapping_add((at & ((1 << width) - 1)) / PAGE_SIZE * 8);
             wanted.add(at, 8);
         }
     }

@@ -7,7 +7,7 @@ use super::*;
 use crate::address::AddressRange;
 use crate::target::linux::module_file::ModuleFiles;
 use crate::target::linux::testkit::{Child, compile};
-use crate::target::{Absent, Access, Backing, DebugId, Protection, Region};
+use crate::target::{Absent, Access, Backing, DebugId, Protection, Region, StreamBytes};
 use dumpwright_format::minidump::StreamType;
 use std::ffi::OsStr;
 use std::io::Read;
@@ -29,6 +29,7 @@ const EVERYTHING: Wants = Wants {
         context: None,
         record: None,
         pointers: None,
+        jit_debug_info: None,
     },
 };
 
@@ -42,8 +43,8 @@ fn described(
     threads: Vec<ThreadSnapshot>,
     memory: &dyn MemorySource,
 ) -> ProcessSnapshot {
-    let mut maps = Maps::read(proc, &mut Vec::new()).unwrap();
-    describe(proc, &mut maps, threads, memory, &EVERYTHING, None, Vec::new())
+    let maps = Maps::read(proc, &mut Vec::new()).unwrap();
+    describe(proc, &maps, threads, memory, &EVERYTHING, None, Vec::new())
 }
 
 fn module<'s>(snapshot: &'s ProcessSnapshot, end: &str) -> &'s ModuleSnapshot {
@@ -61,7 +62,10 @@ fn region(snapshot: &ProcessSnapshot, address: u64) -> &Region {
 
 fn stream(snapshot: &ProcessSnapshot, stream_type: StreamType) -> &[u8] {
     let found = snapshot.platform_streams.iter().find(|s| s.stream_type == stream_type);
-    &found.unwrap_or_else(|| panic!("no stream {stream_type}")).bytes
+    match &found.unwrap_or_else(|| panic!("no stream {stream_type}")).bytes {
+        StreamBytes::Plain(bytes) => bytes,
+        StreamBytes::Packed(_) => panic!("{stream_type} is packed"),
+    }
 }
 
 fn tool(program: &str, arguments: &[&OsStr]) -> String {
@@ -379,7 +383,7 @@ fn a_process_in_a_root_of_its_own_is_described_as_it_sees_itself() {
     assert!(snapshot.system.description.ends_with("; Inner Linux 7"));
     assert!(stream(&snapshot, StreamType::LINUX_LSB_RELEASE).starts_with(b"PRETTY_NAME"));
     let maps = Maps::read(&child.proc_dir(), &mut Vec::new()).unwrap();
-    assert!(ModuleFiles::of(child.proc_dir(), maps).open(&snapshot.modules[0]).is_ok());
+    assert!(ModuleFiles::of(child.proc_dir(), maps.into()).open(&snapshot.modules[0]).is_ok());
     let environ = stream(&snapshot, StreamType::LINUX_ENVIRON);
     assert!(environ.split(|b| *b == 0).any(|entry| entry == b"A=b"));
 }

@@ -374,6 +374,35 @@ fn a_thread_that_will_not_stop_keeps_its_stack_and_delays_no_longer_than_the_dea
     assert!(fixture.states().contains('D'));
 }
 
+#[test]
+fn a_process_that_waits_in_vfork_with_its_only_thread_is_dumped() {
+    let fixture = Fixture::c(
+        r#"
+        #include <signal.h>
+        #include <stdio.h>
+        #include <sys/prctl.h>
+        #include <unistd.h>
+        int main(void) {
+            puts("ready"); fflush(stdout);
+            if (vfork() == 0) { prctl(PR_SET_PDEATHSIG, SIGKILL); for (;;) pause(); }
+            return 0;
+        }"#,
+    );
+    fixture.line();
+    wait_until("the vfork", || fixture.states().contains('D'));
+    let options = AttachOptions { stop_timeout: Duration::from_millis(300) };
+    let held = LinuxProcess::attach_with(fixture.pid(), &Wants::default(), options).unwrap();
+    let snapshot = held.snapshot();
+    let note = &snapshot.soft_errors[0];
+    assert!(note.message.contains("did not stop within 300ms (state D)"), "{}", note.message);
+    let sp = snapshot.threads[0].registers.stack_pointer;
+    let region = snapshot.regions.iter().find(|r| r.range.contains(sp)).unwrap();
+    assert_eq!(&*region.name, "[stack]");
+    assert!(held.memory().read_exact(sp, &mut [0; 8]));
+    drop(held);
+    assert!(fixture.states().contains('D'));
+}
+
 /// The worker of an io_uring lives inside the process and may go on filling its
 /// memory, so it is stopped where the kernel allows it; but it has no registers.
 #[test]

@@ -15,7 +15,7 @@ fn module_files_are_those_that_are_mapped_even_if_replaced_or_deleted() {
     wait_until("the program", || fixture.states() == "S");
     let held = fixture.hold();
     let name = program.to_str().unwrap();
-    let base = held.snapshot().regions.iter().find(|r| &*r.name == name).unwrap().range.start;
+    let base = held.snapshot().modules.iter().find(|m| m.path == name).unwrap().base;
     let module = ModuleSnapshot {
         base,
         size: 1,

@@ -250,6 +250,7 @@ fn read_part(
 fn reason(error: &io::Error) -> HoleReason {
     match error.raw_os_error() {
         Some(errno) => HoleReason::Errno(errno),
+        None if error.kind() == io::ErrorKind::BrokenPipe => HoleReason::TargetEnded,
         None => HoleReason::PastEndOfFile,
     }
 }

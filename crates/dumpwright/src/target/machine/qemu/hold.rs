@@ -54,13 +54,16 @@ pub(super) struct Hold {
     to_resume: Option<u64>,
     since: Option<Instant>,
     held: Option<Duration>,
+    /// Whether it stood still all the time; `None` until it was released.
+    undisturbed: Option<bool>,
 }
 
 impl Hold {
     /// Stops the guest, if it runs.
     pub fn stop(mut qmp: Qmp) -> Result<Hold, QmpError> {
         let status = qmp.execute("query-status", &json!({}))?;
-        let mut hold = Hold { qmp, to_resume: None, since: None, held: None };
+        let mut hold = Hold { qmp, to_resume: None, since: None, held: None, undisturbed: None };
+        hold.qmp.forget();
         if status["running"].as_bool() != Some(true) {
             return Ok(hold);
         }
@@ -72,6 +75,7 @@ impl Hold {
         hold.to_resume = Some(ticket);
         hold.since = Some(Instant::now());
         hold.qmp.execute("stop", &json!({}))?;
+        hold.qmp.forget();
         Ok(hold)
     }
 
@@ -82,11 +86,29 @@ impl Hold {
 
     /// Lets the guest go on, if this stopped it; once.
     pub fn release(&mut self) -> Result<(), QmpError> {
+        if self.undisturbed.is_none() {
+            self.undisturbed = Some(self.stands_still());
+        }
         let Some(ticket) = self.to_resume.take() else { return Ok(()) };
         PAUSED.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _)| *of != ticket);
         let done = self.qmp.execute("cont", &json!({}));
         self.held = self.since.map(|since| since.elapsed());
         done.map(drop)
+    }
+
+    /// Whether it stands still, and did so all the time. A monitor that does not
+    /// answer in a short time knows nothing else.
+    fn stands_still(&mut self) -> bool {
+        const COMMAND: &str = "query-status";
+        let asked = self.qmp.start(COMMAND, &json!({}));
+        let status = asked.and_then(|()| self.qmp.finish(COMMAND, LAST_PATIENCE));
+        let runs = status.is_ok_and(|status| status["running"].as_bool() == Some(true));
+        !runs && !self.qmp.saw_resume()
+    }
+
+    /// Whether something else let it go on while it was held.
+    pub fn was_disturbed(&self) -> bool {
+        self.undisturbed == Some(false)
     }
 
     /// How long it has stood still; `None` for one that did not run.

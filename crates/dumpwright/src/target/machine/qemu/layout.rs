@@ -14,7 +14,7 @@ pub(super) struct Region {
 }
 
 /// Regions that are read; a machine has some hundreds.
-const MAX_REGIONS: usize = 65_536;
+const MAX_REGIONS: usize = 8192;
 
 /// RAM and ROM in the view that the processors have of memory.
 pub(super) fn regions(mtree: &str) -> Vec<Region> {

@@ -87,7 +87,11 @@ impl Source for ProcessMemory {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buf, offset)
+        self.file.read_exact_at(buf, offset).map_err(|error| match error.kind() {
+            // The file has an end only once there is no memory any more.
+            io::ErrorKind::UnexpectedEof => io::ErrorKind::BrokenPipe.into(),
+            _ => error,
+        })
     }
 
     /// Of private memory that is no file's, the page tables tell what the guest

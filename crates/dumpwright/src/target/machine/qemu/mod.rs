@@ -6,7 +6,7 @@
 //! QEMU writes. The guest goes on at [`release`](MachineTarget::release), on any
 //! error, and when the target is dropped; one that was paused before stays so.
 
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(super) mod fuzzing;
 mod head;
 mod hold;
@@ -21,6 +21,7 @@ use super::open::MachineOptions;
 use super::understand::{self, Effort};
 use super::{MachineSnapshot, MachineTarget, PhysicalMemory};
 use crate::error::{Error, Result};
+use crate::soft_error::SoftError;
 use hold::Hold;
 use qmp::{PATIENCE, Qmp};
 use serde_json::json;
@@ -108,6 +109,15 @@ impl MachineTarget for QemuMachine {
 
     fn held(&self) -> Option<Duration> {
         self.hold.held()
+    }
+
+    fn disturbance(&self) -> Option<SoftError> {
+        self.hold.was_disturbed().then(|| {
+            SoftError::new(
+                "pause",
+                "something else let the guest go on while its memory was read, so pages are of different moments; dump it again, with one client at a time",
+            )
+        })
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) struct Qmp {
     pending: Vec<u8>,
     next_id: u64,
     patience: Duration,
+    /// Whether the guest was let go on since [`forget`](Self::forget).
+    resumed: bool,
 }
 
 impl Qmp {
@@ -63,7 +65,7 @@ impl Qmp {
             io::ErrorKind::WouldBlock => timeout(greeting, patience),
             _ => QmpError::Io(greeting.into(), error),
         })?;
-        let mut qmp = Qmp { stream, pending: Vec::new(), next_id: 0, patience };
+        let mut qmp = Qmp { stream, pending: Vec::new(), next_id: 0, patience, resumed: false };
         let hello = qmp.line(greeting, Instant::now() + patience)?;
         if hello.get("QMP").is_none() {
             return Err(QmpError::NotQmp(shortened(&hello)));
@@ -75,6 +77,16 @@ impl Qmp {
     /// A second handle on the connection, to say the last word with.
     pub fn last_word(&self) -> io::Result<UnixStream> {
         self.stream.try_clone()
+    }
+
+    /// Forgets whether the guest was let go on.
+    pub fn forget(&mut self) {
+        self.resumed = false;
+    }
+
+    /// Whether an event said since then that the guest was let go on.
+    pub fn saw_resume(&self) -> bool {
+        self.resumed
     }
 
     /// The process at the other end, as the kernel knows it.
@@ -123,6 +135,7 @@ impl Qmp {
         let deadline = Instant::now() + patience;
         loop {
             let mut answer = self.line(command, deadline)?;
+            self.resumed |= answer["event"] == "RESUME";
             // Events, and answers that came too late for an earlier command.
             if answer.get("id").and_then(Value::as_u64) != Some(self.next_id) {
                 continue;
@@ -213,6 +226,7 @@ fn connected(path: &Path, patience: Duration) -> io::Result<UnixStream> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::io::{BufRead, BufReader};
     use std::os::unix::net::UnixListener;
     use std::path::PathBuf;
@@ -294,5 +308,39 @@ pub(super) mod tests {
         server.join().unwrap();
         let missing = Qmp::connect(&folder.path().join("none"), PATIENCE).unwrap_err();
         assert!(matches!(missing, QmpError::Io(..)), "{missing}");
+    }
+
+    /// What a monitor might send: lines of QMP, nearly so, and not at all.
+    fn line() -> impl Strategy<Value = Vec<u8>> {
+        let text = prop_oneof![
+            Just("{\"return\": {}, \"id\": 1}".to_owned()),
+            Just("{\"return\": [1, {\"a\": null}], \"id\": 2}".to_owned()),
+            Just("{\"error\": {\"desc\": 5}, \"id\": 1}".to_owned()),
+            Just("{\"error\": [], \"id\": 2}".to_owned()),
+            Just("{\"event\": \"STOP\"}".to_owned()),
+            Just("[[[[[[[[".repeat(64)),
+            "[\\[\\]{}\":,a-z0-9 ]{0,40}",
+        ];
+        let noise = prop::collection::vec(any::<u8>(), 0..40);
+        prop_oneof![3 => text.prop_map(String::into_bytes), 1 => noise]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn whatever_a_monitor_sends_is_an_answer_or_an_error_in_time(
+            lines in prop::collection::vec(line(), 0..8),
+        ) {
+            let (stream, mut peer) = UnixStream::pair().unwrap();
+            peer.write_all(&lines.join(&b'\n')).unwrap();
+            peer.shutdown(std::net::Shutdown::Write).unwrap();
+            let patience = Duration::from_secs(2);
+            let mut qmp = Qmp { stream, pending: Vec::new(), next_id: 0, patience, resumed: false };
+            for _ in 0..2 {
+                let _ = qmp.execute("query-status", &json!({}));
+            }
+            let error = qmp.execute("stop", &json!({})).unwrap_err();
+            prop_assert!(!matches!(error, QmpError::Timeout(..)), "{error}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing is fetched from anywhere that the user did not name. A PDB whose
 //! GUID is not the kernel's is not believed.
 
+mod bounded;
 mod pdb;
 mod server;
 

@@ -5,13 +5,16 @@ use crate::target::machine::{
     AddressSpace, ControlRegisters, Gva, MachineSnapshot, ProcessorSnapshot,
 };
 use dumpwright_format::context::amd64::ContextAmd64;
-use dumpwright_format::kernel::DebuggerData;
+use dumpwright_format::kernel::{self, DebuggerData, ExceptionRecord64};
 use dumpwright_format::machine::windows::{
     KPCR_CURRENT_PRCB, KPCR_PRCB, KPCR_SELF, KPRCB_CURRENT_THREAD,
 };
-use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U64};
+use zerocopy::{FromZeros, IntoBytes};
 
+/// Of ntstatus.h and winnt.h.
+const STATUS_BREAKPOINT: u32 = 0x8000_0003;
+const EXCEPTION_NONCONTINUABLE: u32 = 1;
 /// Bug check code of what did not crash.
 const LIVE_SYSTEM_DUMP: u32 = 0x161;
 /// Bits of a bug check code that say what happened.
@@ -58,8 +61,9 @@ pub(super) fn fill(space: &AddressSpace<'_>, data: &DebuggerData, snapshot: &mut
         }
     }
     order_by_block(&blocks, snapshot);
-    if let Some(crashed) = crashed(space, data, snapshot) {
+    if let Some((crashed, kept)) = crashed(space, data, snapshot) {
         snapshot.current_processor = crashed;
+        snapshot.exception = Some(raised_at(kept.rip.get()).as_bytes().to_vec());
     }
     let missing = blocks.len().saturating_sub(snapshot.processors.len());
     if missing != 0 {
@@ -114,14 +118,27 @@ fn order_by_block(blocks: &[u64], snapshot: &mut MachineSnapshot) {
     }
 }
 
-/// The processor that raised the bug check: `KeBugCheckEx` keeps the registers
+/// The exception that headers of crashed kernels have: a breakpoint where
+/// `KeBugCheckEx` begins, as in `triage_x64.dmp`.
+fn raised_at(address: u64) -> ExceptionRecord64 {
+    let mut record = ExceptionRecord64::new_zeroed();
+    kernel::fill(record.as_mut_bytes());
+    record.exception_code = STATUS_BREAKPOINT.into();
+    record.exception_flags = EXCEPTION_NONCONTINUABLE.into();
+    record.exception_record = 0.into();
+    record.exception_address = address.into();
+    record.number_parameters = 0.into();
+    record
+}
+
+/// The processor that raised the bug check, and what it kept: `KeBugCheckEx` keeps the registers
 /// that it was called with, and of those RCX, RDX, R8 and R9 are the code and the
 /// first parameters, as in `triage_x64.dmp`.
 fn crashed(
     space: &AddressSpace<'_>,
     data: &DebuggerData,
     snapshot: &MachineSnapshot,
-) -> Option<usize> {
+) -> Option<(usize, ContextAmd64)> {
     let bug_check = snapshot.bug_check.filter(|bug_check| bug_check.code != LIVE_SYSTEM_DUMP)?;
     let [first, second, third, _] = bug_check.parameters;
     // Headers mark codes of small dumps in the upper bits.
@@ -130,11 +147,10 @@ fn crashed(
         code(context.rcx.get() as u32) == code(bug_check.code)
             && [context.rdx, context.r8, context.r9].map(U64::get) == [first, second, third]
     };
-    let mut by_context = snapshot.processors.iter().map(|processor| {
-        let prcb = processor.prcb.0;
-        prcb != 0 && contexts(space, data, prcb).any(|context| raised(&context))
-    });
-    by_context.position(|raised| raised)
+    snapshot.processors.iter().enumerate().find_map(|(index, processor)| {
+        let prcb = Some(processor.prcb.0).filter(|prcb| *prcb != 0)?;
+        Some((index, contexts(space, data, prcb).find(raised)?))
+    })
 }
 
 /// The contexts that the kernel keeps of a processor: that which `KPRCB.Context`

@@ -71,7 +71,7 @@ fn every_kind_of_mapping_is_told_apart() {
     let Backing::Image(index) = at(0).backing else { panic!("{:?}", at(0)) };
     assert_eq!(snapshot.modules[index].base, deleted.base);
     let maps = Maps::read(&child.proc_dir(), &mut Vec::new()).unwrap();
-    match ModuleFiles::of(child.proc_dir(), maps).open(deleted) {
+    match ModuleFiles::of(child.proc_dir(), maps.into()).open(deleted) {
         Ok(mut file) => {
             let mut magic = [0; 4];
             file.read_exact(&mut magic).unwrap();
@@ -85,15 +85,16 @@ fn every_kind_of_mapping_is_told_apart() {
     let past_end = at(1);
     assert_eq!(past_end.backed_end, past_end.range.start + 2 * 4096);
     assert_eq!((past_end.backing, past_end.absent), (Backing::File, Absent::File));
-    let odd = &at(2).name;
-    assert!(odd.ends_with("odd\u{fffd}\nname (deleted)"), "{odd:?}");
+    let name = |region: &Region| snapshot.mapping_name(region.range.start);
+    let odd = name(at(2));
+    assert!(odd.ends_with("odd\u{fffd}\\012name (deleted)"), "{odd:?}");
     // A library mapped as data is no module.
     assert_eq!(at(3).backing, Backing::File);
     assert!(!paths(&snapshot).iter().any(|p| p.ends_with("libflat.so")));
     assert_eq!(at(4).access, Access::DontDump);
     assert_eq!(region(&snapshot, child.address(4) + 4096).access, Access::Normal);
     assert_eq!((at(5).shared, at(5).absent), (true, Absent::File));
-    assert!(at(6).name.starts_with("/memfd:mem"));
+    assert!(name(at(6)).starts_with("/memfd:mem"));
     assert_eq!(at(6).backed_end, at(6).range.start + 4096);
     assert_eq!((at(7).backing, at(7).absent), (Backing::Anonymous, Absent::Zero));
     assert_eq!(at(7).access, Access::Normal);

@@ -211,7 +211,8 @@ mod tests {
             let (flags, packed) = match index % 3 {
                 0 => (0, page),
                 1 => {
-                    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), Default::default());
+                    let mut zlib =
+                        flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
                     zlib.write_all(&page).unwrap();
                     (KDUMP_ZLIB, zlib.finish().unwrap())
                 }
