@@ -70,7 +70,7 @@ fn a_64_bit_arm_guest_is_dumped_while_it_runs_and_from_what_qemu_writes() {
     guest.dump("live.dmp");
     assert_verifies(&live);
     guest.compare("live.dmp");
-    let elf = take(&mut guest, "q.elf", json!({}));
+    let elf = take(&mut guest, "q.elf", &json!({}));
     let raw = guest.path("q.raw");
     raw_image(&elf, &raw);
     let pages = elf_segments(&elf).iter().map(|(_, len, _)| len / 4096).sum();
@@ -87,7 +87,7 @@ fn a_64_bit_arm_guest_is_dumped_while_it_runs_and_from_what_qemu_writes() {
         ("p.elf", json!({ "paging": true })),
         ("q.kdump", json!({ "format": "kdump-zlib" })),
     ] {
-        let from = take(&mut guest, name, more);
+        let from = take(&mut guest, name, &more);
         let told = converted(&guest, &from, &["-f", "-o"], "again.dmp");
         assert_eq!(told["soft_error_list"], json!([]), "{name}");
         guest.compare("again.dmp");

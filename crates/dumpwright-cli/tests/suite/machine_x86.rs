@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const KERNELS: [(&str, u8); 2] = [("vmlinuz-686-pae", 1), ("vmlinuz-686", 0)];
 
 /// What `dump-guest-memory` writes; the guest stands still.
-pub(super) fn take(guest: &mut Guest, name: &str, more: Value) -> PathBuf {
+pub(super) fn take(guest: &mut Guest, name: &str, more: &Value) -> PathBuf {
     let file = guest.path(name);
     let mut arguments = json!({ "paging": false, "protocol": format!("file:{}", file.display()) });
     arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -114,7 +114,7 @@ fn a_32_bit_guest_is_dumped_while_it_runs_and_from_what_qemu_writes() {
         let monitor = guest.monitor.say("human-monitor-command", &asked);
         assert_header(&live, pae, monitor.as_str().unwrap());
 
-        let elf = take(&mut guest, "q.elf", json!({}));
+        let elf = take(&mut guest, "q.elf", &json!({}));
         let raw = guest.path("q.raw");
         raw_image(&elf, &raw);
         let pages = elf_segments(&elf).iter().map(|(_, len, _)| len / 4096).sum();
@@ -123,16 +123,16 @@ fn a_32_bit_guest_is_dumped_while_it_runs_and_from_what_qemu_writes() {
         assert!(!told.contains("paging"), "{told}");
         assert_header(&guest.path("elf.dmp"), pae, monitor.as_str().unwrap());
 
-        let kdump = take(&mut guest, "q.kdump", json!({ "format": "kdump-zlib" }));
+        let kdump = take(&mut guest, "q.kdump", &json!({ "format": "kdump-zlib" }));
         converted(&guest, &kdump, &["-f"], "kdump.dmp");
         guest.compare("kdump.dmp");
         assert_header(&guest.path("kdump.dmp"), pae, monitor.as_str().unwrap());
 
         // With paging: what no page table maps is not in it, and that is said.
-        let paged = take(&mut guest, "p.elf", json!({ "paging": true }));
-        let told = converted(&guest, &paged, &["-f"], "p.dmp")["soft_error_list"].to_string();
+        let by_tables = take(&mut guest, "p.elf", &json!({ "paging": true }));
+        let told = converted(&guest, &by_tables, &["-f"], "p.dmp")["soft_error_list"].to_string();
         assert!(told.contains("paging"), "{told}");
-        let architecture = open_machine(&paged, &MachineOptions::default()).unwrap().unwrap();
+        let architecture = open_machine(&by_tables, &MachineOptions::default()).unwrap().unwrap();
         let expected = [MachineArchitecture::X86, MachineArchitecture::X86Pae][usize::from(pae)];
         assert_eq!(architecture.snapshot().architecture, expected);
         assert_header(&guest.path("p.dmp"), pae, monitor.as_str().unwrap());
