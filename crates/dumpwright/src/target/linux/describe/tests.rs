@@ -29,6 +29,7 @@ const EVERYTHING: Wants = Wants {
         context: None,
         record: None,
         pointers: None,
+        jit_debug_info: None,
     },
 };
 
