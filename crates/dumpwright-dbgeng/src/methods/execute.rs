@@ -64,6 +64,7 @@ fn run(client: &Client, command: &str) -> Answer {
 }
 
 /// A target of a command.
+#[derive(Clone, Copy)]
 struct Chosen {
     id: u32,
     pid: Pid,

@@ -34,7 +34,7 @@ fn is_device(stem: &str) -> bool {
         head.is_some() && number && rest.next().is_none()
     };
     DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device))
-        || NUMBERED.iter().any(|device| numbered(&device))
+        || NUMBERED.iter().any(|device| numbered(device))
 }
 
 /// The last part of a path without the drive that can stand before it: `C:x.dmp`
