@@ -188,5 +188,7 @@ fn a_panic_inside_our_dbgeng_dll_answers_e_fail_and_leaves_the_program_usable() 
     target.wait().unwrap();
     let left: Vec<_> = fs::read_dir(&dumps).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(left.len(), 5, "only dumps that were finished: {left:?}");
-    left.iter().for_each(|dump| assert_verifies(dump));
+    for dump in &left {
+        assert_verifies(dump);
+    }
 }

@@ -42,6 +42,10 @@ pub fn wine() -> Option<&'static Wine> {
     wine
 }
 
+/// Wine 8's wineserver crashes now and then when several dumpers ask at a time, and
+/// takes every program with it.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 impl Wine {
     fn set_up() -> Option<Wine> {
         // The wrapper script in PATH complains of missing 32-bit parts on
@@ -135,9 +139,6 @@ impl Wine {
     pub fn dumpwright<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         let mut command = self.command(&self.program);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Wine 8's wineserver crashes now and then when several dumpers ask at a time,
-        // and takes every program with it.
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let output = command.output().unwrap();
         drop(alone);

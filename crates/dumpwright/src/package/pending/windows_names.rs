@@ -27,14 +27,13 @@ pub(super) fn refusal(name: &str, literal: bool) -> Option<&'static str> {
 }
 
 fn is_device(stem: &str) -> bool {
-    let numbered = |device: &&str| {
+    let numbered = |device: &&str| -> bool {
         let head = stem.get(..device.len()).filter(|head| head.eq_ignore_ascii_case(device));
         let mut rest = stem.chars().skip(device.len());
         let number = rest.next().is_some_and(|c| matches!(c, '1'..='9' | '¹' | '²' | '³'));
         head.is_some() && number && rest.next().is_none()
     };
-    DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device))
-        || NUMBERED.iter().any(|device| numbered(device))
+    DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device)) || NUMBERED.iter().any(numbered)
 }
 
 /// The last part of a path without the drive that can stand before it: `C:x.dmp`
