@@ -49,6 +49,9 @@ impl PyModuleExtra for Bound<'_, PyModule> {
         for (name, flag) in dumpwright::FormatFlags::all().iter_names() {
             self.add(name, flag.bits())?;
         }
+        // It shares its bit with USER_SMALL_SCAN_PARTIAL_PAGES, which is named above.
+        let all_images = dumpwright::FormatFlags::CAB_SECONDARY_ALL_IMAGES;
+        self.add("CAB_SECONDARY_ALL_IMAGES", all_images.bits())?;
         self.add("MA", dumpwright::FormatFlags::DUMP_MA.bits())
     }
 }

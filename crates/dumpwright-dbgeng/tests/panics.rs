@@ -36,7 +36,7 @@ fn a_panic_inside_answers_e_fail_and_leaves_program_client_and_target_usable() {
     left.sort();
     assert_eq!(left, ["callbacks.dmp", "method.dmp", "progress.dmp", "release.dmp", "state.dmp"]);
     for name in left {
-        let dump = Minidump::open(&dumps.join(name)).unwrap();
+        let dump = Minidump::open(dumps.join(name)).unwrap();
         assert_eq!(dumpwright::verify::verify(&dump), []);
     }
 }

@@ -13,7 +13,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 /// Seconds that any Windows program may take.
@@ -41,6 +41,10 @@ pub fn wine() -> Option<&'static Wine> {
     }
     wine
 }
+
+/// Wine 8's wineserver crashes now and then when several dumpers ask at a time, and
+/// takes every program with it.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 impl Wine {
     fn set_up() -> Option<Wine> {
@@ -135,7 +139,9 @@ impl Wine {
     pub fn dumpwright<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         let mut command = self.command(&self.program);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let output = command.output().unwrap();
+        drop(alone);
         // A console that Wine's own is draws with escapes and CR LF.
         let stderr = String::from_utf8_lossy(&output.stderr).replace('\r', "");
         Run { status: output.status, stdout: output.stdout, stderr }

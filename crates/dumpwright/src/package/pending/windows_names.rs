@@ -27,7 +27,7 @@ pub(super) fn refusal(name: &str, literal: bool) -> Option<&'static str> {
 }
 
 fn is_device(stem: &str) -> bool {
-    let numbered = |device: &&str| {
+    let numbered = |device: &&str| -> bool {
         let head = stem.get(..device.len()).filter(|head| head.eq_ignore_ascii_case(device));
         let mut rest = stem.chars().skip(device.len());
         let number = rest.next().is_some_and(|c| matches!(c, '1'..='9' | '¹' | '²' | '³'));
