@@ -97,7 +97,7 @@ pub fn blob_header(blob: &Blob) -> BlobHeader {
 
 fn too_large(kind: KernelDumpType, what: &str) -> Error {
     Error::InvalidRequest(format!(
-        "a {} dump of this machine would have {what}; choose another type (--type)",
+        "a dump of type {} would have {what} for this machine; choose another type (--type)",
         kind.name()
     ))
 }

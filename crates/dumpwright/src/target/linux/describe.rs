@@ -167,7 +167,7 @@ fn executable_trouble(finder: &ImageFinder) -> &'static str {
             && is_32_bit(&ident)
     });
     if is_32 {
-        "is a 32-bit one; its modules cannot be described"
+        "is a 32-bit one; its modules cannot be described (gdb's gcore writes a core that has them)"
     } else {
         "was not found where the auxiliary vector says"
     }
