@@ -215,9 +215,14 @@ fn closing_the_console_leaves_nothing_behind_and_lets_the_windows_process_go() {
     let programs = tempfile::tempdir().unwrap();
     let program: PathBuf = programs.path().join("dumpwright-in-a-console.exe");
     fs::copy(&wine.program, &program).unwrap();
+    // It runs before the dump does, which is over soon.
+    let go = programs.path().join("go");
+    let mut close = wine.command(windows_fixture("close"));
+    close.args(["dumpwright-in-a-console.exe", &windows_path(&go)]);
+    let mut close = close.spawn().unwrap();
     let dump = UnderWay::start(wine, &program);
-    let closed = wine.command(windows_fixture("close")).arg("dumpwright-in-a-console.exe").status();
-    assert!(closed.unwrap().success());
+    fs::write(&go, "").unwrap();
+    assert!(close.wait().unwrap().success());
     let (run, mut target) = dump.end();
     assert!(!run.status.success());
     target.assert_alive();

@@ -121,13 +121,18 @@ impl dyn MemorySource + '_ {
             let end = (at / CHUNK + 1).checked_mul(CHUNK)?;
             let mut chunk = [0; CHUNK as usize];
             let chunk = &mut chunk[..(end - at) as usize];
-            if !self.read_exact(at, chunk) {
-                return None;
-            }
-            if let Some(nul) = chunk.iter().position(|b| *b == 0) {
-                out.extend_from_slice(&chunk[..nul]);
+            let mut holes = Vec::new();
+            self.read(&[AddressRange::new(at, end)], chunk, &mut holes);
+            // A dump can hold the string and nothing behind it.
+            let hole = holes.iter().map(|hole| hole.range.start).min().unwrap_or(end);
+            let there = &chunk[..hole.clamp(at, end).saturating_sub(at) as usize];
+            if let Some(nul) = there.iter().position(|b| *b == 0) {
+                out.extend_from_slice(&there[..nul]);
                 out.truncate(max);
                 return Some(out);
+            }
+            if hole < end {
+                return None;
             }
             out.extend_from_slice(chunk);
             at = end;
@@ -185,5 +190,25 @@ impl ExceptionSource {
     /// Whether anything is given.
     pub fn is_given(&self) -> bool {
         *self != Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synthetic::SyntheticMemory;
+
+    #[test]
+    fn a_string_is_read_to_its_end_and_not_to_that_of_what_is_there() {
+        let mut memory = SyntheticMemory::default();
+        memory.words.push((0x1008, 0x0000_0073_6f2e_6162));
+        memory.unreadable.insert(AddressRange::new(0x100e, 0x2000));
+        let memory: &dyn MemorySource = &memory;
+        assert_eq!(memory.read_c_string(0x1008, 64).unwrap(), b"ba.os");
+        assert_eq!(memory.read_c_string(0x1008, 3).unwrap(), b"ba.");
+        assert_eq!(memory.read_c_string(0x100e, 64), None);
+        let mut cut = SyntheticMemory::default();
+        cut.unreadable.insert(AddressRange::new(0x1010, 0x2000));
+        assert_eq!((&cut as &dyn MemorySource).read_c_string(0x1000, 64), None);
     }
 }
