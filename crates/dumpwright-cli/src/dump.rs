@@ -1,6 +1,6 @@
 //! `dump`: which processes, which request, and what came of it.
 
-use crate::args::{DumpArgs, Format};
+use crate::args::{DumpArgs, Event, Format};
 use crate::machine::Found;
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
@@ -12,15 +12,15 @@ use dumpwright::target::dump_file::open_process;
 use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
 #[cfg(windows)]
 use dumpwright::target::windows::processes::{ProcessEntry, processes_named};
-use dumpwright::target::{ExceptionSource, Pid, ProcessTarget, Tid};
+use dumpwright::target::{EventFilter, ExceptionSource, Pid, ProcessTarget, Tid};
 use dumpwright::{
     Destination, DumpRequest, Extensions, FormatFlags, OpenOptions, Output, OutputFormat,
-    Qualifier, Summary, dump_file, dump_process, write_dump,
+    Qualifier, Summary, WaitFor, dump_file, dump_process, wait_for_event, write_dump,
 };
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// `dumpwright dump`.
 pub fn run(args: &DumpArgs) -> Outcome {
@@ -90,8 +90,12 @@ fn dump_one(source: Source<'_>, args: &DumpArgs, request: &DumpRequest) -> Resul
     let progress = Progress::new();
     let result = match source {
         Source::Process(pid) => {
-            make_unique(&mut request, args, pid);
-            dump_process(pid, &request, &progress)
+            if let Some(event) = args.on {
+                dump_on(event, pid, args, &mut request, &progress)
+            } else {
+                make_unique(&mut request, args, pid);
+                dump_process(pid, &request, &progress)
+            }
         }
         Source::File(file) => dump_of_file(file, args, &mut request, &progress),
         Source::Opened(target) => {
@@ -134,6 +138,32 @@ fn dump_of_file(
     }
     let target = open_process(file, &request.wants(), &options, progress)?;
     make_unique(request, args, target.snapshot().process.pid);
+    write_dump(target, request, Output::open(request)?, progress)
+}
+
+/// Dumps a process when something happens in it.
+fn dump_on(
+    event: Event,
+    pid: Pid,
+    args: &DumpArgs,
+    request: &mut DumpRequest,
+    progress: &Progress,
+) -> dumpwright::Result<Summary> {
+    // Found out now, that it cannot be written; nothing is kept for the hours to come.
+    drop(Output::open(request)?);
+    let events = match event {
+        Event::Crash => EventFilter::CRASH,
+        Event::Exception => EventFilter::CRASH | EventFilter::FIRST_CHANCE,
+        // A crash is the end, and better seen where it happens.
+        Event::Exit => EventFilter::CRASH | EventFilter::EXIT,
+    };
+    let wait = WaitFor { events, timeout: args.wait_seconds.map(Duration::from_secs) };
+    if io::stderr().is_terminal() {
+        eprintln!("waiting in process {pid}; Ctrl-C gives it up, and the process runs on");
+    }
+    let (_, target) = wait_for_event(pid, wait, request, progress)?;
+    // A unique name has the time of what happened.
+    make_unique(request, args, pid);
     write_dump(target, request, Output::open(request)?, progress)
 }
 

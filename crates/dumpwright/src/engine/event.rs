@@ -1,0 +1,68 @@
+//! Dumps of what happens in a process while it is watched.
+
+use super::{LiveProcess, Output, write_dump};
+use crate::error::{Error, Result};
+use crate::observer::Observer;
+use crate::request::DumpRequest;
+use crate::summary::Summary;
+use crate::target::{DebugEvent, EventFilter, Handling, Pid, ProcessTarget, Wants};
+use std::time::Duration;
+
+/// What to wait for in a process, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitFor {
+    /// What ends the waiting.
+    pub events: EventFilter,
+    /// How long; `None` for as long as it takes.
+    pub timeout: Option<Duration>,
+}
+
+/// Lets a process run with this one as its debugger until something happens in it,
+/// and holds it still there, as the request wants it seen. An exception that it
+/// stopped for is the exception of the dump. Released, the process goes on as if it
+/// had not been watched: a crash ends it.
+///
+/// # Errors
+/// As [`dump_process`](super::dump_process); [`Error::CannotRun`],
+/// [`Error::NoEvent`], [`Error::Cancelled`], and [`Error::ProcessEnded`] if it ends
+/// before. It goes on by itself then.
+pub fn wait_for_event(
+    pid: Pid,
+    wait: WaitFor,
+    request: &DumpRequest,
+    observer: &dyn Observer,
+) -> Result<(DebugEvent, Box<dyn ProcessTarget>)> {
+    request.validate()?;
+    #[cfg(target_os = "linux")]
+    if request.extensions.wine {
+        return Err(Error::CannotRun);
+    }
+    let process = LiveProcess::attach(pid, &Wants::default())?;
+    let mut running = Box::new(process).resume(Handling::default())?;
+    match running.wait(wait.events, wait.timeout, &|| observer.is_cancelled())? {
+        Some(event) => Ok((event, running.hold(&request.wants())?)),
+        None if observer.is_cancelled() => Err(Error::Cancelled),
+        None => {
+            let seconds = wait.timeout.unwrap_or_default().as_secs();
+            Err(Error::NoEvent { pid, seconds })
+        }
+    }
+}
+
+/// Writes a dump of a process when something happens in it: a crash, mostly. A name
+/// that cannot be written is an error before anything is waited for.
+///
+/// # Errors
+/// As [`wait_for_event`] and [`dump_process`](super::dump_process).
+pub fn dump_on_event(
+    pid: Pid,
+    wait: WaitFor,
+    request: &DumpRequest,
+    observer: &dyn Observer,
+) -> Result<(DebugEvent, Summary)> {
+    // Nothing is kept of it: the dump may be hours away.
+    drop(Output::open(request)?);
+    let (event, target) = wait_for_event(pid, wait, request, observer)?;
+    let summary = write_dump(target, request, Output::open(request)?, observer)?;
+    Ok((event, summary))
+}
