@@ -153,9 +153,8 @@ fn dump_on(
     drop(Output::open(request)?);
     let events = match event {
         Event::Crash => EventFilter::CRASH,
-        Event::Exception => EventFilter::CRASH | EventFilter::FIRST_CHANCE,
-        // A crash is the end, and better seen where it happens.
-        Event::Exit => EventFilter::CRASH | EventFilter::EXIT,
+        Event::Exception => EventFilter::EXCEPTION,
+        Event::Exit => EventFilter::END,
     };
     let wait = WaitFor { events, timeout: args.wait_seconds.map(Duration::from_secs) };
     if io::stderr().is_terminal() {
