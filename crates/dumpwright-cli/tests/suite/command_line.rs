@@ -3,6 +3,7 @@
 use crate::support::cli::{command, dump, dumpwright, program, run};
 use crate::support::dump::Loaded;
 use crate::support::target::Target;
+use crate::support::tools;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -98,6 +99,25 @@ fn a_process_of_another_user_says_the_way_out() {
     assert!(!output.status.success());
     assert_eq!(text.trim_end().lines().count(), 1, "{text}");
     assert!(text.contains("ptrace") || text.contains("CAP_SYS_PTRACE"), "{text}");
+}
+
+/// The number would be that of another process: a dump of two in one.
+#[test]
+fn a_proc_of_another_pid_namespace_is_refused() {
+    let script = r#"sleep 1000 & "$0" dump -p $! "$1"; code=$?; kill $!; exit $code"#;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mixed.dmp");
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork", "bash", "-c", script]).arg(program()).arg(&file);
+    let unshared = run(&mut unshare);
+    if unshared.stderr.starts_with("unshare") {
+        tools::skip("a foreign /proc", "no PID namespace may be made here");
+        return;
+    }
+    let text = unshared.refused();
+    assert!(text.contains("another PID namespace"), "{text}");
+    assert!(text.contains("mount"), "no way out: {text}");
+    assert!(!file.exists());
 }
 
 #[test]
