@@ -56,7 +56,7 @@ fn a_kernel_thread_is_told_from_a_process() {
 
 #[test]
 fn a_process_that_is_traced_names_its_tracer() {
-    let Some(gdb) = crate::support::tools::command("gdb") else { return };
+    let Some(gdb) = tools::command("gdb") else { return };
     let target = Target::fixture("threads", &["1"]);
     let mut tracer = Command::new(gdb)
         .args(["-nx", "-batch", "-p", &target.pid().to_string()])
