@@ -128,6 +128,13 @@ fn flags_that_contradict_or_do_not_exist_are_named() {
     assert!(text.contains("NO_AUXILIARY_STATE") && text.contains("FULL_AUXILIARY_STATE"), "{text}");
     let text = refuse(&["-p", &pid, "--ignore-inaccessible-mem", "--no-ignore-inaccessible-mem"]);
     assert!(text.contains("IGNORE_INACCESSIBLE_MEM"), "{text}");
+    // The bit with two names, asked for by the name that does not hold.
+    for names in ["SCAN_PARTIAL_PAGES,WRITE_CAB", "user_small_scan_partial_pages|0x20000000"] {
+        let text = refuse(&["-p", &pid, "--format-flags", names]);
+        assert!(text.contains("SCAN_PARTIAL_PAGES") && text.contains("CAB"), "{text}");
+    }
+    let text = refuse(&["-p", &pid, "--format-flags", "CAB_SECONDARY_ALL_IMAGES"]);
+    assert!(text.contains("CAB_SECONDARY_ALL_IMAGES"), "{text}");
     for unknown in ["0x80000", "NO_SUCH_FLAG"] {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.dmp");
@@ -235,6 +242,19 @@ fn a_stream_that_nobody_reads_can_be_ended_and_lets_the_target_go() {
     };
     assert_eq!(status.code(), Some(130));
     assert!(!traced(), "the target is still held");
+}
+
+/// The dump went out; that nobody reads the summary changes nothing.
+#[test]
+fn a_stream_whose_summary_cannot_be_written_is_whole() {
+    let target = Target::fixture("threads", &["1"]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut writer = command();
+    writer.args(["dump", "-p", &target.pid().to_string(), "-m", "-"]);
+    let output = writer.stdout(Stdio::piped()).stderr(full).spawn().unwrap();
+    let output = output.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    Loaded::parse(output.stdout);
 }
 
 #[test]
