@@ -4,6 +4,8 @@ use crate::args::{DumpArgs, Event, Format};
 use crate::machine::Found;
 use crate::output::{Failure, Outcome, json, print};
 use crate::progress::Progress;
+#[cfg(windows)]
+use crate::windows;
 use crate::{cancel, machine, privacy, report};
 use dumpwright::dot_dump::{mini_flags, unique_name};
 use dumpwright::error::LIST_PROCESSES;
@@ -24,6 +26,8 @@ use std::time::{Duration, SystemTime};
 
 /// `dumpwright dump`.
 pub fn run(args: &DumpArgs) -> Outcome {
+    #[cfg(windows)]
+    let _crash = windows::Crash::of(args);
     let mut request = request(args)?;
     let found = machine::find(args, &request)?;
     if matches!(found, Found::Machine(_)) {
@@ -44,6 +48,8 @@ pub fn run(args: &DumpArgs) -> Outcome {
     } else {
         cancel::watch_signals();
     }
+    #[cfg(windows)]
+    let _keeper = matches!(sources[..], [Source::Process(_), ..]).then(windows::start_keeper);
     let mut failures = Vec::new();
     let count = sources.len();
     for source in sources {
