@@ -244,3 +244,59 @@ fn a_panic_inside_our_dbgeng_dll_answers_e_fail_and_leaves_the_program_usable() 
         assert_verifies(dump);
     }
 }
+
+/// Runs a target of a kind, and the program that debugs it; answers the folder of dumps and
+/// the target's exit code, if it has ended.
+fn debug(wine: &Wine, folder: &Path, program: &Path, kind: &str, of: &str) -> Option<i32> {
+    let cue = folder.join(format!("{kind}.cue"));
+    let start = |arguments: &[&str]| {
+        let mut command = wine.command(program);
+        command.args(arguments).env("WINEDLLOVERRIDES", OVERRIDES).stdout(Stdio::piped());
+        command
+    };
+    let mut target = start(&["target", of, &windows_path(&cue)]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(target.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let ready: Value = serde_json::from_str(line.trim().strip_prefix("READY ").unwrap()).unwrap();
+    let pid = ready["pid"].to_string();
+    let arguments = ["run", kind, &pid, &windows_path(&cue), &windows_path(folder)];
+    let output = start(&arguments).output().unwrap();
+    assert_passed(&output);
+    let ended = target.try_wait().unwrap();
+    if ended.is_none() {
+        target.kill().unwrap();
+        target.wait().unwrap();
+    }
+    ended.and_then(|status| status.code())
+}
+
+#[test]
+fn a_windows_program_debugs_others_through_our_dbgeng_dll_and_dumps_what_happens() {
+    let Some(wine) = wine() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = compile("events.c", folder.path()) else { return };
+    let debug = |kind, of| debug(wine, folder.path(), &program, kind, of);
+    // Of an exit code of Windows, Linux keeps the lowest byte.
+    assert_eq!(debug("crash", "crash"), Some(5));
+    assert_eq!(debug("handled", "handled"), Some(5));
+    assert_eq!(debug("trap", "trap"), Some(3));
+    assert_eq!(debug("threads", "threads"), Some(4));
+    assert_eq!(debug("exit", "exit"), Some(7));
+    assert_eq!(debug("hang", "hang"), None, "it was only looked at");
+    assert!(debug("terminate", "hang").is_some());
+    for (name, code) in [
+        ("first.dmp", Some(0xC000_0005)),
+        ("crash.dmp", Some(0xC000_0005)),
+        ("callback.dmp", Some(0xC000_0005)),
+        ("trap.dmp", Some(0x8000_0003)),
+        ("hang.dmp", None),
+        ("exit.dmp", None),
+    ] {
+        let path = folder.path().join(name);
+        assert_verifies(&path);
+        let dump = minidump::Minidump::read_path(&path).unwrap();
+        let exception = dump.get_stream::<minidump::MinidumpException<'_>>().ok();
+        let seen = exception.map(|e| e.raw.exception_record.exception_code);
+        assert_eq!(seen, code, "{name}");
+    }
+}

@@ -27,7 +27,8 @@ pub fn watched<T: Send>(client: &Client, work: impl FnOnce(&dyn Observer) -> T +
     let cancelled = || {
         // An interrupt is over with the question, and the dump is not.
         interrupted.load(Ordering::Relaxed)
-            || client.state.session.take_interrupt() && !interrupted.swap(true, Ordering::Relaxed)
+            || client.state.session.take_interrupt().is_some()
+                && !interrupted.swap(true, Ordering::Relaxed)
     };
     observe_here(listen, cancelled, work)
 }
