@@ -56,7 +56,9 @@ fn compile(source: &str, linking: &str, folder: &Path) -> PathBuf {
         compiler.arg(libraries.join("libdumpwright_c.a")).args(["-lpthread", "-ldl", "-lm"]);
     } else {
         compiler.arg("-L").arg(&libraries).arg("-ldumpwright_c");
-        compiler.arg(format!("-Wl,-rpath,{}", libraries.display()));
+        // As an RPATH, which counts before the LD_LIBRARY_PATH that cargo sets, and in
+        // which an older build of the library can be.
+        compiler.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", libraries.display()));
     }
     run(&mut compiler);
     program

@@ -2,11 +2,11 @@
 
 use super::{LiveProcess, Output, write_dump};
 use crate::error::{Error, Result};
-use crate::observer::Observer;
+use crate::observer::{Observer, Phase};
 use crate::request::DumpRequest;
 use crate::summary::Summary;
 use crate::target::{DebugEvent, EventFilter, Handling, Pid, ProcessTarget, Wants};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What to wait for in a process, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,14 @@ pub fn wait_for_event(
     }
     let process = LiveProcess::attach(pid, &Wants::default())?;
     let mut running = Box::new(process).resume(Handling::default())?;
-    match running.wait(wait.events, wait.timeout, &|| observer.is_cancelled())? {
+    let began = Instant::now();
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let cancelled = || {
+        let total = wait.timeout.map_or(0, millis);
+        observer.progress(Phase::Wait, millis(began.elapsed()), total);
+        observer.is_cancelled()
+    };
+    match running.wait(wait.events, wait.timeout, &cancelled)? {
         Some(event) => Ok((event, running.hold(&request.wants())?)),
         None if observer.is_cancelled() => Err(Error::Cancelled),
         None => {

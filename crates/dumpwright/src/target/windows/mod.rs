@@ -8,10 +8,10 @@
 //! 4. `describe` and its company: what the system and the process's own memory
 //!    (`target/nt`) tell.
 //!
-//! Windows does not resume the threads of a dumper that is killed: the process
-//! then stands still until someone else resumes it. Whatever else ends a dump —
-//! an error, a panic, Ctrl-C — resumes them; a program that is about to end
-//! without unwinding calls [`resume_all`].
+//! Windows does not resume the threads of a dumper that is killed: a [`keeper`]
+//! does, where the program has one. Whatever else ends a dump — an error, a
+//! panic, Ctrl-C — resumes them; a program that is about to end without
+//! unwinding calls [`resume_all`].
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!(
@@ -23,6 +23,7 @@ mod counters;
 mod describe;
 mod facts;
 mod handles;
+pub mod keeper;
 mod memory;
 mod modules;
 pub mod processes;
@@ -37,6 +38,7 @@ pub use memory::WindowsMemory;
 pub use stop::resume_all;
 pub use sys::console::on_close as on_console_close;
 pub(crate) use sys::disk::free_space;
+pub use sys::inherited::set_event;
 
 use crate::error::Result;
 use crate::target::{

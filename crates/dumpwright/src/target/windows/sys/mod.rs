@@ -4,10 +4,12 @@
 pub(super) mod console;
 pub(super) mod disk;
 pub(super) mod information;
+pub(super) mod inherited;
 pub(super) mod memory;
 pub(super) mod objects;
 pub(super) mod power;
 pub(super) mod process;
+pub(super) mod section;
 pub(super) mod system;
 pub(super) mod thread;
 pub(super) mod token;
