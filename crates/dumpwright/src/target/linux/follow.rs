@@ -199,9 +199,17 @@ impl Follower {
         let standing = self.standing.take();
         let known = standing.map(|standing| standing.stopped).or(crash);
         self.stopper.goes_on();
-        for tracee in &mut self.stopper.tracees {
-            let stop = tracee.stop.take().or_else(|| stop_of(tracee.tid).ok().flatten());
-            let Some(stop) = stop else { continue };
+        let tracees = &mut self.stopper.tracees;
+        // The first that runs may end all the others at once, and they stop again for
+        // that. So all are ready for it before, and looked at once more.
+        for tracee in tracees.iter_mut() {
+            tracee.stop = None;
+            if stop_of(tracee.tid).is_ok_and(|stop| stop.is_some()) {
+                tracee.follow();
+            }
+        }
+        for tracee in tracees {
+            let Ok(Some(stop)) = stop_of(tracee.tid) else { continue };
             match stop {
                 _ if known == Some(tracee.tid) => match handling {
                     Handling::Handled => tracee.go_on(stop, 0),

@@ -269,6 +269,15 @@ fn look(kind: libc::idtype_t, tid: Tid) -> io::Result<Option<libc::siginfo_t>> {
     if unsafe { libc::waitid(kind, tid.0, &raw mut info, options) } != 0 {
         return Err(io::Error::last_os_error());
     }
+    // The kernel refuses requests for a thread that has got the main thread's id by
+    // an exec until this event is taken; no signal is lost by that.
+    // SAFETY: what `waitid` reports has the SIGCHLD fields.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if info.si_code == libc::CLD_TRAPPED && status >> 8 == PTRACE_EVENT_EXEC {
+        let taken = options & !libc::WNOWAIT;
+        // SAFETY: nothing is asked for, so no memory is written.
+        unsafe { libc::waitid(libc::P_PID, pid as u32, std::ptr::null_mut(), taken) };
+    }
     Ok((info.si_signo != 0).then_some(info))
 }
 

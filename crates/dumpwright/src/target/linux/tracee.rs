@@ -62,13 +62,18 @@ impl Tracee {
         Tracee { tid, stop: None, follows: false, is_new: false, is_ending: false }
     }
 
+    /// Has it stop for new threads, an exec and its end. It must stand still.
+    pub(super) fn follow(&mut self) {
+        if !self.follows {
+            self.follows = sys::follow_thread(self.tid).is_ok();
+        }
+    }
+
     /// Lets it go on from `stop`, with `signal` delivered to it unless 0.
     pub(super) fn go_on(&mut self, stop: Stop, signal: i32) {
         self.stop = None;
         self.is_new = false;
-        if !self.follows {
-            self.follows = sys::follow_thread(self.tid).is_ok();
-        }
+        self.follow();
         // Fails only if the thread was killed meanwhile.
         let _ = match stop {
             Stop::GroupStopped => sys::listen(self.tid),
