@@ -17,9 +17,16 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use windows_sys::Wdk::System::Threading::ThreadQuerySetWin32StartAddress;
 use windows_sys::Win32::System::Threading::{
-    PROCESS_QUERY_INFORMATION, PROCESS_SUSPEND_RESUME, PROCESS_SYNCHRONIZE, PROCESS_VM_READ,
-    THREAD_QUERY_INFORMATION,
+    PROCESS_ACCESS_RIGHTS, PROCESS_QUERY_INFORMATION, PROCESS_SUSPEND_RESUME, PROCESS_SYNCHRONIZE,
+    PROCESS_VM_READ, PROCESS_VM_WRITE, THREAD_QUERY_INFORMATION,
 };
+
+/// What a debugger needs; Wine asks for the right to write, too.
+const ACCESS: PROCESS_ACCESS_RIGHTS = PROCESS_SUSPEND_RESUME
+    | PROCESS_QUERY_INFORMATION
+    | PROCESS_VM_READ
+    | PROCESS_VM_WRITE
+    | PROCESS_SYNCHRONIZE;
 
 /// How many events are answered before a process is let go: what was on its way.
 const MOST_ON_THEIR_WAY: usize = 10_000;
@@ -66,11 +73,7 @@ impl Debugger {
     /// It has a debugger, has ended, or may not be debugged.
     pub(super) fn attach(pid: Pid) -> Result<Debugger> {
         let failed = |source| Error::Target { pid, what: "its debug events".into(), source };
-        let access = PROCESS_SUSPEND_RESUME
-            | PROCESS_QUERY_INFORMATION
-            | PROCESS_VM_READ
-            | PROCESS_SYNCHRONIZE;
-        let process = process::open(pid.0, access).map_err(|error| {
+        let process = process::open(pid.0, ACCESS).map_err(|error| {
             let reason =
                 format!("its debugger would have to suspend it ({error}); run as administrator");
             Error::AccessDenied { pid, reason }
