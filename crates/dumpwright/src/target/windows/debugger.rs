@@ -9,7 +9,8 @@ use super::sys::debug::{self, DebugObject, NotAttached};
 use super::sys::{information, memory, process, system, thread};
 use crate::error::{Error, Result};
 use crate::target::nt::debugged::{self, Stop, Surroundings};
-use crate::target::{Handling, Pid, Tid};
+use crate::target::{DebugEventKind, ExceptionRecord, Handling, Pid, Tid};
+use std::collections::HashMap;
 use std::io;
 use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,6 +64,8 @@ struct State {
     attached: bool,
     /// What it stands still for.
     stop: Option<Stop>,
+    /// What its threads raised last, of a 32-bit process.
+    raised: HashMap<Tid, ExceptionRecord>,
 }
 
 impl Debugger {
@@ -125,7 +128,13 @@ impl Debugger {
         }
         let mut state = lock(&attached.state);
         if state.stop.is_none() {
-            state.stop = attached.next(patience).map_err(|source| attached.failed(source))?;
+            let mut stop = attached.next(patience).map_err(|source| attached.failed(source))?;
+            if attached.narrow
+                && let Some(stop) = &mut stop
+            {
+                attached.correct(stop, &mut state.raised);
+            }
+            state.stop = stop;
         }
         Ok(state.stop.clone())
     }
@@ -167,6 +176,45 @@ impl Attached {
         Ok(Some(stop))
     }
 
+    /// An exception of 32-bit code that nothing handled is raised again by the 64-bit
+    /// side, which Wine takes for its place then: it is where it was first.
+    fn correct(&self, stop: &mut Stop, raised: &mut HashMap<Tid, ExceptionRecord>) {
+        let tid = stop.tid();
+        match &mut stop.kind {
+            Some(DebugEventKind::Exception { record, first_chance: true }) => {
+                raised.insert(tid, record.clone());
+            }
+            Some(DebugEventKind::Exception { record, .. }) => {
+                let is_same = |first: &&ExceptionRecord| {
+                    first.code == record.code && first.parameters == record.parameters
+                };
+                if self.is_of_the_wide_side(record.address)
+                    && let Some(first) = raised.get(&tid).filter(is_same)
+                {
+                    record.address = first.address;
+                }
+            }
+            Some(DebugEventKind::ThreadExit { .. }) => {
+                raised.remove(&tid);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether an address of a 32-bit process is in what makes its system calls.
+    fn is_of_the_wide_side(&self, address: u64) -> bool {
+        address > u32::MAX.into() || self.is_in(address, "\\wow64")
+    }
+
+    /// Whether the path of the file that is mapped at an address ends with a name that
+    /// begins so.
+    fn is_in(&self, address: u64, name: &str) -> bool {
+        memory::mapped_file(self.process.as_handle(), address).is_some_and(|path| {
+            let path = path.to_lowercase();
+            path.rfind('\\').is_some_and(|at| path[at..].starts_with(name))
+        })
+    }
+
     fn answer(&self, stop: &Stop, handling: Handling) -> io::Result<()> {
         let handled = handling == Handling::Handled || stop.answer(self) == Handling::Handled;
         self.object.go_on(stop.client, handled)
@@ -202,8 +250,7 @@ impl Attached {
 
 impl Surroundings for Attached {
     fn is_in_ntdll(&self, address: u64) -> bool {
-        memory::mapped_file(self.process.as_handle(), address)
-            .is_some_and(|path| path.to_lowercase().ends_with("\\ntdll.dll"))
+        self.is_in(address, "\\ntdll.dll")
     }
 
     fn breaks_in(&self, tid: Tid) -> bool {
