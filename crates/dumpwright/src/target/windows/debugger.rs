@@ -9,8 +9,8 @@ use super::sys::debug::{self, DebugObject, NotAttached};
 use super::sys::{information, memory, process, system, thread};
 use crate::error::{Error, Result};
 use crate::target::nt::debugged::{self, Stop, Surroundings};
-use crate::target::{DebugEventKind, ExceptionRecord, Handling, Pid, Tid};
-use std::collections::HashMap;
+use crate::target::nt::registers::registers;
+use crate::target::{Architecture, DebugEventKind, Handling, Pid, Tid};
 use std::io;
 use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use std::time::Duration;
 use windows_sys::Wdk::System::Threading::ThreadQuerySetWin32StartAddress;
 use windows_sys::Win32::System::Threading::{
     PROCESS_ACCESS_RIGHTS, PROCESS_QUERY_INFORMATION, PROCESS_SUSPEND_RESUME, PROCESS_SYNCHRONIZE,
-    PROCESS_VM_READ, PROCESS_VM_WRITE, THREAD_QUERY_INFORMATION,
+    PROCESS_VM_READ, PROCESS_VM_WRITE, THREAD_GET_CONTEXT, THREAD_QUERY_INFORMATION,
 };
 
 /// What a debugger needs; Wine asks for the right to write, too.
@@ -64,8 +64,6 @@ struct State {
     attached: bool,
     /// What it stands still for.
     stop: Option<Stop>,
-    /// What its threads raised last, of a 32-bit process.
-    raised: HashMap<Tid, ExceptionRecord>,
 }
 
 impl Debugger {
@@ -128,13 +126,7 @@ impl Debugger {
         }
         let mut state = lock(&attached.state);
         if state.stop.is_none() {
-            let mut stop = attached.next(patience).map_err(|source| attached.failed(source))?;
-            if attached.narrow
-                && let Some(stop) = &mut stop
-            {
-                attached.correct(stop, &mut state.raised);
-            }
-            state.stop = stop;
+            state.stop = attached.next(patience).map_err(|source| attached.failed(source))?;
         }
         Ok(state.stop.clone())
     }
@@ -170,34 +162,23 @@ impl Attached {
 
     fn next(&self, patience: Duration) -> io::Result<Option<Stop>> {
         let Some(change) = self.object.wait(patience)? else { return Ok(None) };
-        let stop = debugged::stop(&change, self.narrow);
+        let mut stop = debugged::stop(&change, self.narrow);
         debug::close(&stop.handles);
+        self.correct(&mut stop);
         tracing::trace!(pid = %self.pid, ?stop, "a debug event");
         Ok(Some(stop))
     }
 
-    /// An exception of 32-bit code that nothing handled is raised again by the 64-bit
-    /// side, which Wine takes for its place then: it is where it was first.
-    fn correct(&self, stop: &mut Stop, raised: &mut HashMap<Tid, ExceptionRecord>) {
+    /// An exception that the 64-bit side of a 32-bit process raises for the other has
+    /// the place of that call under Wine; what matters is where its 32-bit code is.
+    fn correct(&self, stop: &mut Stop) {
         let tid = stop.tid();
-        match &mut stop.kind {
-            Some(DebugEventKind::Exception { record, first_chance: true }) => {
-                raised.insert(tid, record.clone());
-            }
-            Some(DebugEventKind::Exception { record, .. }) => {
-                let is_same = |first: &&ExceptionRecord| {
-                    first.code == record.code && first.parameters == record.parameters
-                };
-                if self.is_of_the_wide_side(record.address)
-                    && let Some(first) = raised.get(&tid).filter(is_same)
-                {
-                    record.address = first.address;
-                }
-            }
-            Some(DebugEventKind::ThreadExit { .. }) => {
-                raised.remove(&tid);
-            }
-            _ => {}
+        if self.narrow
+            && let Some(DebugEventKind::Exception { record, .. }) = &mut stop.kind
+            && self.is_of_the_wide_side(record.address)
+            && let Some(address) = narrow_instruction(tid)
+        {
+            record.address = address;
         }
     }
 
@@ -260,4 +241,11 @@ impl Surroundings for Attached {
         // ntdll is where it is in every process.
         start.is_ok_and(|[start]| Some(start) == system::break_in_routine())
     }
+}
+
+/// Where the 32-bit code of a thread is that stands still for an event.
+fn narrow_instruction(tid: Tid) -> Option<u64> {
+    let thread = thread::open(tid.0, THREAD_GET_CONTEXT | THREAD_QUERY_INFORMATION).ok()?;
+    let context = thread::wow64_context(thread.as_handle()).ok()?;
+    registers(Architecture::X86, context).map(|registers| registers.instruction_pointer)
 }
