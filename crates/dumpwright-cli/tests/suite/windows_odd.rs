@@ -9,6 +9,7 @@ use minidump::MinidumpThreadList;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::MutexGuard;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -152,6 +153,7 @@ fn every_way_to_write_a_windows_path_leads_to_its_file() {
 
 /// A dump of much memory, under way.
 struct UnderWay {
+    _alone: MutexGuard<'static, ()>,
     target: WindowsTarget,
     dumper: Child,
     folder: TempDir,
@@ -162,6 +164,7 @@ impl UnderWay {
     #[track_caller]
     fn start(wine: &Wine, program: &Path) -> UnderWay {
         let target = odd(wine, &["large", "700"]);
+        let alone = wine.alone();
         let folder = tempfile::tempdir().unwrap();
         let file = windows_path(&folder.path().join("large.dmp"));
         let mut command = wine.command(program);
@@ -176,7 +179,7 @@ impl UnderWay {
             assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
             sleep(Duration::from_millis(5));
         }
-        UnderWay { target, dumper, folder }
+        UnderWay { _alone: alone, target, dumper, folder }
     }
 
     /// How it ended; nothing is left of the dump.
@@ -219,7 +222,9 @@ fn a_dumper_that_is_killed_lets_the_windows_process_go() {
     dump.target.assert_alive();
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
     // What was suspended before still is.
-    let again = wine.dump(dump.target.pid(), &["-m"]).loaded;
+    let UnderWay { _alone: alone, target, .. } = dump;
+    drop(alone);
+    let again = wine.dump(target.pid(), &["-m"]).loaded;
     let threads: MinidumpThreadList<'_> = again.get();
     let mut counts: Vec<_> = threads.threads.iter().map(|t| t.raw.suspend_count).collect();
     counts.sort_unstable();

@@ -13,7 +13,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 /// Seconds that any Windows program may take.
@@ -135,11 +135,17 @@ impl Wine {
         can
     }
 
+    /// While this lives, no other test runs dumpwright.exe; nor may the one that has
+    /// it by [`Wine::dumpwright`].
+    pub fn alone(&self) -> MutexGuard<'static, ()> {
+        ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Runs dumpwright.exe.
     pub fn dumpwright<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         let mut command = self.command(&self.program);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = self.alone();
         let output = command.output().unwrap();
         drop(alone);
         // A console that Wine's own is draws with escapes and CR LF.
