@@ -226,7 +226,7 @@ pub struct DumpArgs {
     /// What kind of file to write; a core of Linux processes only
     #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
     pub format: Format,
-    /// End with a summary as JSON
+    /// End with a summary as JSON; with -a, with a list of them
     #[arg(long)]
     pub json: bool,
     /// The file to write, extension included; - for standard output

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 
 /// One line on standard error, whatever went wrong.
 fn fail(message: &str, code: ExitCode) -> ExitCode {
-    eprintln!("dumpwright: {}", clean(&message.replace('\n', " ")));
+    output::print_aside(&format!("dumpwright: {}\n", clean(&message.replace('\n', " "))));
     code
 }
 

@@ -48,6 +48,7 @@ mod readers;
 mod real_programs;
 mod samples;
 mod sanitize;
+mod size_budget;
 mod target_goes_on;
 mod thousand_threads;
 mod userdump;

@@ -15,6 +15,7 @@ pub fn watched<T: Send>(client: &Client, work: impl FnOnce(&dyn Observer) -> T +
         if said.replace((phase, tenth)) != Some((phase, tenth)) {
             fault::point(Place::Progress);
             let what = match phase {
+                Phase::Wait => "Waiting",
                 Phase::Unpack => "Unpacking",
                 Phase::Write => "Writing",
                 Phase::Package => "Packing",
