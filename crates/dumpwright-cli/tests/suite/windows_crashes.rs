@@ -4,12 +4,11 @@
 use crate::support::cli::assert_verifies;
 use crate::support::compile::{Width, windows_fixture, windows_fixture_of};
 use crate::support::dump::Loaded;
-use crate::support::wine::{WindowsTarget, Wine, windows_path, wine};
+use crate::support::wine::{Alone, WindowsTarget, Wine, windows_path, wine};
 use crate::support::{processor, readers};
 use minidump::MinidumpException;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 /// Where Windows looks for the debugger of 64-bit and of 32-bit programs.
@@ -21,7 +20,7 @@ const KEYS: [&str; 2] = [
 /// The debugger of crashes, until this is dropped: what Wine has otherwise.
 struct Debugger<'a> {
     wine: &'a Wine,
-    _alone: MutexGuard<'static, ()>,
+    _alone: Alone,
 }
 
 impl Debugger<'_> {

@@ -4,12 +4,11 @@
 use crate::support::cli::{Run, assert_verifies};
 use crate::support::compile::windows_fixture;
 use crate::support::dump::Loaded;
-use crate::support::wine::{WindowsTarget, Wine, windows_path, wine};
+use crate::support::wine::{Alone, WindowsTarget, Wine, windows_path, wine};
 use minidump::MinidumpThreadList;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::MutexGuard;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -153,7 +152,7 @@ fn every_way_to_write_a_windows_path_leads_to_its_file() {
 
 /// A dump of much memory, under way.
 struct UnderWay {
-    _alone: MutexGuard<'static, ()>,
+    _alone: Alone,
     target: WindowsTarget,
     dumper: Child,
     folder: TempDir,

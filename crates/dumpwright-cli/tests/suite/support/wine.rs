@@ -8,6 +8,7 @@ use super::compile::{Width, windows_fixture_of};
 use super::dump::Loaded;
 use super::tools::{root, skip};
 use serde_json::Value;
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -42,9 +43,34 @@ pub fn wine() -> Option<&'static Wine> {
     wine
 }
 
-/// Wine 8's wineserver crashes now and then when several dumpers ask at a time, and
-/// takes every program with it.
+/// Wine 8's wineserver crashes now and then when several programs start, or ask for
+/// handles, at a time, and takes every program with it.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While this lives, no other test starts a Windows program.
+pub struct Alone(Option<MutexGuard<'static, ()>>);
+
+impl Alone {
+    /// At once on a thread that is alone already.
+    fn wait() -> Alone {
+        if IS_ALONE.replace(true) {
+            return Alone(None);
+        }
+        Alone(Some(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            IS_ALONE.set(false);
+        }
+    }
+}
 
 impl Wine {
     fn set_up() -> Option<Wine> {
@@ -135,10 +161,9 @@ impl Wine {
         can
     }
 
-    /// While this lives, no other test runs dumpwright.exe; nor may the one that has
-    /// it by [`Wine::dumpwright`].
-    pub fn alone(&self) -> MutexGuard<'static, ()> {
-        ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits for the other tests, for one that starts programs itself.
+    pub fn alone(&self) -> Alone {
+        Alone::wait()
     }
 
     /// Runs dumpwright.exe.
@@ -257,6 +282,7 @@ impl WindowsTarget {
 
     #[track_caller]
     fn spawn(mut command: Command, folder: TempDir) -> WindowsTarget {
+        let _alone = Alone::wait();
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
