@@ -1,8 +1,8 @@
 //! Writing dumps.
 
 use crate::errors::exception;
-use dumpwright::target::{EventFilter, Pid};
 use dumpwright::target::machine::MachineOptions;
+use dumpwright::target::{EventFilter, Pid};
 use dumpwright::{
     DumpRequest, FormatFlags, Observer, OpenOptions, Phase, Qualifier, WaitFor, observe_here,
 };
@@ -192,9 +192,7 @@ pub fn dump_on(
         exception(py, dumpwright::Error::InvalidRequest(message))
     })?;
     let wait = WaitFor { events: event(py, on)?, timeout };
-    write(py, progress, |observer| {
-        dumpwright::dump_on_event(Pid(pid), wait, &request, observer).map(|(_, summary)| summary)
-    })
+    write(py, progress, |observer| dumpwright::dump_on_event(Pid(pid), wait, &request, observer))
 }
 
 /// Writes a dump of what a file holds: a process or a machine.

@@ -162,7 +162,7 @@ pub unsafe extern "C" fn dumpwright_dump_on_event(
             let limited = timeout_ms != u32::MAX;
             let timeout = limited.then(|| Duration::from_millis(timeout_ms.into()));
             let wait = WaitFor { events, timeout };
-            dump_on_event(Pid(pid), wait, request, observer).map(|(_, summary)| summary)
+            dump_on_event(Pid(pid), wait, request, observer)
         })
     }
 }

@@ -183,10 +183,11 @@ fn dump_on(
     if io::stderr().is_terminal() {
         eprintln!("waiting in process {pid}; Ctrl-C gives it up, and the process runs on");
     }
-    let (_, target) = wait_for_event(pid, wait, request, progress)?;
+    let (_, running) = wait_for_event(pid, wait, progress)?;
     // A unique name has the time of what happened.
     make_unique(request, args, pid);
-    write_dump(target, request, Output::open(request)?, progress)
+    let output = Output::open(request)?;
+    write_dump(running.hold(&request.wants())?, request, output, progress)
 }
 
 /// With `-u`, makes the file's name one of its own.

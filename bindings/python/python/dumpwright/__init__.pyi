@@ -163,6 +163,7 @@ class Dump:
     soft_errors: Optional[str]
     pid: Optional[int]
     streams: List[Tuple[int, int, int]]
+    exception: Optional[Dict[str, Any]]
     threads: List[Dict[str, Any]]
     modules: List[Dict[str, Any]]
     memory_ranges: List[Tuple[int, int]]
