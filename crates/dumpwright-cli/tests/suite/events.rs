@@ -40,7 +40,7 @@ impl Watched {
     /// Starts a dumpwright.
     fn watch(&mut self, options: &[&str]) {
         let pid = self.program.id();
-        let mut dumper = crate::support::cli::command();
+        let mut dumper = command();
         dumper.args(["dump", "--json", "-p", &pid.to_string()]).args(options).arg(self.file());
         let dumper = dumper.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         self.dumper = Some(dumper);
@@ -160,7 +160,7 @@ fn crashes_are_dumped_where_they_happen_and_end_the_program_as_without_us() {
         ),
         (
             shell("exec \"$1\" overflow", &fixture("crashes", Kind::Program)),
-            "SIGSEGV / SEGV_MAPERR",
+            "SIGSEGV / SEGV_ACCERR",
             11,
             Some("overflows"),
         ),
@@ -204,8 +204,12 @@ fn gdb_reads_the_same_crash_from_a_core() {
     let (loaded, _) = watched.dump();
     let tid = assert_crash(&loaded, &watched.file(), "SIGFPE / FPE_INTDIV", Some("faults"));
     let core = watched.folder.path().join("it.core");
-    run(command().args(["dump", "-z"]).arg(watched.file()).args(["-ma", "--elf-core"]).arg(&core))
-        .ok();
+    run(command()
+        .args(["dump", "-z"])
+        .arg(watched.file())
+        .args(["-ma", "--as", "core"])
+        .arg(&core))
+    .ok();
     let (Some(gdb), Some(lldb)) =
         (gdb_traces_of_core(&program, &core), lldb_traces(&watched.file()))
     else {
