@@ -22,6 +22,7 @@ mod dot_dump_letters;
 mod dump_of_dump;
 mod dump_of_dump_exceptions;
 mod dump_of_dump_files;
+mod events;
 mod every_flag;
 mod exceptions;
 mod extended_state;

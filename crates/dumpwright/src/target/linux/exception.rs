@@ -102,6 +102,9 @@ pub(super) fn is_crash(signal: i32) -> bool {
 pub(in crate::target) struct Dispositions {
     caught: u64,
     ignored: u64,
+    /// Whether it is the first of its namespace, which dies of nothing but what it
+    /// did itself.
+    pub(super) is_init: bool,
 }
 
 impl Dispositions {
@@ -110,6 +113,9 @@ impl Dispositions {
         Dispositions {
             caught: status.mask("SigCgt").unwrap_or_default(),
             ignored: status.mask("SigIgn").unwrap_or_default(),
+            is_init: status
+                .field("NStgid")
+                .is_some_and(|ids| ids.split_ascii_whitespace().next_back() == Some("1")),
         }
     }
 
@@ -118,7 +124,7 @@ impl Dispositions {
     pub(super) fn are_fatal_for(self, info: SignalInfo) -> bool {
         is_crash(info.signal)
             && !self.catch(info)
-            && (self.ignored & info.bit() == 0 || info.is_synchronous())
+            && (self.ignored & info.bit() == 0 && !self.is_init || info.is_synchronous())
     }
 
     /// Whether the process has a handler for a signal.
@@ -344,14 +350,14 @@ mod tests {
 
     #[test]
     fn a_handled_signal_is_no_crash() {
-        let caught = Dispositions { caught: mask(libc::SIGSEGV), ignored: 0 };
+        let caught = Dispositions { caught: mask(libc::SIGSEGV), ..Dispositions::default() };
         let fault = info(libc::SIGSEGV, SEGV_MAPERR, 0x10);
         assert_eq!(find_crash(&[thread(1, Some(fault), &[fault])], caught), None);
     }
 
     #[test]
     fn an_ignored_signal_is_a_crash_only_if_the_thread_caused_it() {
-        let ignored = Dispositions { caught: 0, ignored: mask(libc::SIGSEGV) };
+        let ignored = Dispositions { ignored: mask(libc::SIGSEGV), ..Dispositions::default() };
         let sent = info(libc::SIGSEGV, libc::SI_USER, 0);
         let fault = info(libc::SIGSEGV, SEGV_MAPERR, 0x10);
         assert_eq!(find_crash(&[thread(1, Some(sent), &[])], ignored), None);

@@ -74,6 +74,8 @@ struct Follower {
     number: u64,
     /// A signal that nothing handles, handed on.
     fatal: Option<(Tid, SignalInfo)>,
+    /// Whether the process survives that while it is traced.
+    survives: bool,
     /// The signal that was handed on last.
     last: Option<(Tid, i32)>,
     /// Whether the process, not only a thread, has come to its end.
@@ -106,6 +108,7 @@ pub(super) fn follow(pid: Pid, stopper: Stopper, resume: Resume, orders: &Receiv
         standing: None,
         number: 0,
         fatal: None,
+        survives: false,
         last: None,
         is_ending: false,
         is_in_exec: false,
@@ -131,7 +134,7 @@ impl Follower {
                             TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
                         })
                     }
-                    Progress::Nothing => orders.recv_timeout(pace.pause()),
+                    Progress::Nothing => orders.recv_timeout(pace.pause(self.threads())),
                 }
             };
             match order {
@@ -145,6 +148,10 @@ impl Follower {
                 Err(RecvTimeoutError::Disconnected) => return self.stopper.detach(),
             }
         }
+    }
+
+    fn threads(&self) -> u32 {
+        self.stopper.tracees.len() as u32
     }
 
     /// Carries out an order; answers whether the process is still attached to.
@@ -208,15 +215,17 @@ impl Follower {
                 tracee.follow();
             }
         }
-        for tracee in tracees {
-            let Ok(Some(stop)) = stop_of(tracee.tid) else { continue };
-            match stop {
-                _ if known == Some(tracee.tid) => match handling {
-                    Handling::Handled => tracee.go_on(stop, 0),
-                    Handling::NotHandled => tracee.go_on(stop, stop.signal()),
-                },
-                Stop::Interrupted | Stop::GroupStopped if !tracee.is_new => tracee.go_on(stop, 0),
-                _ => {}
+        // Backwards, since one may be detached.
+        for at in (0..self.stopper.tracees.len()).rev() {
+            let Tracee { tid, is_new, .. } = self.stopper.tracees[at];
+            let Ok(Some(stop)) = stop_of(tid) else { continue };
+            let signal = match handling {
+                Handling::NotHandled if known == Some(tid) => stop.signal(),
+                _ => 0,
+            };
+            let is_interrupted = matches!(stop, Stop::Interrupted | Stop::GroupStopped);
+            if known == Some(tid) || is_interrupted && !is_new {
+                self.hand_on(at, stop, signal);
             }
         }
     }
@@ -226,13 +235,14 @@ impl Follower {
         /// How often the threads are looked at one by one, in case somebody took
         /// their events away.
         const SWEEP: Duration = Duration::from_millis(250);
+        const A_THREAD: Duration = Duration::from_millis(1);
         // One that is always found first must not hide the others for good.
         let most = self.stopper.tracees.len().max(64);
         let mut progress = Progress::Nothing;
         for _ in 0..most {
             match sys::observe_any() {
                 Change::Nothing => {
-                    if self.swept.elapsed() > SWEEP {
+                    if self.swept.elapsed() > SWEEP.max(A_THREAD * self.threads()) {
                         break;
                     }
                     return progress;
@@ -304,11 +314,10 @@ impl Follower {
             Stop::Event(sys::PTRACE_EVENT_EXEC) => return self.executed(tid, stop),
             _ => None,
         };
-        let tracee = &mut self.stopper.tracees[at];
         let Some(Meaning { kind, event, signal }) = meaning else {
-            return tracee.go_on(stop, stop.signal());
+            return self.hand_on(at, stop, stop.signal());
         };
-        tracee.stop = Some(stop);
+        self.stopper.tracees[at].stop = Some(stop);
         self.number += 1;
         let happened = Happened { number: self.number, kind, event };
         self.standing = Some(Standing { happened, stopped: tid, signal });

@@ -4,6 +4,7 @@ use super::super::arch;
 use super::super::exception::{self, Dispositions, SignalInfo};
 use super::super::sys;
 use super::super::task::TaskStatus;
+use super::super::tracee::Stop;
 use super::{Follower, Meaning};
 use crate::target::{DebugEvent, DebugEventKind, EventFilter, ExceptionRecord, Tid};
 
@@ -22,6 +23,7 @@ impl Follower {
         let dispositions = Dispositions::of(&status);
         let kind = if dispositions.are_fatal_for(info) {
             self.fatal = Some((tid, info));
+            self.survives = dispositions.is_init;
             EventFilter::CRASH
         } else if dispositions.catch(info) {
             EventFilter::FIRST_CHANCE
@@ -33,6 +35,24 @@ impl Follower {
             event: exception(tid, info, kind == EventFilter::FIRST_CHANCE),
             signal: Some((tid, info)),
         })
+    }
+
+    /// Lets a thread go on from `stop`, with `signal` delivered to it unless 0.
+    ///
+    /// The first process of a namespace does not die of a fault while it is traced:
+    /// the signal is dropped, and the fault happens again. So the thread is detached,
+    /// to die of the next.
+    pub(super) fn hand_on(&mut self, at: usize, stop: Stop, signal: i32) {
+        let tracees = &mut self.stopper.tracees;
+        let tid = tracees[at].tid;
+        let is_fatal = self.fatal.is_some_and(|(dies, info)| dies == tid && info.signal == signal);
+        if self.survives && is_fatal && stop == Stop::Signal(signal) {
+            if sys::detach(tid, signal).is_ok() {
+                tracees.remove(at);
+            }
+            return;
+        }
+        tracees[at].go_on(stop, signal);
     }
 }
 

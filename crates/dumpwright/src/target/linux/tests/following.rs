@@ -148,9 +148,10 @@ fn a_handled_signal_is_a_first_chance_and_never_a_crash() {
          puts(\"two\"); fflush(stdout); for (;;) pause()",
     );
     let mut running = follow(&fixture);
-    running.wait(EventFilter::CRASH, Some(Duration::ZERO), &|| false).unwrap();
+    let wanted = EventFilter::CRASH | EventFilter::FIRST_CHANCE;
+    running.wait(wanted, Some(Duration::ZERO), &|| false).unwrap();
     fixture.voice().say("");
-    let event = next(&mut running, EventFilter::CRASH | EventFilter::FIRST_CHANCE);
+    let event = next(&mut running, wanted);
     assert_eq!(fixture.line(), "one");
     assert_eq!(signal(&event), (libc::SIGSEGV, libc::SI_TKILL, signal(&event).2, true));
     let held = running.hold(&Wants::default()).unwrap();

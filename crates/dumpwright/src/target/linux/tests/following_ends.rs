@@ -2,8 +2,9 @@
 
 use super::following::{follow, next, signal};
 use crate::error::Error;
+use crate::target::linux::LinuxProcess;
 use crate::target::linux::fixture::{Fixture, wait_until};
-use crate::target::{DebugEventKind, EventFilter, Tid, Wants};
+use crate::target::{DebugEventKind, EventFilter, Handling, Pid, ProcessTarget, Tid, Wants};
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
@@ -149,7 +150,7 @@ fn threads_are_seen_to_start_and_end() {
     let held = running.hold(&Wants::default()).unwrap();
     assert!(held.snapshot().threads.iter().any(|t| t.tid == start.tid));
     assert_eq!(held.snapshot().threads.len(), 7, "{:?}", held.snapshot().soft_errors);
-    let mut running = held.resume(crate::target::Handling::NotHandled).unwrap();
+    let mut running = held.resume(Handling::NotHandled).unwrap();
     let end = next(&mut running, EventFilter::THREADS);
     assert_eq!((end.tid, &end.kind), (start.tid, &DebugEventKind::ThreadExit { code: 0 }));
     running.wait(EventFilter::THREADS, Some(Duration::ZERO), &|| false).unwrap();
@@ -248,4 +249,46 @@ fn a_process_that_is_killed_while_it_runs_or_is_held_ends() {
     let end = running.hold(&Wants::default()).err().expect("it has ended");
     assert!(matches!(end, Error::ProcessEnded(_)), "{end}");
     assert_eq!(fixture.wait().signal(), Some(libc::SIGKILL));
+}
+
+/// The first process of a namespace, as in a container, takes no fatal signal while
+/// it is traced: its fault would happen for ever.
+#[test]
+fn the_first_process_of_a_container_crashes_once_and_dies() {
+    for wanted in [EventFilter::CRASH, EventFilter::FIRST_CHANCE] {
+        let fixture = Fixture::c(
+            r#"
+            #include <sched.h>
+            #include <stdio.h>
+            #include <stdlib.h>
+            #include <sys/wait.h>
+            #include <unistd.h>
+            int main(void) {
+                int status;
+                if (unshare(CLONE_NEWPID)) { puts("0"); fflush(stdout); for (;;) pause(); }
+                pid_t child = fork();
+                if (child == 0) { getchar(); *(volatile int *)0x1234 = 1; }
+                printf("%x\n", child); fflush(stdout);
+                waitpid(child, &status, 0);
+                printf("%x\n", status & 0x7f); fflush(stdout);
+                for (;;) pause();
+            }"#,
+        );
+        let pid = fixture.numbers()[0];
+        if pid == 0 {
+            eprintln!("SKIPPED: a namespace of processes takes privileges");
+            return;
+        }
+        let held = LinuxProcess::attach(Pid(pid as u32), &Wants::default()).unwrap();
+        let mut running = Box::new(held).resume(Handling::NotHandled).unwrap();
+        running.wait(wanted, Some(Duration::ZERO), &|| false).unwrap();
+        fixture.voice().say("");
+        if wanted == EventFilter::CRASH {
+            let event = next(&mut running, wanted);
+            assert_eq!(signal(&event), (libc::SIGSEGV, 1, 0x1234, false));
+        }
+        let end = running.wait(wanted, None, &|| false).unwrap_err();
+        assert!(matches!(end, Error::ProcessEnded(_)), "{end}");
+        assert_eq!(fixture.numbers(), [libc::SIGSEGV as u64]);
+    }
 }
