@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(windows, test))]
+pub(crate) mod debugged;
 #[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod environment;
 pub(crate) mod exception;

@@ -76,11 +76,17 @@ impl Drop for Suspension {
 
 impl Stopped {
     /// Suspends all threads. Lists them again until a list has nothing new: the
-    /// threads that could start another stand still by then.
+    /// threads that could start another stand still by then. The thread that is
+    /// `standing` already, for a debug event, may be one that ends: no such thread can be
+    /// suspended, and none needs to be.
     ///
     /// # Errors
     /// No list can be had, or no thread could be suspended.
-    pub(super) fn stop(pid: Pid, notes: &mut Vec<SoftError>) -> Result<Stopped> {
+    pub(super) fn stop(
+        pid: Pid,
+        standing: Option<Tid>,
+        notes: &mut Vec<SoftError>,
+    ) -> Result<Stopped> {
         let since = Instant::now();
         let suspension = Arc::new(Suspension::default());
         lock(&HELD).push(Arc::downgrade(&suspension));
@@ -98,7 +104,11 @@ impl Stopped {
                 break;
             }
             for tid in fresh {
-                if let Err(error) = stopped.suspend(tid) {
+                let result = match stopped.suspend(tid) {
+                    Err(_) if standing == Some(Tid(tid)) => stopped.take_standing(tid),
+                    result => result,
+                };
+                if let Err(error) = result {
                     notes.push(SoftError::new(
                         format!("thread {tid}"),
                         format!("was not suspended and is not in the dump: {error}"),
@@ -143,6 +153,12 @@ impl Stopped {
         Ok(())
     }
 
+    fn take_standing(&mut self, tid: u32) -> std::io::Result<()> {
+        let handle = Arc::new(thread::open(tid, ACCESS)?);
+        self.threads.push(StoppedThread { tid: Tid(tid), handle, suspend_count: 0 });
+        Ok(())
+    }
+
     /// The threads, once.
     pub(super) fn take_threads(&mut self) -> Vec<StoppedThread> {
         std::mem::take(&mut self.threads)
@@ -157,6 +173,11 @@ impl Stopped {
         }
     }
 
+    /// Whether they go on.
+    pub(super) fn is_released(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// How long they have been suspended, or were until they were released.
     pub(super) fn held(&self) -> Duration {
         self.held.unwrap_or_else(|| self.since.elapsed())
@@ -169,7 +190,7 @@ impl Drop for Stopped {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Resuming is due whoever panicked.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,6 +2,7 @@
 //! this backend is in this folder.
 
 pub(super) mod console;
+pub(super) mod debug;
 pub(super) mod disk;
 pub(super) mod information;
 pub(super) mod inherited;
