@@ -45,6 +45,15 @@ pub enum Command {
     /// The program that `demo` dumps
     #[command(hide = true)]
     DemoTarget,
+    /// Resume what a dumpwright that was killed held
+    #[cfg(windows)]
+    #[command(hide = true)]
+    Keep {
+        /// Handle of its process
+        process: u64,
+        /// Handle of the section with what it holds
+        section: u64,
+    },
     /// Be the machine's crash handler: set it up, look at it, take it away
     #[cfg(target_os = "linux")]
     Handler {
@@ -178,6 +187,10 @@ pub struct DumpArgs {
     /// Address of a JIT_DEBUG_INFO in a Windows process, as AeDebug names it (%p)
     #[arg(long, value_name = "ADDR", help_heading = "Exception", value_parser = parse_number)]
     pub jit_debug_info: Option<u64>,
+    /// Event to set when the dump is done or given up, as AeDebug names it (%ld)
+    #[cfg(windows)]
+    #[arg(short, long, value_name = "HANDLE", help_heading = "Exception", value_parser = parse_number)]
+    pub event: Option<u64>,
     /// Add the Token stream: user and group ids, capabilities, seccomp, LSM label
     #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
     pub token: bool,
@@ -213,7 +226,7 @@ pub struct DumpArgs {
     /// What kind of file to write; a core of Linux processes only
     #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
     pub format: Format,
-    /// End with a summary as JSON
+    /// End with a summary as JSON; with -a, with a list of them
     #[arg(long)]
     pub json: bool,
     /// The file to write, extension included; - for standard output

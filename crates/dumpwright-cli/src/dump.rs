@@ -2,8 +2,10 @@
 
 use crate::args::{DumpArgs, Event, Format};
 use crate::machine::Found;
-use crate::output::{Failure, Outcome, json, print};
+use crate::output::{Failure, Outcome, json, print, print_aside};
 use crate::progress::Progress;
+#[cfg(windows)]
+use crate::windows;
 use crate::{cancel, machine, privacy, report};
 use dumpwright::dot_dump::{mini_flags, unique_name};
 use dumpwright::error::LIST_PROCESSES;
@@ -24,6 +26,8 @@ use std::time::{Duration, SystemTime};
 
 /// `dumpwright dump`.
 pub fn run(args: &DumpArgs) -> Outcome {
+    #[cfg(windows)]
+    let _crash = windows::Crash::of(args);
     let mut request = request(args)?;
     let found = machine::find(args, &request)?;
     if matches!(found, Found::Machine(_)) {
@@ -44,15 +48,24 @@ pub fn run(args: &DumpArgs) -> Outcome {
     } else {
         cancel::watch_signals();
     }
+    #[cfg(windows)]
+    let _keeper = matches!(sources[..], [Source::Process(_), ..]).then(windows::start_keeper);
     let mut failures = Vec::new();
+    let mut written = Vec::new();
     let count = sources.len();
     for source in sources {
         match dump_one(source, args, &request) {
-            Ok(()) => {}
-            Err(failure) if count == 1 || cancel::is_cancelled() => return Err(failure),
+            // One document for all, since that is what a reader of JSON expects.
+            Ok(summary) if args.all && args.json => written.push(summary),
+            Ok(summary) => report(&summary, args, &request)?,
+            Err(failure) if count == 1 || cancel::is_cancelled() => {
+                report_all(&written, args)?;
+                return Err(failure);
+            }
             Err(failure) => failures.push(failure.to_string()),
         }
     }
+    report_all(&written, args)?;
     if failures.is_empty() {
         Ok(ExitCode::SUCCESS)
     } else {
@@ -85,7 +98,7 @@ fn sources(args: &DumpArgs) -> Outcome<Vec<Source<'_>>> {
     }
 }
 
-fn dump_one(source: Source<'_>, args: &DumpArgs, request: &DumpRequest) -> Result<(), Failure> {
+fn dump_one(source: Source<'_>, args: &DumpArgs, request: &DumpRequest) -> Outcome<Summary> {
     let mut request = request.clone();
     let progress = Progress::new();
     let result = match source {
@@ -111,13 +124,23 @@ fn dump_one(source: Source<'_>, args: &DumpArgs, request: &DumpRequest) -> Resul
     progress.clear();
     let summary = result?;
     privacy::write_audit(args, &summary)?;
-    let text = if args.json { json(&summary)? } else { report::text(&summary) };
+    Ok(summary)
+}
+
+/// With `-a --json`, says what came of all dumps.
+fn report_all(written: &[Summary], args: &DumpArgs) -> Outcome<()> {
+    if args.all && args.json { print(&json(&written)?) } else { Ok(()) }
+}
+
+/// Says what came of a dump.
+fn report(summary: &Summary, args: &DumpArgs, request: &DumpRequest) -> Outcome<()> {
+    let text = if args.json { json(summary)? } else { report::text(summary) };
     // Standard output may be the dump itself.
     if request.destination == Destination::Stdout {
-        eprint!("{text}");
+        print_aside(&text);
         Ok(())
     } else {
-        let file = summary.file.unwrap_or_default();
+        let file = summary.file.clone().unwrap_or_default();
         print(&text).map_err(|e| {
             format!("'{}' was written, and its summary not: {e}", file.display()).into()
         })
@@ -153,18 +176,18 @@ fn dump_on(
     drop(Output::open(request)?);
     let events = match event {
         Event::Crash => EventFilter::CRASH,
-        Event::Exception => EventFilter::CRASH | EventFilter::FIRST_CHANCE,
-        // A crash is the end, and better seen where it happens.
-        Event::Exit => EventFilter::CRASH | EventFilter::EXIT,
+        Event::Exception => EventFilter::EXCEPTION,
+        Event::Exit => EventFilter::END,
     };
     let wait = WaitFor { events, timeout: args.wait_seconds.map(Duration::from_secs) };
     if io::stderr().is_terminal() {
         eprintln!("waiting in process {pid}; Ctrl-C gives it up, and the process runs on");
     }
-    let (_, target) = wait_for_event(pid, wait, request, progress)?;
+    let (_, running) = wait_for_event(pid, wait, progress)?;
     // A unique name has the time of what happened.
     make_unique(request, args, pid);
-    write_dump(target, request, Output::open(request)?, progress)
+    let output = Output::open(request)?;
+    write_dump(running.hold(&request.wants())?, request, output, progress)
 }
 
 /// With `-u`, makes the file's name one of its own.

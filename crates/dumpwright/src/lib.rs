@@ -75,6 +75,10 @@ pub mod address;
 pub mod dot_dump;
 pub mod engine;
 pub mod error;
+#[cfg(all(windows, feature = "fault-points"))]
+pub mod fault;
+#[cfg(all(windows, not(feature = "fault-points")))]
+mod fault;
 pub mod hresult;
 pub mod info;
 pub mod kernel_type;

@@ -209,6 +209,24 @@ fn ctrl_c_leaves_nothing_behind_and_lets_the_windows_process_go() {
 }
 
 #[test]
+fn a_dumper_that_is_killed_lets_the_windows_process_go() {
+    let Some(wine) = wine() else { return };
+    let mut dump = UnderWay::start(wine, &wine.program);
+    let pid = rustix::process::Pid::from_raw(dump.linux_pid()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    dump.dumper.wait().unwrap();
+    let since = Instant::now();
+    dump.target.assert_alive();
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    // What was suspended before still is.
+    let again = wine.dump(dump.target.pid(), &["-m"]).loaded;
+    let threads: MinidumpThreadList<'_> = again.get();
+    let mut counts: Vec<_> = threads.threads.iter().map(|t| t.raw.suspend_count).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [0, 1]);
+}
+
+#[test]
 fn closing_the_console_leaves_nothing_behind_and_lets_the_windows_process_go() {
     let Some(wine) = wine() else { return };
     // Under a name of its own, so that it is found among those of other tests.

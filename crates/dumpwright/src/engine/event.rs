@@ -2,11 +2,11 @@
 
 use super::{LiveProcess, Output, write_dump};
 use crate::error::{Error, Result};
-use crate::observer::Observer;
+use crate::observer::{Observer, Phase};
 use crate::request::DumpRequest;
 use crate::summary::Summary;
-use crate::target::{DebugEvent, EventFilter, Handling, Pid, ProcessTarget, Wants};
-use std::time::Duration;
+use crate::target::{DebugEvent, EventFilter, Handling, Pid, ProcessTarget, RunningProcess, Wants};
+use std::time::{Duration, Instant};
 
 /// What to wait for in a process, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,30 +17,28 @@ pub struct WaitFor {
     pub timeout: Option<Duration>,
 }
 
-/// Lets a process run with this one as its debugger until something happens in it,
-/// and holds it still there, as the request wants it seen. An exception that it
-/// stopped for is the exception of the dump. Released, the process goes on as if it
-/// had not been watched: a crash ends it.
+/// Lets a process run with this one as its debugger until something happens in it. It
+/// has stopped there then: [`hold`](RunningProcess::hold) it to dump it.
 ///
 /// # Errors
-/// As [`dump_process`](super::dump_process); [`Error::CannotRun`],
-/// [`Error::NoEvent`], [`Error::Cancelled`], and [`Error::ProcessEnded`] if it ends
-/// before. It goes on by itself then.
+/// As attaching to a process; [`Error::NoEvent`], [`Error::Cancelled`], and
+/// [`Error::ProcessEnded`] if it ends before. It goes on by itself then.
 pub fn wait_for_event(
     pid: Pid,
     wait: WaitFor,
-    request: &DumpRequest,
     observer: &dyn Observer,
-) -> Result<(DebugEvent, Box<dyn ProcessTarget>)> {
-    request.validate()?;
-    #[cfg(target_os = "linux")]
-    if request.extensions.wine {
-        return Err(Error::CannotRun);
-    }
+) -> Result<(DebugEvent, Box<dyn RunningProcess>)> {
     let process = LiveProcess::attach(pid, &Wants::default())?;
     let mut running = Box::new(process).resume(Handling::default())?;
-    match running.wait(wait.events, wait.timeout, &|| observer.is_cancelled())? {
-        Some(event) => Ok((event, running.hold(&request.wants())?)),
+    let began = Instant::now();
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let cancelled = || {
+        let total = wait.timeout.map_or(0, millis);
+        observer.progress(Phase::Wait, millis(began.elapsed()), total);
+        observer.is_cancelled()
+    };
+    match running.wait(wait.events, wait.timeout, &cancelled)? {
+        Some(event) => Ok((event, running)),
         None if observer.is_cancelled() => Err(Error::Cancelled),
         None => {
             let seconds = wait.timeout.unwrap_or_default().as_secs();
@@ -49,8 +47,10 @@ pub fn wait_for_event(
     }
 }
 
-/// Writes a dump of a process when something happens in it: a crash, mostly. A name
-/// that cannot be written is an error before anything is waited for.
+/// Writes a dump of a process when something happens in it: a crash, mostly. An
+/// exception that it stopped for is the exception of the dump. It goes on then as if it
+/// had not been watched: a crash ends it. A name that cannot be written is an error
+/// before anything is waited for.
 ///
 /// # Errors
 /// As [`wait_for_event`] and [`dump_process`](super::dump_process).
@@ -59,10 +59,14 @@ pub fn dump_on_event(
     wait: WaitFor,
     request: &DumpRequest,
     observer: &dyn Observer,
-) -> Result<(DebugEvent, Summary)> {
+) -> Result<Summary> {
+    #[cfg(target_os = "linux")]
+    if request.extensions.wine {
+        return Err(Error::CannotRun);
+    }
     // Nothing is kept of it: the dump may be hours away.
     drop(Output::open(request)?);
-    let (event, target) = wait_for_event(pid, wait, request, observer)?;
-    let summary = write_dump(target, request, Output::open(request)?, observer)?;
-    Ok((event, summary))
+    let (_, running) = wait_for_event(pid, wait, observer)?;
+    let output = Output::open(request)?;
+    write_dump(running.hold(&request.wants())?, request, output, observer)
 }

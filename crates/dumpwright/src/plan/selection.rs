@@ -98,6 +98,17 @@ impl Selection {
         }
     }
 
+    /// Gives what is selected anyway the reasons that `others` has for it, by
+    /// which a size budget may take it earlier.
+    pub fn rank(&mut self, others: Selection) {
+        let selected: RangeSet = self.ranges.iter().map(|(_, range)| *range).collect();
+        for (reason, range) in others.ranges {
+            for part in selected.within(range) {
+                self.add(reason, part);
+            }
+        }
+    }
+
     /// Selects what is readable of a range that the request named, and notes
     /// what is not.
     pub fn request(
@@ -126,18 +137,20 @@ impl Selection {
             return (self.ranges.into_iter().map(|(_, range)| range).collect(), Vec::new());
         };
         let mut left = budget;
-        let mut taken = RangeSet::new();
+        let mut taken = Vec::new();
+        // Memory with several reasons counts for the first of them.
+        let mut seen = RangeSet::new();
         let mut left_out = Vec::new();
         for reason in Reason::ALL {
             let wanted: RangeSet =
                 self.ranges.iter().filter(|(r, _)| *r == reason).map(|(_, range)| *range).collect();
-            let mut more = taken.ranges().to_vec();
             let mut bytes = 0;
-            for range in wanted.difference(&taken).ranges() {
+            let new = wanted.difference(&seen);
+            for range in new.ranges() {
                 let room = left.saturating_sub(DESCRIPTOR) & !0xF;
                 let fits = range.len().min(room);
                 if fits > 0 {
-                    more.push(AddressRange::with_len(range.start, fits));
+                    taken.push(AddressRange::with_len(range.start, fits));
                     left -= fits + DESCRIPTOR;
                 }
                 bytes += range.len() - fits;
@@ -145,9 +158,9 @@ impl Selection {
             if bytes > 0 {
                 left_out.push(LeftOut { reason, bytes });
             }
-            taken = more.into_iter().collect();
+            seen = seen.ranges().iter().chain(new.ranges()).copied().collect();
         }
-        (taken, left_out)
+        (taken.into_iter().collect(), left_out)
     }
 }
 
@@ -187,5 +200,33 @@ mod tests {
         );
         let (set, _) = selection.resolve(Some(8));
         assert!(set.is_empty());
+    }
+
+    #[test]
+    fn what_is_left_out_for_several_reasons_counts_once() {
+        let mut selection = Selection::default();
+        selection.add(Reason::Rest, range(0x1000, 0x3000));
+        selection.add(Reason::PrivateReadWrite, range(0x1000, 0x3000));
+        selection.add(Reason::Stack, range(0x2000, 0x4000));
+        let (_, left_out) = selection.resolve(Some(0));
+        assert_eq!(
+            left_out,
+            [
+                LeftOut { reason: Reason::Stack, bytes: 0x2000 },
+                LeftOut { reason: Reason::PrivateReadWrite, bytes: 0x1000 }
+            ]
+        );
+    }
+
+    #[test]
+    fn a_rank_adds_no_memory() {
+        let mut selection = Selection::default();
+        selection.add(Reason::Rest, range(0x1000, 0x3000));
+        let mut ranking = Selection::default();
+        ranking.add(Reason::Indirect, range(0x2000, 0x4000));
+        selection.rank(ranking);
+        let (set, left_out) = selection.resolve(Some(0x1000 + DESCRIPTOR));
+        assert_eq!(set.ranges(), [range(0x2000, 0x3000)]);
+        assert_eq!(left_out, [LeftOut { reason: Reason::Rest, bytes: 0x1000 }]);
     }
 }

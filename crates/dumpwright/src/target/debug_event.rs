@@ -30,6 +30,10 @@ bitflags! {
         const THREADS = 8;
         /// Modules come and go (Windows only: the Linux loader tells nobody).
         const MODULES = 16;
+        /// An exception of any kind, handled or not.
+        const EXCEPTION = Self::CRASH.bits() | Self::FIRST_CHANCE.bits();
+        /// The end of the process by whatever way; a crash is seen where it happens.
+        const END = Self::CRASH.bits() | Self::EXIT.bits();
     }
 }
 

@@ -291,6 +291,11 @@ impl WindowsTarget {
         line.trim().to_owned()
     }
 
+    /// Waits for its end; its exit code as Linux has it.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// Asserts that it runs: it answers a line.
     #[track_caller]
     pub fn assert_alive(&mut self) {

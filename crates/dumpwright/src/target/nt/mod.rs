@@ -21,6 +21,8 @@ pub(crate) mod module;
 pub(crate) mod pe;
 pub(crate) mod registers;
 #[cfg(any(windows, target_os = "linux", test))]
+pub(crate) mod unhandled;
+#[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod unloaded;
 #[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod version;

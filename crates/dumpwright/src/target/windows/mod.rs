@@ -11,10 +11,10 @@
 //! [`ProcessTarget::resume`] lets it run again, with this program as its `debugger`, and
 //! `running` waits for events.
 //!
-//! Windows does not resume the threads of a dumper that is killed: the process
-//! then stands still until someone else resumes it. Whatever else ends a dump —
-//! an error, a panic, Ctrl-C — resumes them; a program that is about to end
-//! without unwinding calls [`resume_all`].
+//! Windows does not resume the threads of a dumper that is killed: a [`keeper`]
+//! does, where the program has one. Whatever else ends a dump — an error, a
+//! panic, Ctrl-C — resumes them; a program that is about to end without
+//! unwinding calls [`resume_all`].
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!(
@@ -27,6 +27,7 @@ mod debugger;
 mod describe;
 mod facts;
 mod handles;
+pub mod keeper;
 mod memory;
 mod modules;
 pub mod processes;
@@ -41,6 +42,7 @@ mod token;
 pub use memory::WindowsMemory;
 pub use sys::console::on_close as on_console_close;
 pub(crate) use sys::disk::free_space;
+pub use sys::inherited::set_event;
 
 use crate::error::Result;
 use crate::soft_error::SoftError;

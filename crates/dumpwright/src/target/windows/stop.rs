@@ -1,5 +1,6 @@
 //! Holds a process still: every thread suspended, and resumed for certain.
 
+use super::keeper::Line;
 use super::sys::{thread, toolhelp};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
@@ -51,14 +52,17 @@ pub(super) struct Stopped {
 
 /// The suspensions to take back.
 #[derive(Debug, Default)]
-struct Suspension(Mutex<Vec<Arc<OwnedHandle>>>);
+struct Suspension(Mutex<Vec<(Arc<OwnedHandle>, Option<Line>)>>);
 
 impl Suspension {
     fn resume(&self) {
-        for handle in lock(&self.0).drain(..) {
+        for (handle, kept) in lock(&self.0).drain(..) {
             // It fails for a thread that was terminated meanwhile.
             if let Err(error) = thread::resume((*handle).as_handle()) {
                 tracing::debug!(%error, "a thread was not resumed");
+            }
+            if let Some(line) = kept {
+                line.end();
             }
         }
     }
@@ -130,8 +134,20 @@ impl Stopped {
         let handle = Arc::new(thread::open(tid, ACCESS)?);
         // The lock makes suspending and keeping one step for `resume_all`.
         let mut held = lock(&self.suspension.0);
-        let suspend_count = thread::suspend((*handle).as_handle())?;
-        held.push(Arc::clone(&handle));
+        let kept = Line::begin((*handle).as_handle());
+        let suspend_count = match thread::suspend((*handle).as_handle()) {
+            Ok(count) => count,
+            Err(error) => {
+                if let Some(line) = kept {
+                    line.end();
+                }
+                return Err(error);
+            }
+        };
+        if let Some(line) = &kept {
+            line.suspended(suspend_count);
+        }
+        held.push((Arc::clone(&handle), kept));
         drop(held);
         self.threads.push(StoppedThread { tid: Tid(tid), handle, suspend_count });
         Ok(())
