@@ -13,7 +13,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 /// Seconds that any Windows program may take.
@@ -45,6 +45,11 @@ pub fn wine() -> Option<&'static Wine> {
 /// Wine 8's wineserver crashes now and then when several dumpers ask at a time, and
 /// takes every program with it.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// The right to run a dumper, for a test that starts one by itself.
+pub fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Wine {
     fn set_up() -> Option<Wine> {
@@ -139,7 +144,7 @@ impl Wine {
     pub fn dumpwright<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         let mut command = self.command(&self.program);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = alone();
         let output = command.output().unwrap();
         drop(alone);
         // A console that Wine's own is draws with escapes and CR LF.
@@ -285,7 +290,23 @@ impl WindowsTarget {
 
     /// What it answers a line.
     pub fn ask(&mut self) -> String {
-        self.input.as_mut().unwrap().write_all(b"\n").unwrap();
+        self.tell("");
+        self.answer()
+    }
+
+    /// Sends it a line.
+    pub fn tell(&mut self, line: &str) {
+        self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// How it ends.
+    pub fn end(&mut self) -> Option<i32> {
+        drop(self.input.take());
+        self.child.wait().unwrap().code()
+    }
+
+    /// The next line that it says.
+    pub fn answer(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         line.trim().to_owned()
