@@ -143,12 +143,12 @@ impl Crash {
         let crashed = &state.threads[state.requesting_thread.unwrap()];
         assert_eq!(crashed.thread_id, worker);
         assert_eq!(crashed.frames[0].instruction, ip, "{cue}");
-        // A thousand frames deep there is more than a walk shows.
-        if *cue != "stack" {
-            let program = loaded.modules()[0].1.clone();
-            let of_program = crashed.frames.iter().filter(|f| program.contains(&f.instruction));
-            assert!(of_program.count() >= 1, "{cue}: {:?}", crashed.frames);
-            assert!(crashed.frames.len() >= 3, "{cue}: {:?}", crashed.frames);
+        // Of a thousand frames and more, and from where there is no code, less is known.
+        if !matches!(*cue, "stack" | "execute") {
+            let program = loaded.module(".exe");
+            let walked: Vec<_> = crashed.frames.iter().map(|frame| frame.instruction).collect();
+            assert!(walked.iter().any(|at| program.contains(at)), "{cue}: {walked:x?}");
+            assert!(walked.len() >= 3, "{cue}: {walked:x?}");
         }
         if let Some(traces) = readers::lldb_traces(&file) {
             assert!(traces.contains_key(&worker), "{cue}: {traces:?}");
