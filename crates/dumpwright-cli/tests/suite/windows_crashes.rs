@@ -4,7 +4,7 @@
 use crate::support::cli::assert_verifies;
 use crate::support::compile::{Width, windows_fixture, windows_fixture_of};
 use crate::support::dump::Loaded;
-use crate::support::wine::{WindowsTarget, Wine, windows_path, wine};
+use crate::support::wine::{Alone, WindowsTarget, Wine, windows_path, wine};
 use crate::support::{processor, readers};
 use minidump::MinidumpException;
 use std::fs;
@@ -18,19 +18,22 @@ const KEYS: [&str; 2] = [
 ];
 
 /// The debugger of crashes, until this is dropped: what Wine has otherwise.
-struct Debugger<'a>(&'a Wine);
+struct Debugger<'a> {
+    wine: &'a Wine,
+    _alone: Alone,
+}
 
 impl Debugger<'_> {
     #[track_caller]
     fn set<'a>(wine: &'a Wine, command: &str) -> Debugger<'a> {
-        let debugger = Debugger(wine);
+        let debugger = Debugger { wine, _alone: wine.alone() };
         assert!(debugger.write(command), "the registry cannot be written");
         debugger
     }
 
     fn write(&self, command: &str) -> bool {
         KEYS.iter().all(|key| {
-            let mut reg = self.0.command("reg");
+            let mut reg = self.wine.command("reg");
             reg.args(["add", key, "/v", "Debugger", "/d", command, "/f"]);
             reg.status().unwrap().success()
         })
@@ -43,16 +46,24 @@ impl Drop for Debugger<'_> {
     }
 }
 
-/// Lets a program crash; its exit code as Linux has it, and the dumps in `folder`.
+/// Lets a program crash and end; its exit code as Linux has it, and the dumps in
+/// `folder`.
 #[track_caller]
-fn crash(wine: &Wine, width: Width, mode: &str, folder: &Path) -> (WindowsTarget, Vec<PathBuf>) {
+fn crash(
+    wine: &Wine,
+    width: Width,
+    mode: &str,
+    folder: &Path,
+) -> (WindowsTarget, Option<i32>, Vec<PathBuf>) {
     let program = windows_fixture_of(width, "crashes");
     let mut target = WindowsTarget::program(wine, &program, &[mode]);
     let since = Instant::now();
-    assert_eq!(target.ask(), "", "it says nothing more");
+    // What comes is what its debugger says, which has its output.
+    target.ask();
+    let code = target.exit_code();
     assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
     let dumps = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    (target, dumps)
+    (target, code, dumps)
 }
 
 #[test]
@@ -68,7 +79,7 @@ fn a_windows_program_that_crashes_is_dumped_by_aedebug_and_ends_with_its_excepti
         cases.push((Width::Narrow, "fault", 0xC000_0005));
     }
     for (width, mode, code) in cases {
-        let (mut target, dumps) = crash(wine, width, mode, folder.path());
+        let (target, exit_code, dumps) = crash(wine, width, mode, folder.path());
         let [file] = dumps.as_slice() else { panic!("{mode}: {dumps:?}") };
         assert!(file.to_string_lossy().ends_with(&format!("_{}.dmp", target.pid())), "{file:?}");
         assert_verifies(file);
@@ -94,7 +105,7 @@ fn a_windows_program_that_crashes_is_dumped_by_aedebug_and_ends_with_its_excepti
             }
         }
         // It ends as if nobody had looked; Linux has the lowest byte of the code.
-        assert_eq!(target.exit_code(), Some((code & 0xFF) as i32), "{width:?} {mode}");
+        assert_eq!(exit_code, Some((code & 0xFF) as i32), "{width:?} {mode}");
         fs::remove_file(file).unwrap();
     }
 }
@@ -106,9 +117,9 @@ fn a_crash_that_cannot_be_dumped_ends_all_the_same() {
     let nowhere = format!(r"{}\none\crash.dmp", windows_path(folder.path()));
     let line = format!("{} dump -p %ld -e %ld {nowhere}", windows_path(&wine.program));
     let _debugger = Debugger::set(wine, &line);
-    let (mut target, dumps) = crash(wine, Width::Wide, "fault", folder.path());
+    let (_, exit_code, dumps) = crash(wine, Width::Wide, "fault", folder.path());
     assert_eq!(dumps, Vec::<PathBuf>::new());
-    assert_eq!(target.exit_code(), Some(5));
+    assert_eq!(exit_code, Some(5));
 }
 
 #[test]
@@ -117,6 +128,7 @@ fn the_event_of_a_crash_is_set_when_its_dump_is_there_or_given_up() {
     let target = WindowsTarget::fixture(wine, "odd");
     let folder = tempfile::tempdir().unwrap();
     let program = windows_path(&wine.program);
+    let _alone = wine.alone();
     for (name, code) in [("x.dmp", 0), (r"none\x.dmp", 1)] {
         let file = format!(r"{}\{name}", windows_path(folder.path()));
         let command = format!("{program} dump -p {} -e %ld {file}", target.pid());

@@ -78,7 +78,9 @@ fn a_windows_program_dumps_through_our_dbgeng_dll() {
     let places = places.map(|place| format!("{:x}", ready[place].as_u64().unwrap()));
     let [record, context, pointers] = &places;
     let arguments = ["run", &windows_path(&dumps), &pid, record, context, pointers];
+    let alone = wine.alone();
     let output = start(&arguments).output().unwrap();
+    drop(alone);
     assert_passed(&output);
     judge_full_dump(wine, &dumps.join("live-ma.dmp"), &ready);
     assert!(target.try_wait().unwrap().is_none(), "the target did not survive its dumps");
@@ -177,7 +179,9 @@ fn run_on_itself(wine: &Wine, program: &Path, dumps: &Path, keys: &[&str]) -> Va
     let mut command = wine.command(program);
     command.env("WINEDLLOVERRIDES", OVERRIDES).stdout(Stdio::piped());
     command.args(["run", &windows_path(dumps)]);
+    let alone = wine.alone();
     let output = command.args(keys.iter().map(|key| ready[key].to_string())).output().unwrap();
+    drop(alone);
     assert_passed(&output);
     assert!(target.try_wait().unwrap().is_none(), "the target did not survive");
     drop(target.stdin.take());
@@ -260,7 +264,9 @@ fn debug(wine: &Wine, folder: &Path, program: &Path, kind: &str, of: &str) -> Op
     let ready: Value = serde_json::from_str(line.trim().strip_prefix("READY ").unwrap()).unwrap();
     let pid = ready["pid"].to_string();
     let arguments = ["run", kind, &pid, &windows_path(&cue), &windows_path(folder)];
+    let alone = wine.alone();
     let output = start(&arguments).output().unwrap();
+    drop(alone);
     assert_passed(&output);
     let ended = target.try_wait().unwrap();
     if ended.is_none() {

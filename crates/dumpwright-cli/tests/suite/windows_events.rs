@@ -3,14 +3,13 @@
 use crate::support::cli::{Run, assert_verifies};
 use crate::support::compile::{Width, windows_fixture, windows_fixture_of};
 use crate::support::dump::Loaded;
-use crate::support::wine::{WindowsTarget, Wine, alone, windows_path, wine};
+use crate::support::wine::{Alone, WindowsTarget, Wine, windows_path, wine};
 use crate::support::{processor, readers};
 use minidump::MinidumpException;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::MutexGuard;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -30,14 +29,14 @@ fn start(wine: &Wine, width: Width) -> WindowsTarget {
 struct Watch {
     dumper: Child,
     folder: TempDir,
-    _alone: MutexGuard<'static, ()>,
+    _alone: Alone,
 }
 
 impl Watch {
     /// Starts it, and waits until it is the target's debugger.
     #[track_caller]
     fn start(wine: &Wine, target: &mut WindowsTarget, options: &[&str]) -> Watch {
-        let alone = alone();
+        let alone = wine.alone();
         let folder = tempfile::tempdir().unwrap();
         let file = windows_path(&folder.path().join("event.dmp"));
         let mut command = wine.command(&wine.program);

@@ -24,6 +24,7 @@ static DWORD write_dump(IDebugClient4 *client, const char *name) {
 static int run(ULONG pid, ULONG64 handle) {
     IDebugClient4 *client;
     EXPECT(DebugCreate(&IID_IDebugClient4, (void **)&client), S_OK);
+    EXPECT(client->lpVtbl->SetOutputCallbacks(client, &listener), S_OK);
     /* Without suspending: each dump looks at the handles itself. */
     EXPECT(client->lpVtbl->AttachProcess(client, 0, pid,
                                          DEBUG_ATTACH_NONINVASIVE |
@@ -36,6 +37,7 @@ static int run(ULONG pid, ULONG64 handle) {
     block_names(1, 0);
     write_dump(client, "none.dmp");
     EXPECT(client->lpVtbl->DetachProcesses(client), S_OK);
+    EXPECT(client->lpVtbl->SetOutputCallbacks(client, NULL), S_OK);
     client->lpVtbl->Release(client);
     printf("%d checks, %d failures\n", checks, failures);
     return failures != 0;
@@ -43,6 +45,7 @@ static int run(ULONG pid, ULONG64 handle) {
 
 int main(int count, char **words) {
     setvbuf(stdout, NULL, _IONBF, 0);
+    calling_thread = this_thread();
     if (count == 2 && strcmp(words[1], "target") == 0) {
         /* The pipe is the one whose name does not come. */
         HANDLE pipe = CreateNamedPipeA("\\\\.\\pipe\\dumpwright-names", PIPE_ACCESS_DUPLEX,

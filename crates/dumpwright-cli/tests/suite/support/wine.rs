@@ -8,6 +8,7 @@ use super::compile::{Width, windows_fixture_of};
 use super::dump::Loaded;
 use super::tools::{root, skip};
 use serde_json::Value;
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -42,13 +43,33 @@ pub fn wine() -> Option<&'static Wine> {
     wine
 }
 
-/// Wine 8's wineserver crashes now and then when several dumpers ask at a time, and
-/// takes every program with it.
+/// Wine 8's wineserver crashes now and then when several programs start, or ask for
+/// handles, at a time, and takes every program with it.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// The right to run a dumper, for a test that starts one by itself.
-pub fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+thread_local! {
+    static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While this lives, no other test starts a Windows program.
+pub struct Alone(Option<MutexGuard<'static, ()>>);
+
+impl Alone {
+    /// At once on a thread that is alone already.
+    fn wait() -> Alone {
+        if IS_ALONE.replace(true) {
+            return Alone(None);
+        }
+        Alone(Some(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            IS_ALONE.set(false);
+        }
+    }
 }
 
 impl Wine {
@@ -140,11 +161,17 @@ impl Wine {
         can
     }
 
+    /// Waits for the other tests, for one that starts programs itself.
+    #[expect(clippy::unused_self, reason = "who has no Wine needs not wait")]
+    pub fn alone(&self) -> Alone {
+        Alone::wait()
+    }
+
     /// Runs dumpwright.exe.
     pub fn dumpwright<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         let mut command = self.command(&self.program);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let alone = alone();
+        let alone = self.alone();
         let output = command.output().unwrap();
         drop(alone);
         // A console that Wine's own is draws with escapes and CR LF.
@@ -256,6 +283,7 @@ impl WindowsTarget {
 
     #[track_caller]
     fn spawn(mut command: Command, folder: TempDir) -> WindowsTarget {
+        let _alone = Alone::wait();
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();

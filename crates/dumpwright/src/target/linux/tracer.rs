@@ -113,10 +113,10 @@ impl Tracer {
     ) -> Result<(Tracer, Held)> {
         let (orders, received) = mpsc::channel();
         let (report, outcome) = mpsc::channel();
-        let hold = Hold { timeout, layout, report };
+        let task = Hold { timeout, layout, report };
         let thread = std::thread::Builder::new()
             .name("dumpwright-trace".into())
-            .spawn(move || trace(pid, hold, &received))
+            .spawn(move || trace(pid, task, &received))
             .map_err(|source| failed(pid, source))?;
         let thread = Some(thread);
         let mut tracer = Tracer { since: Instant::now(), held: None, orders: Some(orders), thread };

@@ -109,7 +109,7 @@ pub(crate) fn stop(change: &StateChange, narrow: bool) -> Stop {
         }
         CREATE_PROCESS => {
             let created: CreateProcess = part(change);
-            handles.extend([created.process, created.thread, created.file].map(|h| h.get()));
+            handles.extend([created.process, created.thread, created.file].map(zerocopy::U64::get));
             None
         }
         EXIT_THREAD => Some(DebugEventKind::ThreadExit { code: part::<Exit>(change).status.get() }),
@@ -132,7 +132,7 @@ pub(crate) fn stop(change: &StateChange, narrow: bool) -> Stop {
         _ => None,
     };
     handles.retain(|handle| *handle != 0);
-    Stop { client: change.client.map(|id| id.get()), kind, handles }
+    Stop { client: change.client.map(zerocopy::U64::get), kind, handles }
 }
 
 /// What the state has.

@@ -19,6 +19,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use windows_sys::Win32::System::Threading::{CREATE_BREAKAWAY_FROM_JOB, DETACHED_PROCESS};
 
 /// Threads that the table has room for; more are not kept.
@@ -26,6 +27,12 @@ const MOST_THREADS: usize = 1 << 16;
 
 /// A line of the table: the thread's handle in the keeper, and state and count.
 const LINE: usize = 2;
+
+/// Words before the lines: whether the keeper waits.
+const HEAD: usize = 1;
+
+/// How long a keeper may take to begin; one that takes longer is not waited for.
+const BEGIN: Duration = Duration::from_secs(3);
 
 /// The thread is suspended, or about to be. Below it is how often it was before.
 const SUSPENDED: u64 = 1 << 32;
@@ -63,7 +70,7 @@ impl Drop for Kept {
 /// # Errors
 /// It cannot be started.
 pub fn start(program: &Path, argument: impl AsRef<OsStr>) -> io::Result<Kept> {
-    let table = SharedWords::create(MOST_THREADS * LINE)?;
+    let table = SharedWords::create(HEAD + MOST_THREADS * LINE)?;
     let this_process = inherited::this_process()?;
     let number = inherited::number(this_process.as_handle());
     let spawn = |flags| {
@@ -80,6 +87,11 @@ pub fn start(program: &Path, argument: impl AsRef<OsStr>) -> io::Result<Kept> {
     // which may end with us; not every job allows that.
     let process =
         spawn(DETACHED_PROCESS | CREATE_BREAKAWAY_FROM_JOB).or_else(|_| spawn(DETACHED_PROCESS))?;
+    // Wine 8's server can crash of a process that is started while handles are listed.
+    let since = Instant::now();
+    while table.words()[0].load(Ordering::Acquire) == 0 && since.elapsed() < BEGIN {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     *lock() = Some(Keeper { process, table, free: Vec::new(), fresh: 0 });
     Ok(Kept(()))
 }
@@ -91,10 +103,10 @@ pub fn start(program: &Path, argument: impl AsRef<OsStr>) -> io::Result<Kept> {
 /// The numbers are not those that [`start`] gave.
 pub fn keep(process: u64, section: u64) -> io::Result<()> {
     let process = inherited::take(process)?;
-    let table = SharedWords::open(inherited::take(section)?, MOST_THREADS * LINE)?;
+    let table = SharedWords::open(inherited::take(section)?, HEAD + MOST_THREADS * LINE)?;
+    table.words()[0].store(1, Ordering::Release);
     inherited::wait_for_end(process.as_handle())?;
-    let (lines, _) = table.words().as_chunks::<LINE>();
-    for [handle, state] in lines {
+    for [handle, state] in lines(&table) {
         let state = state.load(Ordering::Acquire);
         if state & SUSPENDED == 0 {
             continue;
@@ -160,8 +172,12 @@ impl Line {
 
 impl Keeper {
     fn line(&self, index: usize) -> Option<&[AtomicU64; LINE]> {
-        self.table.words().as_chunks().0.get(index)
+        lines(&self.table).get(index)
     }
+}
+
+fn lines(table: &SharedWords) -> &[[AtomicU64; LINE]] {
+    table.words()[HEAD..].as_chunks().0
 }
 
 fn lock() -> MutexGuard<'static, Option<Keeper>> {

@@ -128,10 +128,9 @@ impl Follower {
     /// The thread that ended the process: by a call, or by a signal that came to it.
     fn who_ended_it(&self, tid: Tid, status: Status) -> Tid {
         let tids = || self.stopper.tracees.iter().map(|t| t.tid);
-        if let Some((signalled, signal)) = self.last {
-            if signal == status.signal() && tids().any(|tid| tid == signalled) {
-                return signalled;
-            }
+        let by_it = |(tid, signal)| signal == status.signal() && tids().any(|t| t == tid);
+        if let Some((signalled, _)) = self.last.filter(|last| by_it(*last)) {
+            return signalled;
         }
         let called = |tid: &Tid| task::system_call(self.pid, *tid) == Some(libc::SYS_exit_group);
         if called(&tid) {

@@ -79,7 +79,7 @@ fn each_kind_of_crash_is_seen_and_then_ends_the_process_as_it_would_have() {
         #[cfg(target_arch = "x86_64")]
         ("__asm__ volatile(\"int3\")", libc::SIGTRAP, Some(libc::SI_KERNEL), None),
         #[cfg(target_arch = "x86_64")]
-        ("zero = 1 / *(volatile int *)&zero", libc::SIGFPE, Some(1), None),
+        ("zero = 7 / *(volatile int *)&zero", libc::SIGFPE, Some(1), None),
         ("__builtin_trap()", libc::SIGILL, Some(2), None),
     ];
     for (crash, number, code, address) in kinds {
@@ -88,7 +88,7 @@ fn each_kind_of_crash_is_seen_and_then_ends_the_process_as_it_would_have() {
         let none = running.wait(EventFilter::CRASH, Some(Duration::from_millis(20)), &|| false);
         assert_eq!(none.unwrap(), None, "{crash}");
         fixture.voice().say("");
-        let event = next(&mut running, EventFilter::CRASH);
+        let event = running.wait(EventFilter::CRASH, PATIENCE, &|| false).unwrap().expect(crash);
         let seen = signal(&event);
         assert_eq!((seen.0, Some(seen.1), seen.3), (*number, *code, false), "{crash}");
         assert!(address.is_none_or(|address| address == seen.2), "{crash}: {:#x}", seen.2);
@@ -189,7 +189,7 @@ fn a_process_is_held_where_it_runs_and_goes_on_again_and_again() {
     }
     drop(running);
     assert_eq!(fixture.tracer(), 0);
-    assert_eq!(fixture.states(), "S".repeat(7));
+    wait_until("their sleep", || fixture.states() == "S".repeat(7));
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn an_exec_is_followed() {
 #[test]
 fn a_process_that_seccomp_kills_crashes_at_the_call() {
     let mut fixture = acts(
-        r#"struct sock_filter f[] = {
+        r"struct sock_filter f[] = {
              { BPF_LD | BPF_W | BPF_ABS, 0, 0, 0 },
              { BPF_JMP | BPF_JEQ | BPF_K, 0, 1, __NR_getppid },
              { BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS },
@@ -216,7 +216,7 @@ fn a_process_that_seccomp_kills_crashes_at_the_call() {
            struct sock_fprog p = { 4, f };
            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p);
-           syscall(__NR_getppid)"#,
+           syscall(__NR_getppid)",
     );
     let mut running = follow(&fixture);
     running.wait(EventFilter::CRASH, Some(Duration::ZERO), &|| false).unwrap();
