@@ -56,6 +56,7 @@ mod userdump;
 mod windows;
 mod windows_crashes;
 mod windows_dbgeng;
+mod windows_events;
 mod windows_odd;
 mod windows_wow64;
 mod wine_outside;
