@@ -54,6 +54,7 @@ mod target_goes_on;
 mod thousand_threads;
 mod userdump;
 mod windows;
+mod windows_crashes;
 mod windows_dbgeng;
 mod windows_odd;
 mod windows_wow64;
