@@ -43,6 +43,7 @@ mod machine_sources;
 mod machine_x86;
 mod many_mappings;
 mod memory_truth;
+mod module_headers;
 mod privacy;
 mod python_bindings;
 mod readers;

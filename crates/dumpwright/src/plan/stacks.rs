@@ -19,6 +19,7 @@ use super::selection::{Reason, Selection};
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use crate::target::{Access, Protection, Region, ThreadSnapshot, Tid};
+use dumpwright_format::FormatFlags;
 
 /// How far above the stack pointer a stack may begin.
 pub const GUARD_REACH: u64 = 1 << 20;
@@ -114,7 +115,9 @@ fn stack_at(
     }
     let whole = AddressRange::new(start, region.range.end);
     let taken = AddressRange::new(start, whole.end.min(start.saturating_add(FOREIGN_STACK_MAX)));
-    if taken != whole {
+    let has_all = context.has(FormatFlags::USER_SMALL_FULL_MEMORY)
+        || context.has(FormatFlags::USER_SMALL_PRIVATE_READ_WRITE_MEMORY);
+    if taken != whole && !has_all {
         soft_errors.push(SoftError::new(
             format!("thread {}", thread.tid),
             format!(

@@ -19,6 +19,7 @@ use crate::target::linux::link_map::LinkMap;
 use crate::target::linux::maps::Mapping;
 use crate::target::linux::modules::{Headers, ModuleDescriber, keep_apart};
 use crate::target::linux::regions::{self, RegionBuilder};
+use crate::target::linux::thread_start::ThreadStarts;
 use crate::target::linux::threads::{local_storage, static_tls_size};
 use crate::target::{
     Absent, Access, Architecture, DebugId, HasStreams, MemorySource, ModuleSnapshot, Pid,
@@ -102,13 +103,19 @@ pub(super) fn describe(
         troubles.push(SoftError::new("core", "it holds no threads"));
     }
     let static_tls = static_tls_size(images.iter().map(|f| &f.image));
+    let find_starts = || ThreadStarts::find(architecture, images.iter().map(|f| &f.image), &memory);
+    let starts = wants.thread_info.then(find_starts).flatten();
     for thread in &mut threads {
         if thread.tid.0 == pid {
             // A core has the name of the process, which is that of its main thread.
             thread.name = notes.process.map(|info| process_name(&info)).unwrap_or_default();
         }
-        if let Some(info) = thread.info.as_mut().filter(|_| thread.tid.0 == pid) {
-            info.start_address = auxv.get(AT_ENTRY);
+        if let Some(info) = &mut thread.info {
+            info.start_address = if thread.tid.0 == pid {
+                auxv.get(AT_ENTRY)
+            } else {
+                starts.and_then(|starts| starts.of(thread.thread_pointer, &maps, &memory))
+            };
         }
         if wants.process_data {
             thread.local_storage.extend(local_storage(

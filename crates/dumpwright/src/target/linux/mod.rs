@@ -65,6 +65,7 @@ mod streams;
 mod sys;
 mod system;
 mod task;
+pub(super) mod thread_start;
 pub(super) mod threads;
 mod time_zone;
 mod token;
