@@ -87,15 +87,14 @@ const DESCRIPTOR: u64 = 16 + 2 * 48;
 /// The ranges that a dump should hold, each with its reason.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
-    ranges: Vec<(Reason, AddressRange)>,
+    /// By reason, in the order of [`Reason::ALL`].
+    sets: [RangeSet; Reason::ALL.len()],
 }
 
 impl Selection {
     /// Selects a range; an empty one is passed over.
     pub fn add(&mut self, reason: Reason, range: AddressRange) {
-        if !range.is_empty() {
-            self.ranges.push((reason, range));
-        }
+        self.sets[reason as usize].insert(range);
     }
 
     /// Selects what is readable of a range that the request named, and notes
@@ -115,7 +114,7 @@ impl Selection {
             ));
         }
         for part in readable.ranges() {
-            self.add(Reason::Requested, *part);
+            self.add(Reason::Requested, part);
         }
     }
 
@@ -123,21 +122,20 @@ impl Selection {
     /// of contents and descriptors hold, and what was left out.
     pub fn resolve(self, budget: Option<u64>) -> (RangeSet, Vec<LeftOut>) {
         let Some(budget) = budget else {
-            return (self.ranges.into_iter().map(|(_, range)| range).collect(), Vec::new());
+            let sets = self.sets.into_iter().filter(|set| !set.is_empty());
+            return (sets.reduce(|all, set| all.union(&set)).unwrap_or_default(), Vec::new());
         };
         let mut left = budget;
         let mut taken = RangeSet::new();
         let mut left_out = Vec::new();
-        for reason in Reason::ALL {
-            let wanted: RangeSet =
-                self.ranges.iter().filter(|(r, _)| *r == reason).map(|(_, range)| *range).collect();
-            let mut more = taken.ranges().to_vec();
+        for (reason, wanted) in Reason::ALL.into_iter().zip(self.sets) {
+            let mut more = RangeSet::new();
             let mut bytes = 0;
             for range in wanted.difference(&taken).ranges() {
                 let room = left.saturating_sub(DESCRIPTOR) & !0xF;
                 let fits = range.len().min(room);
                 if fits > 0 {
-                    more.push(AddressRange::with_len(range.start, fits));
+                    more.insert(AddressRange::with_len(range.start, fits));
                     left -= fits + DESCRIPTOR;
                 }
                 bytes += range.len() - fits;
@@ -145,7 +143,7 @@ impl Selection {
             if bytes > 0 {
                 left_out.push(LeftOut { reason, bytes });
             }
-            taken = more.into_iter().collect();
+            taken = taken.union(&more);
         }
         (taken, left_out)
     }
@@ -166,7 +164,7 @@ mod tests {
         selection.add(Reason::Stack, range(0x2000, 0x4000));
         selection.add(Reason::Stack, range(0x8000, 0x8000));
         let (set, left_out) = selection.resolve(None);
-        assert_eq!(set.ranges(), [range(0x1000, 0x4000)]);
+        assert_eq!(set, [range(0x1000, 0x4000)].into_iter().collect());
         assert!(left_out.is_empty());
     }
 
@@ -177,7 +175,7 @@ mod tests {
         selection.add(Reason::Stack, range(0x5000, 0x6000));
         selection.add(Reason::CrashStack, range(0x9000, 0xA000));
         let (set, left_out) = selection.clone().resolve(Some(0x1000 + 0x800 + 2 * DESCRIPTOR));
-        assert_eq!(set.ranges(), [range(0x5000, 0x5800), range(0x9000, 0xA000)]);
+        assert_eq!(set, [range(0x5000, 0x5800), range(0x9000, 0xA000)].into_iter().collect());
         assert_eq!(
             left_out,
             [

@@ -14,6 +14,7 @@ mod nt;
 mod original;
 #[cfg(any(target_os = "linux", windows))]
 mod processor;
+mod region;
 mod snapshot;
 pub(crate) mod stream_bytes;
 mod system;
@@ -30,6 +31,7 @@ pub mod windows;
 pub mod wine;
 
 pub use original::*;
+pub use region::*;
 pub use snapshot::*;
 pub use stream_bytes::{PackedText, StreamBytes};
 pub use system::*;
