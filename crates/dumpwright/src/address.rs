@@ -180,3 +180,51 @@ impl FromIterator<AddressRange> for RangeSet {
         if others.is_empty() { set } else { set.union(&others) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const END: u64 = 1200;
+
+    fn ranges() -> impl Strategy<Value = Vec<AddressRange>> {
+        let short = (0..END - 8, 0..3u64);
+        let range = prop_oneof![30 => short, 1 => (0..END - 300, 0..300u64)];
+        let range = range.prop_map(|(start, len)| AddressRange::with_len(start, len));
+        proptest::collection::vec(range, 0..500)
+    }
+
+    fn addresses(ranges: &[AddressRange]) -> Vec<bool> {
+        (0..END).map(|address| ranges.iter().any(|range| range.contains(address))).collect()
+    }
+
+    fn assert_holds(set: &RangeSet, held: &[bool]) {
+        let ranges: Vec<_> = set.ranges().iter().collect();
+        assert_eq!(addresses(&ranges), held);
+        assert!(ranges.windows(2).all(|pair| pair[0].end < pair[1].start), "{ranges:?}");
+        assert!(ranges.iter().all(|range| !range.is_empty()));
+        assert_eq!(set.len(), held.iter().filter(|held| **held).count() as u64);
+        for address in (0..END).step_by(7) {
+            assert_eq!(set.find(address).is_some(), held[address as usize]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_holds_what_was_put_in_in_whatever_order(a in ranges(), b in ranges()) {
+            let mut inserted = RangeSet::new();
+            a.iter().for_each(|range| inserted.insert(*range));
+            let (held, others) = (addresses(&a), addresses(&b));
+            assert_holds(&inserted, &held);
+            let a: RangeSet = a.into_iter().collect();
+            let b: RangeSet = b.into_iter().collect();
+            prop_assert_eq!(&a, &inserted);
+            let both = |of: fn(bool, bool) -> bool| -> Vec<bool> {
+                held.iter().zip(&others).map(|(a, b)| of(*a, *b)).collect()
+            };
+            assert_holds(&a.union(&b), &both(|a, b| a || b));
+            assert_holds(&a.difference(&b), &both(|a, b| a && !b));
+        }
+    }
+}

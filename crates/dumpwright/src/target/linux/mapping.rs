@@ -120,6 +120,7 @@ impl Pack for Mapping {
                 out.number(self.device.0.into());
                 out.number(self.device.1.into());
                 out.number(self.inode.wrapping_sub(before.inode));
+                before.file_end = 0;
             }
             out.address(self.offset.wrapping_sub(before.file_end));
             before.file_end = self.offset.wrapping_add(self.range.len());
@@ -150,6 +151,7 @@ impl Pack for Mapping {
             if parts.contains(Parts::NEW) {
                 before.device = (bytes.number() as u32, bytes.number() as u32);
                 before.inode = before.inode.wrapping_add(bytes.number());
+                before.file_end = 0;
             }
             (mapping.device, mapping.inode) = (before.device, before.inode);
             mapping.offset = before.file_end.wrapping_add(bytes.address());
