@@ -99,6 +99,15 @@
 // `DEBUG_FORMAT_NO_OVERWRITE`.
 #define DUMPWRIGHT_FORMAT_NO_OVERWRITE 2147483648
 
+// An exception or signal that nothing handles and that is about to end the process.
+#define DUMPWRIGHT_EVENT_CRASH 1
+
+// An exception before the process sees it; on Linux a signal with a handler.
+#define DUMPWRIGHT_EVENT_FIRST_CHANCE 2
+
+// The end of the process.
+#define DUMPWRIGHT_EVENT_EXIT 4
+
 // A dump is taken out of what it is packed in.
 #define DUMPWRIGHT_PHASE_UNPACK 0
 
@@ -107,6 +116,9 @@
 
 // The dump is packed into a CAB.
 #define DUMPWRIGHT_PHASE_PACKAGE 2
+
+// A process is watched; `done` and `total` are milliseconds.
+#define DUMPWRIGHT_PHASE_WAIT 3
 
 // Told how far a dump is: `done` of `total` bytes of a `DUMPWRIGHT_PHASE_*`.
 // Called on the thread that called the function. Any answer but 0 gives the
@@ -193,6 +205,28 @@ int32_t dumpwright_dump_process(uint32_t pid,
                                 const char *comment,
                                 const struct dumpwright_options *options,
                                 struct dumpwright_summary *summary);
+
+// Waits in a live process, as its debugger, until one of `events`
+// (`DUMPWRIGHT_EVENT_*`, put together) happens, and writes a dump of it there, which
+// holds the exception that it stopped for. It goes on then as if it had not been
+// watched: a crash ends it.
+//
+// `timeout_ms` limits the waiting; 0xFFFFFFFF does not. When it is over, the process
+// runs on and the answer is `HRESULT_FROM_WIN32(ERROR_TIMEOUT)`, 0x800705B4. `progress`
+// of the options is called meanwhile with `DUMPWRIGHT_PHASE_WAIT`, and can give it up.
+// The rest is as for `dumpwright_dump_process`.
+//
+// # Safety
+// As `dumpwright_dump_process`.
+int32_t dumpwright_dump_on_event(uint32_t pid,
+                                 uint32_t events,
+                                 uint32_t timeout_ms,
+                                 const char *file,
+                                 uint32_t qualifier,
+                                 uint32_t format_flags,
+                                 const char *comment,
+                                 const struct dumpwright_options *options,
+                                 struct dumpwright_summary *summary);
 
 // Writes a dump of what a file holds: of the process in a minidump, an ELF core
 // or a full user dump, or of the machine in a kernel dump or a memory image,

@@ -1,9 +1,11 @@
 //! Writing dumps.
 
 use crate::errors::exception;
-use dumpwright::target::Pid;
 use dumpwright::target::machine::MachineOptions;
-use dumpwright::{DumpRequest, FormatFlags, Observer, OpenOptions, Phase, Qualifier, observe_here};
+use dumpwright::target::{EventFilter, Pid};
+use dumpwright::{
+    DumpRequest, FormatFlags, Observer, OpenOptions, Phase, Qualifier, WaitFor, observe_here,
+};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -155,6 +157,44 @@ pub fn dump(
     write(py, progress, |observer| dumpwright::dump_process(Pid(pid), &request, observer))
 }
 
+/// What can be waited for.
+fn event(py: Python<'_>, name: &str) -> PyResult<EventFilter> {
+    match name {
+        "crash" => Ok(EventFilter::CRASH),
+        "exception" => Ok(EventFilter::EXCEPTION),
+        "exit" => Ok(EventFilter::END),
+        _ => {
+            let message = format!("'{name}' is no event; 'crash', 'exception' and 'exit' are");
+            Err(exception(py, dumpwright::Error::InvalidRequest(message)))
+        }
+    }
+}
+
+/// Waits in a live process until something happens, and writes a dump of it there.
+#[pyfunction]
+#[pyo3(signature = (pid, on, file, *, wait_seconds=None, qualifier=Value::Number(1024), flags=Value::Number(0), comment=None, overwrite=false, progress=None))]
+#[expect(clippy::too_many_arguments, reason = "Python names them")]
+pub fn dump_on(
+    py: Python<'_>,
+    pid: u32,
+    on: &str,
+    file: PathBuf,
+    wait_seconds: Option<f64>,
+    qualifier: Value,
+    flags: Value,
+    comment: Option<&str>,
+    overwrite: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Summary> {
+    let request = request(py, file, &qualifier, &flags, comment, overwrite)?;
+    let timeout = wait_seconds.map(Duration::try_from_secs_f64).transpose().map_err(|error| {
+        let message = format!("wait_seconds: {error}");
+        exception(py, dumpwright::Error::InvalidRequest(message))
+    })?;
+    let wait = WaitFor { events: event(py, on)?, timeout };
+    write(py, progress, |observer| dumpwright::dump_on_event(Pid(pid), wait, &request, observer))
+}
+
 /// Writes a dump of what a file holds: a process or a machine.
 #[pyfunction]
 #[pyo3(signature = (source, file, *, qualifier=Value::Number(1024), flags=Value::Number(0), comment=None, overwrite=false, sysroot=None, progress=None))]
@@ -265,6 +305,7 @@ impl Watcher {
     fn call(&self, py: Python<'_>, phase: Phase, done: u64, total: u64) -> PyResult<bool> {
         let Some(progress) = &self.progress else { return Ok(true) };
         let phase = match phase {
+            Phase::Wait => "wait",
             Phase::Unpack => "unpack",
             Phase::Write => "write",
             Phase::Package => "package",

@@ -17,7 +17,7 @@ mod _dumpwright {
     #[pymodule_export]
     use super::dump::dump_guest;
     #[pymodule_export]
-    use super::dump::{Summary, dump, dump_file};
+    use super::dump::{Summary, dump, dump_file, dump_on};
     #[pymodule_export]
     use super::errors::{
         AccessDenied, Cancelled, DumpExists, DumpwrightError, InvalidRequest, NoSuchProcess,

@@ -88,6 +88,19 @@ impl Dump {
         Ok(bytes.map(|b| PyBytes::new(py, &b)))
     }
 
+    /// The exception that the dump was written for.
+    #[getter]
+    fn exception<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(found) = self.dump.exception().map_err(read_exception)? else { return Ok(None) };
+        let entry = PyDict::new(py);
+        entry.set_item("thread", found.thread_id)?;
+        entry.set_item("code", found.code)?;
+        entry.set_item("flags", found.flags)?;
+        entry.set_item("address", found.address)?;
+        entry.set_item("parameters", found.parameters)?;
+        Ok(Some(entry))
+    }
+
     /// The threads.
     #[getter]
     fn threads<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {

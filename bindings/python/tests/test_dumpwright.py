@@ -50,6 +50,27 @@ class Bindings(unittest.TestCase):
     def file(self, name):
         return os.path.join(self.folder.name, name)
 
+    def test_a_crash_is_waited_for(self):
+        target = subprocess.Popen(["sleep", "600"])
+        path = self.file("crash.dmp")
+        with self.assertRaises(dumpwright.DumpwrightError) as raised:
+            dumpwright.dump_on(target.pid, "crash", path, wait_seconds=0.2)
+        self.assertEqual(raised.exception.hresult, 0x800705B4)
+        with self.assertRaises(dumpwright.InvalidRequest):
+            dumpwright.dump_on(target.pid, "boredom", path)
+        with self.assertRaises(dumpwright.InvalidRequest):
+            dumpwright.dump_on(target.pid, "crash", path, wait_seconds=-1)
+        phases = set()
+        with self.assertRaises(dumpwright.Cancelled):
+            dumpwright.dump_on(
+                target.pid, "exit", path, progress=lambda phase, *_: phases.add(phase) or False
+            )
+        self.assertEqual(phases, {"wait"})
+        threading.Timer(0.5, target.send_signal, [signal.SIGSEGV]).start()
+        dumpwright.dump_on(target.pid, "crash", path)
+        self.assertEqual(target.wait(), -signal.SIGSEGV)
+        self.assertEqual(dumpwright.open(path).exception["code"], signal.SIGSEGV)
+
     def test_a_dump_holds_what_the_target_has(self):
         path = self.file("app.dmp")
         summary = dumpwright.dump(

@@ -61,12 +61,21 @@ pub const DUMPWRIGHT_FORMAT_CAB_SECONDARY_FILES: u32 = 0x4000_0000;
 /// `DEBUG_FORMAT_NO_OVERWRITE`.
 pub const DUMPWRIGHT_FORMAT_NO_OVERWRITE: u32 = 0x8000_0000;
 
+/// An exception or signal that nothing handles and that is about to end the process.
+pub const DUMPWRIGHT_EVENT_CRASH: u32 = 1;
+/// An exception before the process sees it; on Linux a signal with a handler.
+pub const DUMPWRIGHT_EVENT_FIRST_CHANCE: u32 = 2;
+/// The end of the process.
+pub const DUMPWRIGHT_EVENT_EXIT: u32 = 4;
+
 /// A dump is taken out of what it is packed in.
 pub const DUMPWRIGHT_PHASE_UNPACK: u32 = 0;
 /// Memory is copied into the dump.
 pub const DUMPWRIGHT_PHASE_WRITE: u32 = 1;
 /// The dump is packed into a CAB.
 pub const DUMPWRIGHT_PHASE_PACKAGE: u32 = 2;
+/// A process is watched; `done` and `total` are milliseconds.
+pub const DUMPWRIGHT_PHASE_WAIT: u32 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -11,13 +11,16 @@ mod constants;
 pub use constants::*;
 
 use dumpwright::{
-    DumpRequest, Error, HResult, Observer, OpenOptions, Phase, Summary as EngineSummary,
-    dump_process, dump_target, observe_here, target::Pid, target::machine::MachineOptions,
+    DumpRequest, Error, HResult, Observer, OpenOptions, Phase, Summary as EngineSummary, WaitFor,
+    dump_on_event, dump_process, dump_target, observe_here,
+    target::machine::MachineOptions,
+    target::{EventFilter, Pid},
 };
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Told how far a dump is: `done` of `total` bytes of a `DUMPWRIGHT_PHASE_*`.
 /// Called on the thread that called the function. Any answer but 0 gives the
@@ -125,6 +128,47 @@ pub unsafe extern "C" fn dumpwright_dump_process(
         })
     }
 }
+
+/// Waits in a live process, as its debugger, until one of `events`
+/// (`DUMPWRIGHT_EVENT_*`, put together) happens, and writes a dump of it there, which
+/// holds the exception that it stopped for. It goes on then as if it had not been
+/// watched: a crash ends it.
+///
+/// `timeout_ms` limits the waiting; 0xFFFFFFFF does not. When it is over, the process
+/// runs on and the answer is `HRESULT_FROM_WIN32(ERROR_TIMEOUT)`, 0x800705B4. `progress`
+/// of the options is called meanwhile with `DUMPWRIGHT_PHASE_WAIT`, and can give it up.
+/// The rest is as for `dumpwright_dump_process`.
+///
+/// # Safety
+/// As `dumpwright_dump_process`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dumpwright_dump_on_event(
+    pid: u32,
+    events: u32,
+    timeout_ms: u32,
+    file: *const c_char,
+    qualifier: u32,
+    format_flags: u32,
+    comment: *const c_char,
+    options: *const Options,
+    summary: *mut Summary,
+) -> i32 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        dump(file, qualifier, format_flags, comment, options, summary, |request, observer| {
+            let events = EventFilter::from_bits(events)
+                .filter(|events| !events.is_empty() && EVENTS.contains(*events))
+                .ok_or_else(|| invalid("the events are not DUMPWRIGHT_EVENT_* put together"))?;
+            let limited = timeout_ms != u32::MAX;
+            let timeout = limited.then(|| Duration::from_millis(timeout_ms.into()));
+            let wait = WaitFor { events, timeout };
+            dump_on_event(Pid(pid), wait, request, observer)
+        })
+    }
+}
+
+/// What can be waited for.
+const EVENTS: EventFilter = EventFilter::EXCEPTION.union(EventFilter::EXIT);
 
 /// Writes a dump of what a file holds: of the process in a minidump, an ELF core
 /// or a full user dump, or of the machine in a kernel dump or a memory image,
@@ -300,7 +344,7 @@ unsafe fn fill(summary: *mut Summary, done: &EngineSummary) -> dumpwright::Resul
         ));
     }
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let nanos = |d: std::time::Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
+    let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
     let value = Summary {
         struct_size: stated,
         pid: done.pid.0,
@@ -338,6 +382,7 @@ fn watched<T: Send>(options: &Options, work: impl FnOnce(&dyn Observer) -> T + S
     let context = options.context;
     let listen = |phase, done, total| {
         let phase = match phase {
+            Phase::Wait => DUMPWRIGHT_PHASE_WAIT,
             Phase::Unpack => DUMPWRIGHT_PHASE_UNPACK,
             Phase::Write => DUMPWRIGHT_PHASE_WRITE,
             Phase::Package => DUMPWRIGHT_PHASE_PACKAGE,

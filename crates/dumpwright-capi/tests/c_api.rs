@@ -56,7 +56,9 @@ fn compile(source: &str, linking: &str, folder: &Path) -> PathBuf {
         compiler.arg(libraries.join("libdumpwright_c.a")).args(["-lpthread", "-ldl", "-lm"]);
     } else {
         compiler.arg("-L").arg(&libraries).arg("-ldumpwright_c");
-        compiler.arg(format!("-Wl,-rpath,{}", libraries.display()));
+        // As an RPATH, which counts before the LD_LIBRARY_PATH that cargo sets, and in
+        // which an older build of the library can be.
+        compiler.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", libraries.display()));
     }
     run(&mut compiler);
     program
@@ -118,4 +120,20 @@ fn the_header_serves_cxx() {
     let mut compiler = Command::new("cc");
     compiler.args(["-fsyntax-only", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I"]);
     run(compiler.arg(root().join("include")).arg(&source));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_c_program_waits_for_a_crash() {
+    use std::os::unix::process::ExitStatusExt;
+    let mut target = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let folder = tempfile::tempdir().unwrap();
+    let program = compile("on_event.c", "shared", folder.path());
+    let said = run(Command::new(&program).arg(target.id().to_string()).arg(folder.path()));
+    assert!(said.contains("1 threads"), "{said}");
+    assert_eq!(target.wait().unwrap().signal(), Some(11));
+    let dump = dumpwright::read::Minidump::open(folder.path().join("crash.dmp")).unwrap();
+    assert_eq!(dumpwright::verify::verify(&dump), []);
+    assert_eq!(dump.exception().unwrap().unwrap().code, 11);
 }

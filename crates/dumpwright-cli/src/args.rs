@@ -45,6 +45,15 @@ pub enum Command {
     /// The program that `demo` dumps
     #[command(hide = true)]
     DemoTarget,
+    /// Resume what a dumpwright that was killed held
+    #[cfg(windows)]
+    #[command(hide = true)]
+    Keep {
+        /// Handle of its process
+        process: u64,
+        /// Handle of the section with what it holds
+        section: u64,
+    },
     /// Be the machine's crash handler: set it up, look at it, take it away
     #[cfg(target_os = "linux")]
     Handler {
@@ -99,6 +108,7 @@ Examples:
   dumpwright dump -p 1234 -ma -c 'hangs after login' app.dmp
   dumpwright dump -n nginx -a -u -mhut nginx.dmp
   dumpwright dump -p 1234 -ma - | zstd > app.dmp.zst
+  dumpwright dump -p 1234 --on crash -ma -u crash.dmp
   dumpwright dump -z core.1234 -ma app.dmp";
 
 /// `dumpwright dump`.
@@ -125,6 +135,13 @@ pub struct DumpArgs {
     #[cfg(target_os = "linux")]
     #[arg(long, conflicts_with_all = ["open", "qemu"])]
     pub wine: bool,
+    /// Wait in the process as its debugger, and dump it when this happens
+    #[arg(long, value_name = "EVENT", value_enum, conflicts_with_all = ["open", "qemu", "all"])]
+    #[cfg_attr(target_os = "linux", arg(conflicts_with = "wine"))]
+    pub on: Option<Event>,
+    /// With --on: give up after so many seconds
+    #[arg(long, value_name = "SECONDS", requires = "on")]
+    pub wait_seconds: Option<u64>,
     /// Dump every process of that name (needs -u)
     #[arg(short, long, requires = "unique", conflicts_with_all = ["pid", "open"])]
     pub all: bool,
@@ -170,6 +187,10 @@ pub struct DumpArgs {
     /// Address of a JIT_DEBUG_INFO in a Windows process, as AeDebug names it (%p)
     #[arg(long, value_name = "ADDR", help_heading = "Exception", value_parser = parse_number)]
     pub jit_debug_info: Option<u64>,
+    /// Event to set when the dump is done or given up, as AeDebug names it (%ld)
+    #[cfg(windows)]
+    #[arg(short, long, value_name = "HANDLE", help_heading = "Exception", value_parser = parse_number)]
+    pub event: Option<u64>,
     /// Add the Token stream: user and group ids, capabilities, seccomp, LSM label
     #[arg(long, help_heading = "Beyond DEBUG_FORMAT flags")]
     pub token: bool,
@@ -205,12 +226,23 @@ pub struct DumpArgs {
     /// What kind of file to write; a core of Linux processes only
     #[arg(long = "as", value_name = "FORMAT", value_enum, default_value = "minidump")]
     pub format: Format,
-    /// End with a summary as JSON
+    /// End with a summary as JSON; with -a, with a list of them
     #[arg(long)]
     pub json: bool,
     /// The file to write, extension included; - for standard output
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// What `dump --on` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Event {
+    /// An exception or signal that nothing handles and that is about to end the process
+    Crash,
+    /// The first exception of any kind, handled or not
+    Exception,
+    /// The end of the process, by whatever way; its memory is still there
+    Exit,
 }
 
 /// Kinds of files that `dump` writes.

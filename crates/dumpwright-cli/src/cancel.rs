@@ -22,7 +22,7 @@ pub fn watch_signals() {
 pub fn watch_signals_while_streaming() {
     watch(|| {
         thread::sleep(GRACE);
-        eprintln!("dumpwright: cancelled; the stream ends unfinished");
+        crate::output::print_aside("dumpwright: cancelled; the stream ends unfinished\n");
         end();
     });
 }

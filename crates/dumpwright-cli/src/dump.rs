@@ -1,9 +1,11 @@
 //! `dump`: which processes, which request, and what came of it.
 
-use crate::args::{DumpArgs, Format};
+use crate::args::{DumpArgs, Event, Format};
 use crate::machine::Found;
-use crate::output::{Failure, Outcome, json, print};
+use crate::output::{Failure, Outcome, json, print, print_aside};
 use crate::progress::Progress;
+#[cfg(windows)]
+use crate::windows;
 use crate::{cancel, machine, privacy, report};
 use dumpwright::dot_dump::{mini_flags, unique_name};
 use dumpwright::error::LIST_PROCESSES;
@@ -12,18 +14,20 @@ use dumpwright::target::dump_file::open_process;
 use dumpwright::target::linux::processes::{ProcessEntry, processes_named};
 #[cfg(windows)]
 use dumpwright::target::windows::processes::{ProcessEntry, processes_named};
-use dumpwright::target::{ExceptionSource, Pid, ProcessTarget, Tid};
+use dumpwright::target::{EventFilter, ExceptionSource, Pid, ProcessTarget, Tid};
 use dumpwright::{
     Destination, DumpRequest, Extensions, FormatFlags, OpenOptions, Output, OutputFormat,
-    Qualifier, Summary, dump_file, dump_process, write_dump,
+    Qualifier, Summary, WaitFor, dump_file, dump_process, wait_for_event, write_dump,
 };
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// `dumpwright dump`.
 pub fn run(args: &DumpArgs) -> Outcome {
+    #[cfg(windows)]
+    let _crash = windows::Crash::of(args);
     let mut request = request(args)?;
     let found = machine::find(args, &request)?;
     if matches!(found, Found::Machine(_)) {
@@ -44,15 +48,24 @@ pub fn run(args: &DumpArgs) -> Outcome {
     } else {
         cancel::watch_signals();
     }
+    #[cfg(windows)]
+    let _keeper = matches!(sources[..], [Source::Process(_), ..]).then(windows::start_keeper);
     let mut failures = Vec::new();
+    let mut written = Vec::new();
     let count = sources.len();
     for source in sources {
         match dump_one(source, args, &request) {
-            Ok(()) => {}
-            Err(failure) if count == 1 || cancel::is_cancelled() => return Err(failure),
+            // One document for all, since that is what a reader of JSON expects.
+            Ok(summary) if args.all && args.json => written.push(summary),
+            Ok(summary) => report(&summary, args, &request)?,
+            Err(failure) if count == 1 || cancel::is_cancelled() => {
+                report_all(&written, args)?;
+                return Err(failure);
+            }
             Err(failure) => failures.push(failure.to_string()),
         }
     }
+    report_all(&written, args)?;
     if failures.is_empty() {
         Ok(ExitCode::SUCCESS)
     } else {
@@ -85,13 +98,17 @@ fn sources(args: &DumpArgs) -> Outcome<Vec<Source<'_>>> {
     }
 }
 
-fn dump_one(source: Source<'_>, args: &DumpArgs, request: &DumpRequest) -> Result<(), Failure> {
+fn dump_one(source: Source<'_>, args: &DumpArgs, request: &DumpRequest) -> Outcome<Summary> {
     let mut request = request.clone();
     let progress = Progress::new();
     let result = match source {
         Source::Process(pid) => {
-            make_unique(&mut request, args, pid);
-            dump_process(pid, &request, &progress)
+            if let Some(event) = args.on {
+                dump_on(event, pid, args, &mut request, &progress)
+            } else {
+                make_unique(&mut request, args, pid);
+                dump_process(pid, &request, &progress)
+            }
         }
         Source::File(file) => dump_of_file(file, args, &mut request, &progress),
         Source::Opened(target) => {
@@ -107,13 +124,23 @@ fn dump_one(source: Source<'_>, args: &DumpArgs, request: &DumpRequest) -> Resul
     progress.clear();
     let summary = result?;
     privacy::write_audit(args, &summary)?;
-    let text = if args.json { json(&summary)? } else { report::text(&summary) };
+    Ok(summary)
+}
+
+/// With `-a --json`, says what came of all dumps.
+fn report_all(written: &[Summary], args: &DumpArgs) -> Outcome<()> {
+    if args.all && args.json { print(&json(&written)?) } else { Ok(()) }
+}
+
+/// Says what came of a dump.
+fn report(summary: &Summary, args: &DumpArgs, request: &DumpRequest) -> Outcome<()> {
+    let text = if args.json { json(summary)? } else { report::text(summary) };
     // Standard output may be the dump itself.
     if request.destination == Destination::Stdout {
-        eprint!("{text}");
+        print_aside(&text);
         Ok(())
     } else {
-        let file = summary.file.unwrap_or_default();
+        let file = summary.file.clone().unwrap_or_default();
         print(&text).map_err(|e| {
             format!("'{}' was written, and its summary not: {e}", file.display()).into()
         })
@@ -135,6 +162,32 @@ fn dump_of_file(
     let target = open_process(file, &request.wants(), &options, progress)?;
     make_unique(request, args, target.snapshot().process.pid);
     write_dump(target, request, Output::open(request)?, progress)
+}
+
+/// Dumps a process when something happens in it.
+fn dump_on(
+    event: Event,
+    pid: Pid,
+    args: &DumpArgs,
+    request: &mut DumpRequest,
+    progress: &Progress,
+) -> dumpwright::Result<Summary> {
+    // Found out now, that it cannot be written; nothing is kept for the hours to come.
+    drop(Output::open(request)?);
+    let events = match event {
+        Event::Crash => EventFilter::CRASH,
+        Event::Exception => EventFilter::EXCEPTION,
+        Event::Exit => EventFilter::END,
+    };
+    let wait = WaitFor { events, timeout: args.wait_seconds.map(Duration::from_secs) };
+    if io::stderr().is_terminal() {
+        eprintln!("waiting in process {pid}; Ctrl-C gives it up, and the process runs on");
+    }
+    let (_, running) = wait_for_event(pid, wait, progress)?;
+    // A unique name has the time of what happened.
+    make_unique(request, args, pid);
+    let output = Output::open(request)?;
+    write_dump(running.hold(&request.wants())?, request, output, progress)
 }
 
 /// With `-u`, makes the file's name one of its own.

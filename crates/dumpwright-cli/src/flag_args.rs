@@ -8,22 +8,22 @@ use dumpwright::FormatFlags;
 pub struct FlagArgs {
     /// All together.
     pub flags: FormatFlags,
-    /// Whether `--scan-partial-pages` is there; its flag shares a bit with
+    /// Whether SCAN_PARTIAL_PAGES is there by its name; it shares a bit with
     /// CAB_SECONDARY_ALL_IMAGES.
     scan_partial_pages: bool,
-    /// Whether `--cab-secondary-all-images` is there.
+    /// Whether CAB_SECONDARY_ALL_IMAGES is there by its name.
     all_images: bool,
 }
 
 impl FlagArgs {
     /// The bit with two names means one thing with a CAB and another without:
-    /// an option that asks for the other meaning is refused.
+    /// a name that asks for the other meaning is refused. A number means either.
     pub fn check_shared_bit(self, cab: bool) -> Result<(), String> {
         if cab && self.scan_partial_pages {
-            return Err("--scan-partial-pages cannot be had with a CAB: its bit means CAB_SECONDARY_ALL_IMAGES there; leave one out".into());
+            return Err("SCAN_PARTIAL_PAGES (--scan-partial-pages) cannot be had with a CAB: its bit means CAB_SECONDARY_ALL_IMAGES there; leave one out".into());
         }
         if !cab && self.all_images {
-            return Err("--cab-secondary-all-images needs a CAB (-b): without one its bit means SCAN_PARTIAL_PAGES".into());
+            return Err("CAB_SECONDARY_ALL_IMAGES (--cab-secondary-all-images) needs a CAB (-b): without one its bit means SCAN_PARTIAL_PAGES".into());
         }
         Ok(())
     }
@@ -146,15 +146,31 @@ impl FromArgMatches for FlagArgs {
                 self.flags |= flag;
             }
         }
-        self.scan_partial_pages |= matches.get_flag("scan-partial-pages");
-        self.all_images |= matches.get_flag("cab-secondary-all-images");
+        let named = |long: &str| {
+            let name = long.to_uppercase().replace('-', "_");
+            let given = matches.get_raw(RAW).into_iter().flatten();
+            matches.get_flag(long)
+                || given.filter_map(|text| text.to_str()).any(|text| names_flag(text, &name))
+        };
+        self.scan_partial_pages |= named("scan-partial-pages");
+        self.all_images |= named("cab-secondary-all-images");
         Ok(())
     }
 }
 
+/// Whether flags that are given as text have this one among their names.
+fn names_flag(text: &str, name: &str) -> bool {
+    parts(text).any(|part| part.to_uppercase().ends_with(name))
+}
+
+/// The values and names of a text.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', '|']).map(str::trim)
+}
+
 /// `0x801`, `2049`, or names as in dbgeng.h, separated by `,` or `|`.
 pub fn parse_flags(text: &str) -> Result<FormatFlags, String> {
-    text.split([',', '|']).map(str::trim).try_fold(FormatFlags::empty(), |flags, part| {
+    parts(text).try_fold(FormatFlags::empty(), |flags, part| {
         if let Ok(value) = crate::numbers::parse_number(part) {
             let value =
                 u32::try_from(value).map_err(|_| format!("{part} has more than 32 bits"))?;

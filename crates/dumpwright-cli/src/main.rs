@@ -18,6 +18,8 @@ mod privacy;
 mod progress;
 mod report;
 mod usage;
+#[cfg(windows)]
+mod windows;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         Command::Verify(args) => inspect::verify(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoTarget => demo::target(),
+        #[cfg(windows)]
+        Command::Keep { process, section } => windows::keep(process, section),
         #[cfg(target_os = "linux")]
         Command::Handler { command } => handler::run(&command),
         Command::Completions { shell } => manual::completions(shell),
@@ -52,7 +56,7 @@ fn main() -> ExitCode {
 
 /// One line on standard error, whatever went wrong.
 fn fail(message: &str, code: ExitCode) -> ExitCode {
-    eprintln!("dumpwright: {}", clean(&message.replace('\n', " ")));
+    output::print_aside(&format!("dumpwright: {}\n", clean(&message.replace('\n', " "))));
     code
 }
 

@@ -69,6 +69,12 @@ pub fn print(text: &str) -> Outcome<()> {
     }
 }
 
+/// Prints to standard error. Nothing can be said of a failure there, and what was
+/// done is done.
+pub fn print_aside(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// A value as indented JSON with a final newline.
 pub fn json(value: &impl serde::Serialize) -> Outcome<String> {
     serde_json::to_string_pretty(value)

@@ -39,6 +39,7 @@ impl Progress {
 
 fn message(phase: Phase) -> &'static str {
     match phase {
+        Phase::Wait => "waiting",
         Phase::Unpack => "unpacking",
         Phase::Write => "writing",
         Phase::Package => "packing",
@@ -47,6 +48,10 @@ fn message(phase: Phase) -> &'static str {
 
 impl Observer for Progress {
     fn progress(&self, phase: Phase, done: u64, total: u64) {
+        // Nobody knows how far off it is.
+        if phase == Phase::Wait {
+            return;
+        }
         self.bar.set_length(total);
         if let Ok(mut shown) = self.phase.lock()
             && *shown != Some(phase)

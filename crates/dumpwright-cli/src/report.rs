@@ -17,7 +17,7 @@ pub fn text(summary: &Summary) -> String {
     let mut out = String::new();
     let name = summary.file.as_ref().map_or_else(|| "-".into(), |f| f.display().to_string());
     let mut line = |label: &str, value: String| {
-        let _ = writeln!(out, "{label:<9}{}", clean(&value));
+        let _ = writeln!(out, "{label:<10}{}", clean(&value));
     };
     line("file", name);
     line("type", format!("{} ({})", summary.kind, summary.qualifier));
@@ -27,6 +27,10 @@ pub fn text(summary: &Summary) -> String {
         let linux = summary.unix_pid.map(|pid| format!(", process {pid} of Linux"));
         let linux = linux.unwrap_or_default();
         line("process", format!("{} ({}){linux}", summary.pid, summary.process));
+    }
+    if let Some(exception) = &summary.exception {
+        let (name, thread) = (&exception.name, exception.thread);
+        line("exception", format!("{name} at {:#x} in thread {thread}", exception.address));
     }
     line(
         "flags",

@@ -185,6 +185,16 @@ impl<T: Copy> In<T> {
 pub struct Buffer(*mut c_void);
 
 impl Buffer {
+    /// Stores as much of `bytes` as fits, if the buffer is not null, and how many there
+    /// are. Answers `S_FALSE` if it was too small.
+    pub fn put_if_wanted(self, size: u32, used: Out<u32>, bytes: &[u8]) -> HResult {
+        used.put_if_wanted(bytes.len() as u32);
+        let fits = bytes.len().min(size as usize);
+        // A null buffer only asks for the size.
+        let put = self.with(size, |place| place[..fits].copy_from_slice(&bytes[..fits]));
+        if put.is_ok() && fits < bytes.len() { HResult::S_FALSE } else { HResult::S_OK }
+    }
+
     /// The bytes to fill.
     ///
     /// # Errors

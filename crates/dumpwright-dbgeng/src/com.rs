@@ -54,7 +54,13 @@ impl Callback {
         unsafe { ((*self.vtable::<Unknown>()).add_ref)(self.0.0) };
     }
 
-    fn vtable<V>(&self) -> *const V {
+    /// The object, as its methods take it.
+    pub fn this(&self) -> *mut c_void {
+        self.0.0
+    }
+
+    /// Its methods.
+    pub fn vtable<V>(&self) -> *const V {
         // SAFETY: a COM object begins with the pointer to its vtable.
         unsafe { self.0.0.cast::<*const V>().read_unaligned() }
     }

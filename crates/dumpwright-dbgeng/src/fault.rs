@@ -44,6 +44,14 @@ mod armed {
         ARMED.swap(place, Ordering::SeqCst)
     }
 
+    /// Makes the names of the target's handles from `first` to `last` never come.
+    // SAFETY: no other symbol of the program has this name.
+    #[cfg(windows)]
+    #[unsafe(no_mangle)]
+    pub extern "system" fn dumpwright_test_block_names(first: u64, last: u64) {
+        dumpwright::fault::block_names_from(first, last);
+    }
+
     pub(super) fn point(place: Place) {
         let here = place as u32;
         let reached = ARMED.compare_exchange(here, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok();

@@ -35,6 +35,8 @@ pub mod abi;
 #[macro_use]
 pub mod vtable;
 mod com;
+mod event_callbacks;
+mod events;
 pub mod exports;
 mod fault;
 pub mod interfaces;

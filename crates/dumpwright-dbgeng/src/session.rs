@@ -4,6 +4,7 @@
 
 use crate::abi::Answer;
 use crate::com::Callback;
+use crate::events::LastEvent;
 use crate::fault::{self, Place};
 use crate::target::{Held, Slot, Target};
 use dumpwright::hresult::win32;
@@ -37,8 +38,11 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Session {
     state: Mutex<State>,
     clients: Mutex<Vec<Weak<ClientState>>>,
-    /// `SetInterrupt` was called and nobody has asked since.
-    pub interrupt: AtomicBool,
+    /// `SetInterrupt` was called and nobody has asked since: 1 and its
+    /// `DEBUG_INTERRUPT_*`, or 0.
+    interrupt: AtomicU32,
+    /// A thread is in `WaitForEvent`.
+    waiting: AtomicBool,
     /// `SetInterruptTimeout`, in seconds; kept for the program.
     pub interrupt_timeout: AtomicU32,
 }
@@ -53,6 +57,12 @@ pub struct State {
     next_id: u32,
     /// A target came and `WaitForEvent` has not told of it yet.
     pub event: bool,
+    /// The `DEBUG_STATUS_GO*` with which targets run on; `None` while they stand still.
+    pub go: Option<u32>,
+    /// What happened last in a process that ran.
+    pub last_event: Option<LastEvent>,
+    /// `DEBUG_ENGOPT_*`.
+    pub engine_options: u32,
     /// `DEBUG_PROCESS_*` options.
     pub process_options: u32,
     /// Files that `AddDumpInformationFile` named.
@@ -96,6 +106,26 @@ impl State {
         self.current = target.id;
         self.targets.push(target);
         self.event = true;
+        self.go = None;
+    }
+
+    /// The target with this engine id, if it is one still.
+    pub fn target_mut(&mut self, id: u32) -> Option<&mut Target> {
+        self.targets.iter_mut().find(|t| t.id == id)
+    }
+
+    /// Takes a target out.
+    pub fn remove(&mut self, id: u32) -> Option<Target> {
+        let index = self.targets.iter().position(|t| t.id == id)?;
+        let target = self.targets.remove(index);
+        if self.current == id {
+            self.current = self.targets.first().map_or(0, |t| t.id);
+        }
+        if self.targets.is_empty() {
+            (self.event, self.go) = (false, None);
+        }
+        self.last_event.take_if(|event| event.process == id);
+        Some(target)
     }
 
     /// Takes the current target out.
@@ -103,16 +133,12 @@ impl State {
     /// # Errors
     /// `E_UNEXPECTED` if there is none.
     pub fn remove_current(&mut self) -> Answer<Target> {
-        let index = self.targets.iter().position(|t| t.id == self.current);
-        let target = self.targets.remove(index.ok_or(HResult::E_UNEXPECTED)?);
-        self.current = self.targets.first().map_or(0, |t| t.id);
-        self.event &= !self.targets.is_empty();
-        Ok(target)
+        self.remove(self.current).ok_or(HResult::E_UNEXPECTED)
     }
 
     /// Takes all targets out.
     pub fn remove_all(&mut self) -> Vec<Target> {
-        self.event = false;
+        (self.event, self.go, self.last_event) = (false, None, None);
         std::mem::take(&mut self.targets)
     }
 }
@@ -142,6 +168,7 @@ impl Session {
     pub fn with_held<T>(&self, body: impl FnOnce(&Target, Held<'_>) -> Answer<T>) -> Answer<T> {
         let state = self.state();
         let target = state.current()?;
+        target.must_stand_still()?;
         let held = target.subject.held().ok_or(HResult::from_win32(win32::BUSY))?;
         body(target, held)
     }
@@ -149,18 +176,20 @@ impl Session {
     /// Takes the process or machine of a target for a while.
     ///
     /// # Errors
-    /// `ERROR_BUSY` if another call has it; `E_UNEXPECTED` if the target is gone.
+    /// `ERROR_BUSY` if another call has it; `E_UNEXPECTED` if the target is gone or
+    /// runs.
     pub fn lend<T: ?Sized>(&self, id: u32, slot: Slot<T>) -> Answer<Box<T>> {
         let mut state = self.state();
-        let target = state.targets.iter_mut().find(|t| t.id == id);
-        let slot = target.and_then(|t| slot(&mut t.subject)).ok_or(HResult::E_UNEXPECTED)?;
+        let target = state.target_mut(id).ok_or(HResult::E_UNEXPECTED)?;
+        target.must_stand_still()?;
+        let slot = slot(&mut target.subject).ok_or(HResult::E_UNEXPECTED)?;
         slot.take().ok_or(HResult::from_win32(win32::BUSY))
     }
 
     /// Gives it back. If its target was detached meanwhile, it is let go.
     pub fn give_back<T: ?Sized>(&self, id: u32, slot: Slot<T>, held: Box<T>) {
         let mut state = self.state();
-        let target = state.targets.iter_mut().find(|t| t.id == id);
+        let target = state.target_mut(id);
         // What is not wanted any more is dropped after the lock.
         let _gone = match target.and_then(|t| slot(&mut t.subject)) {
             Some(slot) => slot.replace(held),
@@ -169,9 +198,39 @@ impl Session {
         drop(state);
     }
 
-    /// Whether an interrupt is pending; it is over with the question.
-    pub fn take_interrupt(&self) -> bool {
-        self.interrupt.swap(false, Ordering::Relaxed)
+    /// Asks for an interrupt: a `DEBUG_INTERRUPT_*`.
+    pub fn ask_interrupt(&self, kind: u32) {
+        self.interrupt.store(kind + 1, Ordering::Relaxed);
+    }
+
+    /// Whether an interrupt is pending.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed) != 0
+    }
+
+    /// The interrupt that is pending; it is over with the question.
+    pub fn take_interrupt(&self) -> Option<u32> {
+        self.interrupt.swap(0, Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Begins a `WaitForEvent`, of which there is one at a time.
+    ///
+    /// # Errors
+    /// `ERROR_BUSY`.
+    pub fn begin_wait(&self) -> Answer<Waiting<'_>> {
+        if self.waiting.swap(true, Ordering::Acquire) {
+            return Err(HResult::from_win32(win32::BUSY));
+        }
+        Ok(Waiting(self))
+    }
+}
+
+/// A thread is in `WaitForEvent`, until this is dropped.
+pub struct Waiting<'a>(&'a Session);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.store(false, Ordering::Release);
     }
 }
 
@@ -201,8 +260,6 @@ pub struct Callbacks {
     pub event: Option<Callback>,
     /// `SetEventCallbacksWide`.
     pub event_wide: Option<Callback>,
-    /// `SetEventContextCallbacks`.
-    pub event_context: Option<Callback>,
     /// `SetOutputMask`.
     pub mask: u32,
     /// `SetOutputWidth`.
@@ -227,7 +284,6 @@ impl ClientState {
                 input: None,
                 event: None,
                 event_wide: None,
-                event_context: None,
                 mask: mask::DEFAULT,
                 width: 80,
                 line_prefix: String::new(),
@@ -249,7 +305,7 @@ impl ClientState {
     }
 
     /// Every client whose callbacks may be called here.
-    fn audience(&self) -> Vec<Arc<ClientState>> {
+    pub fn audience(&self) -> Vec<Arc<ClientState>> {
         let here = thread::current().id();
         self.clients()
             .into_iter()

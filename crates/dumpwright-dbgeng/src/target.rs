@@ -12,7 +12,8 @@ use dumpwright::format::context::arm64::ContextArm64;
 use dumpwright::format::context::x86::ContextX86;
 use dumpwright::target::machine::{MachineSnapshot, MachineTarget, PhysicalMemory};
 use dumpwright::target::{
-    Architecture, MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, Wants,
+    Architecture, MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget,
+    RunningProcess, Tid, Wants,
 };
 use std::fs::File;
 use std::io;
@@ -29,8 +30,18 @@ pub struct Target {
     pub origin: Origin,
     /// What it is.
     pub subject: Subject,
+    /// Whether it runs.
+    pub execution: Execution,
     /// Index of the current thread; of a machine, of the current processor.
     pub current_thread: usize,
+}
+
+/// Whether a target runs.
+pub enum Execution {
+    /// It stands still, or never ran.
+    Still,
+    /// It runs with the engine as its debugger; `None` while a thread waits for it.
+    Runs(Option<Box<dyn RunningProcess>>),
 }
 
 /// Where a target comes from.
@@ -41,6 +52,8 @@ pub enum Origin {
         running: Running,
         /// Whether it stands still as long as it is a target.
         suspended: bool,
+        /// Whether the engine may be its debugger, which sees what happens in it.
+        invasive: bool,
     },
     /// A live guest of a virtual machine, which stands still.
     Guest,
@@ -132,7 +145,27 @@ impl Target {
             .and_then(|e| snapshot.threads.iter().position(|t| t.tid == e.tid))
             .unwrap_or(0);
         let subject = Subject::Process { snapshot, held: Some(process) };
-        Target { id: 0, origin, subject, current_thread }
+        Target { id: 0, origin, subject, execution: Execution::Still, current_thread }
+    }
+
+    /// Puts in what a process is that stands still again, for what happened in a thread.
+    pub fn stands_still(&mut self, process: Box<dyn ProcessTarget>, thread: Option<Tid>) {
+        let snapshot = Arc::new(process.snapshot().clone());
+        let event_thread = snapshot.threads.iter().position(|t| Some(t.tid) == thread);
+        self.current_thread = event_thread.unwrap_or(0);
+        self.subject = Subject::Process { snapshot, held: Some(process) };
+        self.execution = Execution::Still;
+    }
+
+    /// Refuses what only a target that stands still can be asked.
+    ///
+    /// # Errors
+    /// `E_UNEXPECTED` of one that runs.
+    pub fn must_stand_still(&self) -> Answer<()> {
+        match self.execution {
+            Execution::Still => Ok(()),
+            Execution::Runs(_) => Err(HResult::E_UNEXPECTED),
+        }
     }
 
     /// A target of a machine that was just opened.
@@ -140,7 +173,7 @@ impl Target {
         let snapshot = Arc::new(machine.snapshot().clone());
         let current_thread = snapshot.current_processor;
         let subject = Subject::Machine { snapshot, held: Some(machine) };
-        Target { id: 0, origin, subject, current_thread }
+        Target { id: 0, origin, subject, execution: Execution::Still, current_thread }
     }
 
     /// What the process was.

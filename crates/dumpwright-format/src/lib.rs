@@ -11,6 +11,7 @@
 //! - [`kernel`]: the kernel-mode crash dumps.
 //! - [`context`]: the processor `CONTEXT` records.
 //! - [`nt`]: what Windows leaves in a process's memory.
+//! - [`debug_event`]: what Windows tells a debugger.
 //! - [`machine`]: memory images of machines, and the Windows kernel in them.
 //! - [`cab`]: the Microsoft cabinet and its limits.
 
@@ -21,6 +22,7 @@ extern crate alloc;
 
 pub mod cab;
 pub mod context;
+pub mod debug_event;
 pub mod elf_core;
 pub mod flags;
 pub mod kernel;

@@ -151,6 +151,11 @@ impl RangeSet {
 
     /// The addresses of both sets.
     pub fn union(&self, other: &RangeSet) -> RangeSet {
+        match (self.is_empty(), other.is_empty()) {
+            (true, _) => return other.clone(),
+            (_, true) => return self.clone(),
+            (false, false) => {}
+        }
         let (mut own, mut others) = (self.0.iter().peekable(), other.0.iter().peekable());
         let mut set = RangeSet::new();
         while let Some(range) = match (own.peek(), others.peek()) {

@@ -25,9 +25,13 @@ use std::io::{self, Seek};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+#[cfg(any(target_os = "linux", windows))]
+mod event;
 mod job;
 mod machine;
 
+#[cfg(any(target_os = "linux", windows))]
+pub use event::{WaitFor, dump_on_event, wait_for_event};
 use job::Job;
 #[cfg(target_os = "linux")]
 pub use machine::dump_guest;

@@ -126,6 +126,21 @@ pub enum Error {
         "process {0} is this process (or shares its threads); run dumpwright from another process"
     )]
     OwnProcess(Pid),
+    /// Only a live process that this program attached to goes on under it.
+    #[error(
+        "this target does not run under a debugger; events happen only in a live process that was attached to by its id (processes under Wine: run dumpwright.exe inside)"
+    )]
+    CannotRun,
+    /// Nothing happened in time.
+    #[error(
+        "process {pid}: nothing that was waited for happened within {seconds} s, and no dump was written; the process runs on"
+    )]
+    NoEvent {
+        /// The process.
+        pid: Pid,
+        /// How long was waited.
+        seconds: u64,
+    },
     /// No thread could be stopped in time.
     #[error(
         "process {pid}: no thread stopped within {seconds} s (state {state}); it may wait for a device, for its child after vfork, or be frozen by a cgroup; try again when that is over"

@@ -123,8 +123,9 @@ impl Error {
             | Error::Zombie(_)
             | Error::KernelThread(_)
             | Error::OwnProcess(_)
+            | Error::CannotRun
             | Error::Guest { .. } => HResult::E_UNEXPECTED,
-            Error::CannotStop { .. } => HResult::from_win32(win32::TIMEOUT),
+            Error::CannotStop { .. } | Error::NoEvent { .. } => HResult::from_win32(win32::TIMEOUT),
             Error::InaccessibleMemory { .. } => HResult::from_win32(win32::PARTIAL_COPY),
             Error::Cancelled => HResult::from_win32(win32::CANCELLED),
             Error::NotADump { .. }
@@ -206,6 +207,8 @@ mod tests {
             (Error::Zombie(pid), 0x8000_FFFF),
             (Error::KernelThread(pid), 0x8000_FFFF),
             (Error::OwnProcess(pid), 0x8000_FFFF),
+            (Error::CannotRun, 0x8000_FFFF),
+            (Error::NoEvent { pid, seconds: 5 }, 0x8007_05B4),
             (Error::CannotStop { pid, seconds: 5, state: 'D' }, 0x8007_05B4),
             (
                 Error::Target {

@@ -75,6 +75,10 @@ pub mod address;
 pub mod dot_dump;
 pub mod engine;
 pub mod error;
+#[cfg(all(windows, feature = "fault-points"))]
+pub mod fault;
+#[cfg(all(windows, not(feature = "fault-points")))]
+mod fault;
 pub mod hresult;
 pub mod info;
 pub mod kernel_type;
@@ -103,9 +107,9 @@ pub use dumpwright_format::{FormatFlags, MinidumpType, Qualifier};
 pub use engine::dump_crash;
 #[cfg(target_os = "linux")]
 pub use engine::dump_guest;
-#[cfg(any(target_os = "linux", windows))]
-pub use engine::dump_process;
 pub use engine::{Output, dump_file, dump_target, write_dump, write_machine_dump};
+#[cfg(any(target_os = "linux", windows))]
+pub use engine::{WaitFor, dump_on_event, dump_process, wait_for_event};
 pub use error::{Error, Result};
 pub use hresult::HResult;
 pub use kernel_type::KernelDumpType;

@@ -11,6 +11,9 @@ use std::thread;
 /// What the engine is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// A process is watched until something happens in it; in milliseconds, of 0 where
+    /// nothing limits them.
+    Wait,
     /// A dump is taken out of what it is packed in, to be read.
     Unpack,
     /// Memory is copied into the dump.
@@ -22,7 +25,7 @@ pub enum Phase {
 /// Watches a dump and can stop it. All methods have defaults that do nothing, and are
 /// called on any thread ([`observe_here`] calls back on one).
 pub trait Observer: Sync {
-    /// `done` of `total` bytes of a phase are done.
+    /// `done` of `total` bytes of a phase are done (milliseconds of [`Phase::Wait`]).
     fn progress(&self, _phase: Phase, _done: u64, _total: u64) {}
 
     /// Asked again and again; answering `true` ends the dump with

@@ -305,12 +305,17 @@ impl DumpRequest {
     pub fn wants(&self) -> Wants {
         let flags = self.content_flags();
         let has = |flag| flags.contains(flag);
+        let whole =
+            FormatFlags::USER_SMALL_FULL_MEMORY | FormatFlags::USER_SMALL_PRIVATE_READ_WRITE_MEMORY;
+        // A size budget takes thread data before the rest of the memory.
+        let ranked = self.extensions.max_size.is_some() && flags.intersects(whole);
         Wants {
             handles: has(FormatFlags::USER_SMALL_HANDLE_DATA),
             full_memory: has(FormatFlags::USER_SMALL_FULL_MEMORY),
             thread_info: has(FormatFlags::USER_SMALL_THREAD_INFO),
             extended_state: has(FormatFlags::USER_SMALL_ADD_AVX_XSTATE_CONTEXT),
-            process_data: has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA)
+            process_data: ranked
+                || has(FormatFlags::USER_SMALL_PROCESS_THREAD_DATA)
                 || self.extensions.format == OutputFormat::ElfCore,
             module_headers: has(FormatFlags::USER_SMALL_MODULE_HEADERS),
             token: self.extensions.token,

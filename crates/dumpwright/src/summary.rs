@@ -1,5 +1,6 @@
 //! What a dump turned out to be: for the user who asked, as text or JSON.
 
+use crate::info::exception_name;
 use crate::kernel_type::KernelDumpType;
 use crate::layout::kernel::KernelLayout;
 use crate::plan::DumpPlan;
@@ -12,7 +13,7 @@ use crate::target::machine::count_pages;
 use crate::target::machine::{
     BugCheck, GuestKind, MachineArchitecture, MachineSnapshot, PAGE_SIZE, PageHole,
 };
-use crate::target::{Pid, ProcessSnapshot};
+use crate::target::{ExceptionSnapshot, Pid, ProcessSnapshot, Tid};
 use crate::write::Outcome;
 use crate::write::kernel::KernelOutcome;
 use dumpwright_format::Qualifier;
@@ -54,6 +55,9 @@ pub struct Summary {
     pub unix_pid: Option<Pid>,
     /// Short name of the process.
     pub process: String,
+    /// The exception in the dump; only in JSON of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<ExceptionReport>,
     /// Bytes of the file (of the CAB, if it is one), or of the stream.
     pub size: u64,
     /// Bytes of the dump; in a CAB, before compression.
@@ -123,6 +127,33 @@ pub struct KernelSummary {
     pub secondary_blocks: usize,
 }
 
+/// The exception of a dump, for people and programs.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExceptionReport {
+    /// The thread that it happened in.
+    pub thread: Tid,
+    /// `SIGSEGV (SEGV_MAPERR)`, `ACCESS_VIOLATION (read)`, …
+    pub name: String,
+    /// Its code; on Linux the signal number.
+    #[serde(serialize_with = "hex")]
+    pub code: u64,
+    /// Where it happened.
+    #[serde(serialize_with = "hex")]
+    pub address: u64,
+}
+
+impl ExceptionReport {
+    fn new(exception: &ExceptionSnapshot, platform_id: u32) -> Self {
+        let ExceptionSnapshot { tid, code, flags, address, parameters, .. } = exception;
+        ExceptionReport {
+            thread: *tid,
+            name: exception_name(platform_id, *code, *flags, parameters),
+            code: (*code).into(),
+            address: *address,
+        }
+    }
+}
+
 /// A hole, for people and programs.
 #[derive(Clone, Debug, Serialize)]
 pub struct HoleReport {
@@ -179,6 +210,10 @@ impl Summary {
             namespace_pids: snapshot.process.namespace_pids.clone(),
             unix_pid: snapshot.unix_side.as_ref().map(|unix_side| unix_side.pid),
             process: snapshot.process.name.clone(),
+            exception: snapshot
+                .exception
+                .as_ref()
+                .map(|exception| ExceptionReport::new(exception, snapshot.system.platform_id)),
             size,
             dump_size: size,
             cab_files: Vec::new(),
@@ -244,6 +279,7 @@ impl Summary {
             namespace_pids: Vec::new(),
             unix_pid: None,
             process: String::new(),
+            exception: None,
             size: layout.file_size(),
             dump_size: layout.file_size(),
             cab_files: Vec::new(),

@@ -105,6 +105,26 @@ def dump(
     KeyboardInterrupt; nothing is left under the file's name then.
     """
 
+def dump_on(
+    pid: int,
+    on: str,
+    file: _Path,
+    *,
+    wait_seconds: Optional[float] = ...,
+    qualifier: _Value = ...,
+    flags: _Value = ...,
+    comment: Optional[str] = ...,
+    overwrite: bool = ...,
+    progress: Optional[_Progress] = ...,
+) -> Summary:
+    """Waits in a live process, as its debugger, until something happens, and writes a
+    dump of it there: `on` is "crash" (what nothing handles and ends the process),
+    "exception" (handled or not) or "exit" (the end, whatever way).
+
+    `progress("wait", milliseconds, limit)` is called meanwhile. A DumpwrightError with
+    the `hresult` 0x800705B4 if `wait_seconds` pass; the process runs on then.
+    """
+
 def dump_file(
     source: _Path,
     file: _Path,
@@ -143,6 +163,7 @@ class Dump:
     soft_errors: Optional[str]
     pid: Optional[int]
     streams: List[Tuple[int, int, int]]
+    exception: Optional[Dict[str, Any]]
     threads: List[Dict[str, Any]]
     modules: List[Dict[str, Any]]
     memory_ranges: List[Tuple[int, int]]

@@ -3,6 +3,7 @@
 use crate::support::cli::{command, dump, dumpwright, program, run};
 use crate::support::dump::Loaded;
 use crate::support::target::Target;
+use crate::support::tools;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -55,7 +56,7 @@ fn a_kernel_thread_is_told_from_a_process() {
 
 #[test]
 fn a_process_that_is_traced_names_its_tracer() {
-    let Some(gdb) = crate::support::tools::command("gdb") else { return };
+    let Some(gdb) = tools::command("gdb") else { return };
     let target = Target::fixture("threads", &["1"]);
     let mut tracer = Command::new(gdb)
         .args(["-nx", "-batch", "-p", &target.pid().to_string()])
@@ -100,6 +101,25 @@ fn a_process_of_another_user_says_the_way_out() {
     assert!(text.contains("ptrace") || text.contains("CAP_SYS_PTRACE"), "{text}");
 }
 
+/// The number would be that of another process: a dump of two in one.
+#[test]
+fn a_proc_of_another_pid_namespace_is_refused() {
+    let script = r#"sleep 1000 & "$0" dump -p $! "$1"; code=$?; kill $!; exit $code"#;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mixed.dmp");
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork", "bash", "-c", script]).arg(program()).arg(&file);
+    let unshared = run(&mut unshare);
+    if unshared.stderr.starts_with("unshare") {
+        tools::skip("a foreign /proc", "no PID namespace may be made here");
+        return;
+    }
+    let text = unshared.refused();
+    assert!(text.contains("another PID namespace"), "{text}");
+    assert!(text.contains("mount"), "no way out: {text}");
+    assert!(!file.exists());
+}
+
 #[test]
 fn flags_that_contradict_or_do_not_exist_are_named() {
     let target = Target::fixture("threads", &["1"]);
@@ -108,6 +128,13 @@ fn flags_that_contradict_or_do_not_exist_are_named() {
     assert!(text.contains("NO_AUXILIARY_STATE") && text.contains("FULL_AUXILIARY_STATE"), "{text}");
     let text = refuse(&["-p", &pid, "--ignore-inaccessible-mem", "--no-ignore-inaccessible-mem"]);
     assert!(text.contains("IGNORE_INACCESSIBLE_MEM"), "{text}");
+    // The bit with two names, asked for by the name that does not hold.
+    for names in ["SCAN_PARTIAL_PAGES,WRITE_CAB", "user_small_scan_partial_pages|0x20000000"] {
+        let text = refuse(&["-p", &pid, "--format-flags", names]);
+        assert!(text.contains("SCAN_PARTIAL_PAGES") && text.contains("CAB"), "{text}");
+    }
+    let text = refuse(&["-p", &pid, "--format-flags", "CAB_SECONDARY_ALL_IMAGES"]);
+    assert!(text.contains("CAB_SECONDARY_ALL_IMAGES"), "{text}");
     for unknown in ["0x80000", "NO_SUCH_FLAG"] {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.dmp");
@@ -215,6 +242,19 @@ fn a_stream_that_nobody_reads_can_be_ended_and_lets_the_target_go() {
     };
     assert_eq!(status.code(), Some(130));
     assert!(!traced(), "the target is still held");
+}
+
+/// The dump went out; that nobody reads the summary changes nothing.
+#[test]
+fn a_stream_whose_summary_cannot_be_written_is_whole() {
+    let target = Target::fixture("threads", &["1"]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut writer = command();
+    writer.args(["dump", "-p", &target.pid().to_string(), "-m", "-"]);
+    let output = writer.stdout(Stdio::piped()).stderr(full).spawn().unwrap();
+    let output = output.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    Loaded::parse(output.stdout);
 }
 
 #[test]

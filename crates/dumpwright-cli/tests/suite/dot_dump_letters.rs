@@ -168,6 +168,11 @@ fn a_dumps_every_process_of_the_name_and_needs_u() {
     let mut expected: Vec<u32> = targets.iter().map(Target::pid).collect();
     expected.sort_unstable();
     assert_eq!(pids, expected);
+    // For machines, one document about all of them.
+    let many = run(command().args(["dump", "-n", name, "-a", "-u", "-m", "--json"]).arg(&file));
+    let summaries = many.ok().json();
+    let said = summaries.as_array().unwrap().iter().map(|s| s["pid"].as_u64().unwrap() as u32);
+    assert_eq!(said.collect::<std::collections::BTreeSet<_>>(), expected.iter().copied().collect());
     // One process of a name that several have cannot be meant.
     let several = run(command().args(["dump", "-n", name, "-m"]).arg(&file)).refused();
     assert!(several.contains(&expected[0].to_string()), "{several}");

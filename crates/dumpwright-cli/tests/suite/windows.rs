@@ -266,6 +266,8 @@ fn exception_pointers_in_a_windows_process_are_the_exception_of_its_dump() {
         &["-m", "-xp", &pointers][..],
         &["-m", "-xr", &record, "-xc", &context, "-xt", &thread],
         &["-m", "-j", &jit],
+        // One that nobody names is found.
+        &["-m"],
     ] {
         let dump = wine.dump(target.pid(), options);
         let exception: MinidumpException<'_> = dump.loaded.get();

@@ -11,7 +11,9 @@ use crate::support::guest::Guest;
 use crate::support::tools::{root, run, skip};
 use crate::support::wine::{Wine, windows_path, wine};
 use crate::support::{processor, readers};
+use minidump::MinidumpHandleDataStream;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;
@@ -76,7 +78,9 @@ fn a_windows_program_dumps_through_our_dbgeng_dll() {
     let places = places.map(|place| format!("{:x}", ready[place].as_u64().unwrap()));
     let [record, context, pointers] = &places;
     let arguments = ["run", &windows_path(&dumps), &pid, record, context, pointers];
+    let alone = wine.alone();
     let output = start(&arguments).output().unwrap();
+    drop(alone);
     assert_passed(&output);
     judge_full_dump(wine, &dumps.join("live-ma.dmp"), &ready);
     assert!(target.try_wait().unwrap().is_none(), "the target did not survive its dumps");
@@ -163,32 +167,142 @@ fn a_windows_program_dumps_machines_through_our_dbgeng_dll() {
     }
 }
 
+/// Has a program dump another run of itself to a folder, with what that said of
+/// itself behind READY as arguments; all of what it said.
+fn run_on_itself(wine: &Wine, program: &Path, dumps: &Path, keys: &[&str]) -> Value {
+    let mut target = wine.command(program);
+    target.arg("target").env("WINEDLLOVERRIDES", OVERRIDES);
+    let mut target = target.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(target.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let ready: Value = serde_json::from_str(line.trim().strip_prefix("READY ").unwrap()).unwrap();
+    let mut command = wine.command(program);
+    command.env("WINEDLLOVERRIDES", OVERRIDES).stdout(Stdio::piped());
+    command.args(["run", &windows_path(dumps)]);
+    let alone = wine.alone();
+    let output = command.args(keys.iter().map(|key| ready[key].to_string())).output().unwrap();
+    drop(alone);
+    assert_passed(&output);
+    assert!(target.try_wait().unwrap().is_none(), "the target did not survive");
+    drop(target.stdin.take());
+    target.wait().unwrap();
+    ready
+}
+
+#[test]
+fn a_handle_whose_name_does_not_come_is_in_the_dump_without_it() {
+    let Some(wine) = wine() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let library = "dbgeng-that-panics.dll";
+    let Some(program) = compile_with("names.c", folder.path(), library) else { return };
+    let ready = run_on_itself(wine, &program, folder.path(), &["pid", "pipe"]);
+    let pipe = ready["pipe"].as_u64().unwrap();
+    let handles = |dump: &Loaded| -> BTreeMap<u64, (String, String)> {
+        let handles: MinidumpHandleDataStream = dump.get();
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let of = |handle: &minidump::MinidumpHandleDescriptor| {
+            (*handle.raw.handle().unwrap(), (text(&handle.type_name), text(&handle.object_name)))
+        };
+        handles.iter().map(of).collect()
+    };
+    let load = |name: &str| {
+        let file = folder.path().join(name);
+        assert_verifies(&file);
+        Loaded::read(&file)
+    };
+    let (none, one, all) = (load("none.dmp"), load("one.dmp"), load("all.dmp"));
+    let whole = handles(&none);
+    assert!(whole[&pipe].1.ends_with("dumpwright-names"), "{:?}", whole[&pipe]);
+    assert!(!none.soft_errors().contains("name"), "{}", none.soft_errors());
+
+    let mut without = whole.clone();
+    without.get_mut(&pipe).unwrap().1.clear();
+    assert_eq!(handles(&one), without, "all but one name");
+    let notes = one.soft_errors();
+    let named = format!("handle {pipe:#x}");
+    assert!(notes.contains(&named) && notes.contains("its name did not come"), "{notes}");
+    assert_eq!(notes.matches("handle 0x").count(), 1, "{notes}");
+
+    let types = |handles: &BTreeMap<u64, (String, String)>| {
+        handles.iter().map(|(handle, (of_type, _))| (*handle, of_type.clone())).collect::<Vec<_>>()
+    };
+    let nameless = handles(&all);
+    assert_eq!(types(&nameless), types(&whole), "types come without names");
+    assert!(nameless.values().all(|(_, name)| name.is_empty()), "{nameless:?}");
+    // Not each is waited for.
+    assert!(all.soft_errors().contains("was not asked for"), "{}", all.soft_errors());
+}
+
 #[test]
 fn a_panic_inside_our_dbgeng_dll_answers_e_fail_and_leaves_the_program_usable() {
     let Some(wine) = wine() else { return };
     let folder = tempfile::tempdir().unwrap();
     let library = "dbgeng-that-panics.dll";
     let Some(program) = compile_with("panics.c", folder.path(), library) else { return };
-    let mut target = wine.command(&program);
-    target.arg("target").env("WINEDLLOVERRIDES", OVERRIDES);
-    let mut target = target.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(target.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let ready: Value = serde_json::from_str(line.trim().strip_prefix("READY ").unwrap()).unwrap();
-
     let dumps = folder.path().join("dumps");
     fs::create_dir(&dumps).unwrap();
-    let mut command = wine.command(&program);
-    command.env("WINEDLLOVERRIDES", OVERRIDES).stdout(Stdio::piped());
-    let pid = ready["pid"].to_string();
-    let output = command.args(["run", &windows_path(&dumps), &pid]).output().unwrap();
-    assert_passed(&output);
-    assert!(target.try_wait().unwrap().is_none(), "the target did not survive");
-    drop(target.stdin.take());
-    target.wait().unwrap();
+    run_on_itself(wine, &program, &dumps, &["pid"]);
     let left: Vec<_> = fs::read_dir(&dumps).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(left.len(), 5, "only dumps that were finished: {left:?}");
     for dump in &left {
         assert_verifies(dump);
+    }
+}
+
+/// Runs a target of a kind, and the program that debugs it; answers the folder of dumps and
+/// the target's exit code, if it has ended.
+fn debug(wine: &Wine, folder: &Path, program: &Path, kind: &str, of: &str) -> Option<i32> {
+    let cue = folder.join(format!("{kind}.cue"));
+    let start = |arguments: &[&str]| {
+        let mut command = wine.command(program);
+        command.args(arguments).env("WINEDLLOVERRIDES", OVERRIDES).stdout(Stdio::piped());
+        command
+    };
+    let mut target = start(&["target", of, &windows_path(&cue)]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(target.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let ready: Value = serde_json::from_str(line.trim().strip_prefix("READY ").unwrap()).unwrap();
+    let pid = ready["pid"].to_string();
+    let arguments = ["run", kind, &pid, &windows_path(&cue), &windows_path(folder)];
+    let alone = wine.alone();
+    let output = start(&arguments).output().unwrap();
+    drop(alone);
+    assert_passed(&output);
+    let ended = target.try_wait().unwrap();
+    if ended.is_none() {
+        target.kill().unwrap();
+        target.wait().unwrap();
+    }
+    ended.and_then(|status| status.code())
+}
+
+#[test]
+fn a_windows_program_debugs_others_through_our_dbgeng_dll_and_dumps_what_happens() {
+    let Some(wine) = wine() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = compile("events.c", folder.path()) else { return };
+    let debug = |kind, of| debug(wine, folder.path(), &program, kind, of);
+    // Of an exit code of Windows, Linux keeps the lowest byte.
+    assert_eq!(debug("crash", "crash"), Some(5));
+    assert_eq!(debug("handled", "handled"), Some(5));
+    assert_eq!(debug("trap", "trap"), Some(3));
+    assert_eq!(debug("threads", "threads"), Some(4));
+    assert_eq!(debug("exit", "exit"), Some(7));
+    assert_eq!(debug("hang", "hang"), None, "it was only looked at");
+    assert!(debug("terminate", "hang").is_some());
+    for (name, code) in [
+        ("first.dmp", Some(0xC000_0005)),
+        ("crash.dmp", Some(0xC000_0005)),
+        ("callback.dmp", Some(0xC000_0005)),
+        ("trap.dmp", Some(0x8000_0003)),
+        ("hang.dmp", None),
+        ("exit.dmp", None),
+    ] {
+        let path = folder.path().join(name);
+        assert_verifies(&path);
+        let dump = minidump::Minidump::read_path(&path).unwrap();
+        let exception = dump.get_stream::<minidump::MinidumpException<'_>>().ok();
+        let seen = exception.map(|e| e.raw.exception_record.exception_code);
+        assert_eq!(seen, code, "{name}");
     }
 }

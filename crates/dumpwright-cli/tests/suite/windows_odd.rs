@@ -4,7 +4,7 @@
 use crate::support::cli::{Run, assert_verifies};
 use crate::support::compile::windows_fixture;
 use crate::support::dump::Loaded;
-use crate::support::wine::{WindowsTarget, Wine, windows_path, wine};
+use crate::support::wine::{Alone, WindowsTarget, Wine, windows_path, wine};
 use minidump::MinidumpThreadList;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -152,6 +152,7 @@ fn every_way_to_write_a_windows_path_leads_to_its_file() {
 
 /// A dump of much memory, under way.
 struct UnderWay {
+    _alone: Alone,
     target: WindowsTarget,
     dumper: Child,
     folder: TempDir,
@@ -162,6 +163,7 @@ impl UnderWay {
     #[track_caller]
     fn start(wine: &Wine, program: &Path) -> UnderWay {
         let target = odd(wine, &["large", "700"]);
+        let alone = wine.alone();
         let folder = tempfile::tempdir().unwrap();
         let file = windows_path(&folder.path().join("large.dmp"));
         let mut command = wine.command(program);
@@ -176,7 +178,7 @@ impl UnderWay {
             assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
             sleep(Duration::from_millis(5));
         }
-        UnderWay { target, dumper, folder }
+        UnderWay { _alone: alone, target, dumper, folder }
     }
 
     /// How it ended; nothing is left of the dump.
@@ -206,6 +208,26 @@ fn ctrl_c_leaves_nothing_behind_and_lets_the_windows_process_go() {
     let (run, mut target) = dump.end();
     assert!(run.refused().contains("cancelled"));
     target.assert_alive();
+}
+
+#[test]
+fn a_dumper_that_is_killed_lets_the_windows_process_go() {
+    let Some(wine) = wine() else { return };
+    let mut dump = UnderWay::start(wine, &wine.program);
+    let pid = rustix::process::Pid::from_raw(dump.linux_pid()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    dump.dumper.wait().unwrap();
+    let since = Instant::now();
+    dump.target.assert_alive();
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    // What was suspended before still is.
+    let UnderWay { _alone: alone, target, .. } = dump;
+    drop(alone);
+    let again = wine.dump(target.pid(), &["-m"]).loaded;
+    let threads: MinidumpThreadList<'_> = again.get();
+    let mut counts: Vec<_> = threads.threads.iter().map(|t| t.raw.suspend_count).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [0, 1]);
 }
 
 #[test]

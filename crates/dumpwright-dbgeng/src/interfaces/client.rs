@@ -110,7 +110,7 @@ vtable! {
         fn SetQuitLockStringWide(string: Wide);
     }
     interface IDebugClient6 = 0xfd28b4c5_c498_4686_a28e_62cad2154eb3 {
-        fn SetEventContextCallbacks(callbacks: Raw) => callbacks::set_event_context;
+        fn SetEventContextCallbacks(callbacks: Raw);
     }
     interface IDebugClient7 = 0x13586be3_542e_481e_b1f2_8497ba74f9a9 {
         fn SetClientContext(context: Raw, contextsize: u32);

@@ -1,8 +1,8 @@
 //! `IDebugControl` to `IDebugControl7`: what a dumping client needs of it.
 //! Each interface is the one before it and the methods after its line.
 
-use crate::abi::{Guid, In, Out, Raw, Str, StrBuf, Wide, WideBuf};
-use crate::methods::{control, execute};
+use crate::abi::{Buffer, Guid, In, Out, Raw, Str, StrBuf, Wide, WideBuf};
+use crate::methods::{control, events, execute, last_event};
 
 vtable! {
     /// Methods of `IDebugControl` and its successors.
@@ -54,14 +54,14 @@ vtable! {
         fn GetProcessorTypeNames(kind: u32, full_name_buffer: StrBuf, full_name_buffer_size: u32, full_name_size: Out<u32>, abbrev_name_buffer: StrBuf, abbrev_name_buffer_size: u32, abbrev_name_size: Out<u32>);
         fn GetEffectiveProcessorType(kind: Out<u32>) => control::processor_type;
         fn SetEffectiveProcessorType(kind: u32);
-        fn GetExecutionStatus(status: Out<u32>) => control::execution_status;
-        fn SetExecutionStatus(status: u32);
+        fn GetExecutionStatus(status: Out<u32>) => events::execution_status;
+        fn SetExecutionStatus(status: u32) => events::set_execution_status;
         fn GetCodeLevel(level: Out<u32>);
         fn SetCodeLevel(level: u32);
-        fn GetEngineOptions(options: Out<u32>);
-        fn AddEngineOptions(options: u32);
-        fn RemoveEngineOptions(options: u32);
-        fn SetEngineOptions(options: u32);
+        fn GetEngineOptions(options: Out<u32>) => control::engine_options;
+        fn AddEngineOptions(options: u32) => control::add_engine_options;
+        fn RemoveEngineOptions(options: u32) => control::remove_engine_options;
+        fn SetEngineOptions(options: u32) => control::set_engine_options;
         fn GetSystemErrorControl(output_level: Out<u32>, break_level: Out<u32>);
         fn SetSystemErrorControl(output_level: u32, break_level: u32);
         fn GetTextMacro(slot: u32, buffer: StrBuf, buffer_size: u32, macro_size: Out<u32>);
@@ -98,8 +98,8 @@ vtable! {
         fn SetExceptionFilterParameters(count: u32, params: Raw);
         fn GetExceptionFilterSecondCommand(index: u32, buffer: StrBuf, buffer_size: u32, command_size: Out<u32>);
         fn SetExceptionFilterSecondCommand(index: u32, command: Str);
-        fn WaitForEvent(flags: u32, timeout: u32) => control::wait_for_event;
-        fn GetLastEventInformation(kind: Out<u32>, process_id: Out<u32>, thread_id: Out<u32>, extra_information: Raw, extra_information_size: u32, extra_information_used: Out<u32>, description: StrBuf, description_size: u32, description_used: Out<u32>);
+        fn WaitForEvent(flags: u32, timeout: u32) => events::wait_for_event;
+        fn GetLastEventInformation(kind: Out<u32>, process_id: Out<u32>, thread_id: Out<u32>, extra_information: Buffer, extra_information_size: u32, extra_information_used: Out<u32>, description: StrBuf, description_size: u32, description_used: Out<u32>) => last_event::last;
     }
     interface IDebugControl2 = 0xd4366723_44df_4bed_8c7e_4c05424f4588 {
         fn GetCurrentTimeDate(time_date: Out<u32>) => control::time_date;
@@ -161,7 +161,7 @@ vtable! {
         fn SetSpecificFilterArgumentWide(index: u32, argument: Wide);
         fn GetExceptionFilterSecondCommandWide(index: u32, buffer: WideBuf, buffer_size: u32, command_size: Out<u32>);
         fn SetExceptionFilterSecondCommandWide(index: u32, command: Wide);
-        fn GetLastEventInformationWide(kind: Out<u32>, process_id: Out<u32>, thread_id: Out<u32>, extra_information: Raw, extra_information_size: u32, extra_information_used: Out<u32>, description: WideBuf, description_size: u32, description_used: Out<u32>);
+        fn GetLastEventInformationWide(kind: Out<u32>, process_id: Out<u32>, thread_id: Out<u32>, extra_information: Buffer, extra_information_size: u32, extra_information_used: Out<u32>, description: WideBuf, description_size: u32, description_used: Out<u32>) => last_event::last;
         fn GetTextReplacementWide(src_text: Wide, index: u32, src_buffer: WideBuf, src_buffer_size: u32, src_size: Out<u32>, dst_buffer: WideBuf, dst_buffer_size: u32, dst_size: Out<u32>);
         fn SetTextReplacementWide(src_text: Wide, dst_text: Wide);
         fn SetExpressionSyntaxByNameWide(abbrev_name: Wide);
@@ -176,7 +176,7 @@ vtable! {
         fn GetSystemVersionStringWide(which: u32, buffer: WideBuf, buffersize: u32, stringsize: Out<u32>);
         fn GetContextStackTrace(startcontext: Raw, startcontextsize: u32, frames: Raw, framessize: u32, framecontexts: Raw, framecontextssize: u32, framecontextsentrysize: u32, framesfilled: Out<u32>);
         fn OutputContextStackTrace(outputcontrol: u32, frames: Raw, framessize: u32, framecontexts: Raw, framecontextssize: u32, framecontextsentrysize: u32, flags: u32);
-        fn GetStoredEventInformation(kind: Out<u32>, processid: Out<u32>, threadid: Out<u32>, context: Raw, contextsize: u32, contextused: Out<u32>, extrainformation: Raw, extrainformationsize: u32, extrainformationused: Out<u32>);
+        fn GetStoredEventInformation(kind: Out<u32>, processid: Out<u32>, threadid: Out<u32>, context: Buffer, contextsize: u32, contextused: Out<u32>, extrainformation: Buffer, extrainformationsize: u32, extrainformationused: Out<u32>) => last_event::stored;
         fn GetManagedStatus(flags: Out<u32>, whichstring: u32, string: StrBuf, stringsize: u32, stringneeded: Out<u32>);
         fn GetManagedStatusWide(flags: Out<u32>, whichstring: u32, string: WideBuf, stringsize: u32, stringneeded: Out<u32>);
         fn ResetManagedStatus(flags: u32);

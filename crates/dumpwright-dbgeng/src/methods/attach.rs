@@ -34,9 +34,8 @@ const PROCESS_OPTIONS: u32 = 3;
 const STILL_ACTIVE: u32 = 259;
 
 /// `AttachProcess`. The process stands still from here on, until it is
-/// detached; with NO_SUSPEND only while a dump of it is written. Whether it is
-/// attached to invasively makes no difference to it: dumpwright is no debugger
-/// that takes its events.
+/// detached or told to go on; with NO_SUSPEND only while a dump of it is written.
+/// Attached to invasively it becomes a debuggee when it first goes on.
 pub fn attach(client: &Client, server: u64, pid: u32, flags: u32) -> Answer {
     local(server)?;
     check_flags(flags)?;
@@ -45,7 +44,8 @@ pub fn attach(client: &Client, server: u64, pid: u32, flags: u32) -> Answer {
         client.state.say(mask::ERROR, &format!("there is no process {pid}: {error}"));
         HResult::E_INVALIDARG
     })?;
-    attach_to(client, Pid(pid), running, flags & NO_SUSPEND == 0)
+    let (suspended, invasive) = (flags & NO_SUSPEND == 0, flags & NONINVASIVE == 0);
+    attach_to(client, Pid(pid), running, suspended, invasive)
 }
 
 /// Checks attach flags.
@@ -59,7 +59,13 @@ pub fn check_flags(flags: u32) -> Answer<()> {
 }
 
 /// Makes a process a target.
-pub fn attach_to(client: &Client, pid: Pid, running: Running, suspended: bool) -> Answer {
+pub fn attach_to(
+    client: &Client,
+    pid: Pid,
+    running: Running,
+    suspended: bool,
+    invasive: bool,
+) -> Answer {
     let session = &client.state.session;
     if session.state().targets.iter().any(|t| t.is_live() && t.pid() == pid) {
         client.state.say(mask::ERROR, &format!("process {pid} is a target already"));
@@ -70,7 +76,8 @@ pub fn attach_to(client: &Client, pid: Pid, running: Running, suspended: bool) -
     if !suspended {
         process.release();
     }
-    session.state().add(Target::of_process(Origin::Live { running, suspended }, process));
+    let origin = Origin::Live { running, suspended, invasive };
+    session.state().add(Target::of_process(origin, process));
     OK
 }
 
@@ -110,12 +117,14 @@ impl Target {
 
     /// Ends a live process; of anything else it is only let go.
     fn terminate(self) -> Answer<Option<u32>> {
-        let Target { origin, subject, .. } = self;
+        let Target { origin, subject, execution, .. } = self;
         let Origin::Live { running, .. } = origin else { return Ok(None) };
-        // First ended and then released, so that it never runs again.
+        // First ended and then released, so that it never runs again; and then waited
+        // for, since a debuggee ends only once its debugger lets it.
         let ended = running.terminate();
-        drop(subject);
+        drop((subject, execution));
         ended?;
+        running.wait_until_ended();
         Ok(running.exit_code().ok().flatten())
     }
 }

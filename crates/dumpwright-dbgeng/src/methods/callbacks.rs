@@ -75,8 +75,7 @@ pub fn event(client: &Client, out: Out<Raw>) -> Answer {
     get(client, out, |c| &c.event)
 }
 
-/// `SetEventCallbacks`. They are kept; targets stand still or are dumps, so no
-/// events happen.
+/// `SetEventCallbacks`.
 pub fn set_event(client: &Client, callback: Raw) -> Answer {
     set(client, callback, |c| &mut c.event)
 }
@@ -91,11 +90,6 @@ pub fn set_event_wide(client: &Client, callback: Raw) -> Answer {
     set(client, callback, |c| &mut c.event_wide)
 }
 
-/// `SetEventContextCallbacks`.
-pub fn set_event_context(client: &Client, callback: Raw) -> Answer {
-    set(client, callback, |c| &mut c.event_context)
-}
-
 /// `GetNumberInputCallbacks`.
 pub fn number_input(client: &Client, out: Out<u32>) -> Answer {
     count(client, out, |c| c.input.is_some())
@@ -106,9 +100,18 @@ pub fn number_output(client: &Client, out: Out<u32>) -> Answer {
     count(client, out, |c| c.output.is_some() || c.output_wide.is_some())
 }
 
-/// `GetNumberEventCallbacks`. No event has listeners that would be called.
-pub fn number_event(_: &Client, _flags: u32, out: Out<u32>) -> Answer {
-    out.put(0)?;
+/// `GetNumberEventCallbacks`: those that want all of these events.
+pub fn number_event(client: &Client, events: u32, out: Out<u32>) -> Answer {
+    let mut count = 0;
+    for other in client.state.clients() {
+        let (narrow, wide) = {
+            let callbacks = lock(&other.callbacks);
+            (callbacks.event.clone(), callbacks.event_wide.clone())
+        };
+        let wants = |callback: Callback| callback.interest() & events == events;
+        count += u32::from(narrow.is_some_and(wants)) + u32::from(wide.is_some_and(wants));
+    }
+    out.put(count)?;
     OK
 }
 

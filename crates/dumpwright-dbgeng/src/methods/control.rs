@@ -1,4 +1,4 @@
-//! `IDebugControl`: interrupts, events, and what kind of target there is.
+//! `IDebugControl`: interrupts, options, and what kind of target there is.
 
 use super::OK;
 use crate::abi::{Answer, Out};
@@ -11,6 +11,8 @@ use dumpwright::target::{Architecture, Platform};
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// `DEBUG_ENGOPT_ALL`.
+const ENGINE_OPTIONS: u32 = 0x00FF_FFFF;
 /// `DEBUG_INTERRUPT_EXIT`, the last of the ways to interrupt.
 const INTERRUPT_EXIT: u32 = 2;
 /// `DEBUG_CLASS_UNINITIALIZED`.
@@ -33,10 +35,6 @@ const USER_PROCESS: u32 = 0;
 const USER_SMALL_DUMP: u32 = 1024;
 /// `DEBUG_USER_WINDOWS_DUMP`: another full dump of a process; here ELF cores.
 const USER_DUMP: u32 = 1025;
-/// `DEBUG_STATUS_BREAK`.
-const STATUS_BREAK: u32 = 6;
-/// `DEBUG_STATUS_NO_DEBUGGEE`.
-const STATUS_NO_DEBUGGEE: u32 = 7;
 /// The kernel's word for a free build, which `GetSystemVersionValues` has for
 /// the major number.
 const FREE_BUILD: u32 = 0xF;
@@ -48,16 +46,16 @@ const UNITS_PER_SECOND: u64 = 10_000_000;
 /// `GetInterrupt`: `S_OK` if one was asked for since the last time.
 pub fn interrupt(client: &Client) -> Answer {
     let pending = client.state.session.take_interrupt();
-    Ok(if pending { HResult::S_OK } else { HResult::S_FALSE })
+    Ok(if pending.is_some() { HResult::S_OK } else { HResult::S_FALSE })
 }
 
-/// `SetInterrupt`: ends a dump that is being written, or the next one if there
-/// is none. Never waits.
+/// `SetInterrupt`: ends a dump that is being written, or breaks into what
+/// `WaitForEvent` waits for; the next of either if there is none. Never waits.
 pub fn set_interrupt(client: &Client, flags: u32) -> Answer {
     if flags > INTERRUPT_EXIT {
         return Err(HResult::E_INVALIDARG);
     }
-    client.state.session.interrupt.store(true, Ordering::Relaxed);
+    client.state.session.ask_interrupt(flags);
     OK
 }
 
@@ -71,17 +69,6 @@ pub fn interrupt_timeout(client: &Client, seconds: Out<u32>) -> Answer {
 pub fn set_interrupt_timeout(client: &Client, seconds: u32) -> Answer {
     client.state.session.interrupt_timeout.store(seconds, Ordering::Relaxed);
     OK
-}
-
-/// `WaitForEvent`: tells of targets that came since the last time. Nothing else
-/// happens to a target, so it never waits: without news it is `E_UNEXPECTED`,
-/// as for dbgeng when no target can have events.
-pub fn wait_for_event(client: &Client, flags: u32, _timeout: u32) -> Answer {
-    if flags != 0 {
-        return Err(HResult::E_INVALIDARG);
-    }
-    let mut state = client.state.session.state();
-    if std::mem::take(&mut state.event) { OK } else { Err(HResult::E_UNEXPECTED) }
 }
 
 /// `GetDebuggeeType`.
@@ -131,13 +118,6 @@ pub fn dump_format_flags(client: &Client, flags: Out<u32>) -> Answer {
         Origin::Dump(dump) => flags.put(dump.format.unwrap_or(0))?,
         Origin::Live { .. } | Origin::Guest => return Err(HResult::E_UNEXPECTED),
     }
-    OK
-}
-
-/// `GetExecutionStatus`.
-pub fn execution_status(client: &Client, status: Out<u32>) -> Answer {
-    let none = client.state.session.state().current().is_err();
-    status.put(if none { STATUS_NO_DEBUGGEE } else { STATUS_BREAK })?;
     OK
 }
 
@@ -298,4 +278,35 @@ pub fn number_of_events(client: &Client, events: Out<u32>) -> Answer {
 /// `GetCurrentEventIndex`.
 pub fn event_index(client: &Client, index: Out<u32>) -> Answer {
     ask(client, index, |_| 0)
+}
+
+/// `GetEngineOptions`.
+pub fn engine_options(client: &Client, options: Out<u32>) -> Answer {
+    options.put(client.state.session.state().engine_options)?;
+    OK
+}
+
+/// `SetEngineOptions`. `FINAL_BREAK` stops at the end of a process; targets stand still
+/// when they come whether `INITIAL_BREAK` is set or not; the rest is kept for the program.
+pub fn set_engine_options(client: &Client, options: u32) -> Answer {
+    if options & !ENGINE_OPTIONS != 0 {
+        return Err(HResult::E_INVALIDARG);
+    }
+    client.state.session.state().engine_options = options;
+    OK
+}
+
+/// `AddEngineOptions`.
+pub fn add_engine_options(client: &Client, options: u32) -> Answer {
+    let now = client.state.session.state().engine_options;
+    set_engine_options(client, now | options)
+}
+
+/// `RemoveEngineOptions`.
+pub fn remove_engine_options(client: &Client, options: u32) -> Answer {
+    let now = client.state.session.state().engine_options;
+    if options & !ENGINE_OPTIONS != 0 {
+        return Err(HResult::E_INVALIDARG);
+    }
+    set_engine_options(client, now & !options)
 }

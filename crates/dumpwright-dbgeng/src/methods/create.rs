@@ -116,5 +116,5 @@ fn start(client: &Client, process: &Start) -> Answer {
         client.state.say(mask::ERROR, &format!("cannot start '{line}': {error}"));
         of_io(&error)
     })?;
-    attach::attach_to(client, pid, running, true)
+    attach::attach_to(client, pid, running, true, true)
 }

@@ -1,7 +1,9 @@
 //! Commands and text of the program.
 
+use super::events::set_execution_status;
 use super::{OK, dumps};
 use crate::abi::{Answer, Text};
+use crate::events::status;
 use crate::object::Client;
 use crate::session::mask;
 use dumpwright::HResult;
@@ -10,7 +12,11 @@ use dumpwright::target::Pid;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-/// `Execute`: runs `.dump` commands, several of them with `;` between.
+/// Commands that let processes go on, and what they say of an exception.
+const GO: [(&str, u32); 3] =
+    [("g", status::GO), ("gh", status::GO_HANDLED), ("gn", status::GO_NOT_HANDLED)];
+
+/// `Execute`: runs `.dump`, `g`, `gh` and `gn`, several of them with `;` between.
 pub fn execute(client: &Client, _output_control: u32, command: impl Text, _flags: u32) -> Answer {
     let line = command.required()?;
     for command in split(&line) {
@@ -46,8 +52,13 @@ fn end_of_word(command: &str) -> usize {
 fn run(client: &Client, command: &str) -> Answer {
     let state = &client.state;
     let (word, arguments) = command.split_at(end_of_word(command));
+    let go = GO.iter().find(|(name, _)| word.eq_ignore_ascii_case(name));
+    if let (Some((_, go)), true) = (go, arguments.trim().is_empty()) {
+        return set_execution_status(client, *go);
+    }
     if !word.eq_ignore_ascii_case(".dump") {
-        state.say(mask::ERROR, &format!("'{word}' is not carried out here; only .dump is"));
+        let message = format!("'{command}' is not carried out here; .dump, g, gh and gn are");
+        state.say(mask::ERROR, &message);
         return Err(HResult::E_NOTIMPL);
     }
     let dump = DotDump::parse(arguments).map_err(|message| {

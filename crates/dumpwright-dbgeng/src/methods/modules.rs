@@ -4,6 +4,7 @@
 use super::processes::file_name;
 use super::{ANY_ID, INVALID_OFFSET, OK};
 use crate::abi::{Answer, In, ModuleParameters, Out, Text, TextBuf};
+use crate::event_callbacks::ToldModule;
 use crate::object::Client;
 use crate::target::{Subject, Target};
 use dumpwright::HResult;
@@ -53,6 +54,23 @@ impl<'a> Module<'a> {
     fn contains(&self, offset: u64) -> bool {
         offset.checked_sub(self.base).is_some_and(|inside| inside < self.size)
     }
+}
+
+/// The module at `base` as a callback is told of it: one that the loader does not list,
+/// or not yet, has no names.
+pub fn told_module(snapshot: &ProcessSnapshot, base: u64) -> ToldModule {
+    let found = of_process(snapshot).into_iter().find(|module| module.base == base);
+    found.map_or_else(
+        || ToldModule { base, ..ToldModule::default() },
+        |module| ToldModule {
+            base,
+            size: module.size as u32,
+            name: module.name().to_owned(),
+            image: module.path.to_owned(),
+            check_sum: module.check_sum,
+            time_date_stamp: module.time_date_stamp,
+        },
+    )
 }
 
 /// All modules, the loaded ones first.

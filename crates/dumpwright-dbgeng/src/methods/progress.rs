@@ -15,6 +15,7 @@ pub fn watched<T: Send>(client: &Client, work: impl FnOnce(&dyn Observer) -> T +
         if said.replace((phase, tenth)) != Some((phase, tenth)) {
             fault::point(Place::Progress);
             let what = match phase {
+                Phase::Wait => "Waiting",
                 Phase::Unpack => "Unpacking",
                 Phase::Write => "Writing",
                 Phase::Package => "Packing",
@@ -27,7 +28,8 @@ pub fn watched<T: Send>(client: &Client, work: impl FnOnce(&dyn Observer) -> T +
     let cancelled = || {
         // An interrupt is over with the question, and the dump is not.
         interrupted.load(Ordering::Relaxed)
-            || client.state.session.take_interrupt() && !interrupted.swap(true, Ordering::Relaxed)
+            || client.state.session.take_interrupt().is_some()
+                && !interrupted.swap(true, Ordering::Relaxed)
     };
     observe_here(listen, cancelled, work)
 }

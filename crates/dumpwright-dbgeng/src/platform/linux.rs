@@ -115,15 +115,17 @@ impl Running {
         Ok(Running { descriptor: pidfd_open(raw, PidfdFlags::empty())?, child: None })
     }
 
-    /// Ends it and waits until it has ended.
+    /// Ends it, which takes effect once nobody holds it.
     pub fn terminate(&self) -> Answer<()> {
         match pidfd_send_signal(&self.descriptor, Signal::KILL) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::SRCH) => return Ok(()),
-            Err(error) => return Err(of_io(&error.into())),
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(of_io(&error.into())),
         }
+    }
+
+    /// Waits until it has ended, for a few seconds.
+    pub fn wait_until_ended(&self) {
         self.wait(&PATIENCE);
-        Ok(())
     }
 
     fn wait(&self, timeout: &Timespec) -> bool {

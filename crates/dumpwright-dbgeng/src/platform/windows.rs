@@ -203,15 +203,19 @@ impl Running {
         unsafe { WaitForSingleObject(self.process.as_raw_handle(), wait) == WAIT_OBJECT_0 }
     }
 
-    /// Ends it and waits until it has ended.
+    /// Ends it, which takes effect once nobody holds it.
     pub fn terminate(&self) -> Answer<()> {
         // SAFETY: the handle is open.
         let done = unsafe { TerminateProcess(self.process.as_raw_handle(), ENDED) };
         if done == 0 && !self.has_ended(0) {
             return Err(of_io(&io::Error::last_os_error()));
         }
-        self.has_ended(PATIENCE);
         Ok(())
+    }
+
+    /// Waits until it has ended, for a few seconds.
+    pub fn wait_until_ended(&self) {
+        self.has_ended(PATIENCE);
     }
 
     /// Its exit code, as far as it has ended.

@@ -104,8 +104,24 @@ extern "C" {
 #define DEBUG_INTERRUPT_PASSIVE 1
 #define DEBUG_INTERRUPT_EXIT 2
 
+#define DEBUG_STATUS_NO_CHANGE 0
+#define DEBUG_STATUS_GO 1
+#define DEBUG_STATUS_GO_HANDLED 2
+#define DEBUG_STATUS_GO_NOT_HANDLED 3
 #define DEBUG_STATUS_BREAK 6
 #define DEBUG_STATUS_NO_DEBUGGEE 7
+#define DEBUG_STATUS_INSIDE_WAIT 0x100000000ull
+#define DEBUG_ENGOPT_INITIAL_BREAK 0x20
+#define DEBUG_ENGOPT_FINAL_BREAK 0x80
+#define DEBUG_EVENT_EXCEPTION 0x2
+#define DEBUG_EVENT_CREATE_THREAD 0x4
+#define DEBUG_EVENT_EXIT_THREAD 0x8
+#define DEBUG_EVENT_CREATE_PROCESS 0x10
+#define DEBUG_EVENT_EXIT_PROCESS 0x20
+#define DEBUG_EVENT_LOAD_MODULE 0x40
+#define DEBUG_EVENT_UNLOAD_MODULE 0x80
+#define DEBUG_EVENT_CHANGE_ENGINE_STATE 0x800
+#define DEBUG_CES_EXECUTION_STATUS 1
 #define DEBUG_CLASS_UNINITIALIZED 0
 #define DEBUG_CLASS_KERNEL 1
 #define DEBUG_CLASS_USER_WINDOWS 2
@@ -160,6 +176,27 @@ typedef struct MEMORY_BASIC_INFORMATION64 {
 } MEMORY_BASIC_INFORMATION64;
 #endif
 
+#ifndef _WIN32
+typedef struct EXCEPTION_RECORD64 {
+    ULONG ExceptionCode; /* on Linux the signal */
+    ULONG ExceptionFlags; /* on Linux si_code */
+    ULONG64 ExceptionRecord;
+    ULONG64 ExceptionAddress;
+    ULONG NumberParameters;
+    ULONG unusedAlignment_;
+    ULONG64 ExceptionInformation[15];
+} EXCEPTION_RECORD64;
+#endif
+
+/* GetLastEventInformation, of DEBUG_EVENT_EXCEPTION and DEBUG_EVENT_EXIT_PROCESS. */
+typedef struct DEBUG_LAST_EVENT_INFO_EXCEPTION {
+    EXCEPTION_RECORD64 ExceptionRecord;
+    ULONG FirstChance;
+} DEBUG_LAST_EVENT_INFO_EXCEPTION;
+typedef struct DEBUG_LAST_EVENT_INFO_EXIT_PROCESS {
+    ULONG ExitCode;
+} DEBUG_LAST_EVENT_INFO_EXIT_PROCESS;
+
 /* The start of every interface's vtable. */
 #define DUMPWRIGHT_UNKNOWN(T) \
     HRESULT (DUMPWRIGHT_CALL *QueryInterface)(T *This, const GUID *iid, void **object); \
@@ -182,5 +219,38 @@ typedef struct IDebugOutputCallbacksWideVtbl {
 } IDebugOutputCallbacksWideVtbl;
 struct IDebugOutputCallbacksWide {
     const IDebugOutputCallbacksWideVtbl *lpVtbl;
+};
+
+/* What a program implements to hear what happens; answers are DEBUG_STATUS_*. */
+#define DUMPWRIGHT_EVENT_CALLBACKS(T, STRING) \
+    DUMPWRIGHT_UNKNOWN(T) \
+    HRESULT (DUMPWRIGHT_CALL *GetInterestMask)(T *This, ULONG *mask); \
+    HRESULT (DUMPWRIGHT_CALL *Breakpoint)(T *This, void *breakpoint); \
+    HRESULT (DUMPWRIGHT_CALL *Exception)(T *This, EXCEPTION_RECORD64 *exception, ULONG first_chance); \
+    HRESULT (DUMPWRIGHT_CALL *CreateThread)(T *This, ULONG64 handle, ULONG64 data_offset, ULONG64 start_offset); \
+    HRESULT (DUMPWRIGHT_CALL *ExitThread)(T *This, ULONG exit_code); \
+    HRESULT (DUMPWRIGHT_CALL *CreateProcess)(T *This, ULONG64 image_file_handle, ULONG64 handle, ULONG64 base_offset, ULONG module_size, STRING module_name, STRING image_name, ULONG check_sum, ULONG time_date_stamp, ULONG64 initial_thread_handle, ULONG64 thread_data_offset, ULONG64 start_offset); \
+    HRESULT (DUMPWRIGHT_CALL *ExitProcess)(T *This, ULONG exit_code); \
+    HRESULT (DUMPWRIGHT_CALL *LoadModule)(T *This, ULONG64 image_file_handle, ULONG64 base_offset, ULONG module_size, STRING module_name, STRING image_name, ULONG check_sum, ULONG time_date_stamp); \
+    HRESULT (DUMPWRIGHT_CALL *UnloadModule)(T *This, STRING image_base_name, ULONG64 base_offset); \
+    HRESULT (DUMPWRIGHT_CALL *SystemError)(T *This, ULONG error, ULONG level); \
+    HRESULT (DUMPWRIGHT_CALL *SessionStatus)(T *This, ULONG status); \
+    HRESULT (DUMPWRIGHT_CALL *ChangeDebuggeeState)(T *This, ULONG flags, ULONG64 argument); \
+    HRESULT (DUMPWRIGHT_CALL *ChangeEngineState)(T *This, ULONG flags, ULONG64 argument); \
+    HRESULT (DUMPWRIGHT_CALL *ChangeSymbolState)(T *This, ULONG flags, ULONG64 argument);
+
+typedef struct IDebugEventCallbacks IDebugEventCallbacks;
+typedef struct IDebugEventCallbacksVtbl {
+    DUMPWRIGHT_EVENT_CALLBACKS(IDebugEventCallbacks, PCSTR)
+} IDebugEventCallbacksVtbl;
+struct IDebugEventCallbacks {
+    const IDebugEventCallbacksVtbl *lpVtbl;
+};
+typedef struct IDebugEventCallbacksWide IDebugEventCallbacksWide;
+typedef struct IDebugEventCallbacksWideVtbl {
+    DUMPWRIGHT_EVENT_CALLBACKS(IDebugEventCallbacksWide, PCWSTR)
+} IDebugEventCallbacksWideVtbl;
+struct IDebugEventCallbacksWide {
+    const IDebugEventCallbacksWideVtbl *lpVtbl;
 };
 

@@ -73,6 +73,11 @@ impl Child {
         self.process.id()
     }
 
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
+        self.process.wait().unwrap()
+    }
+
     /// Whether it runs, and is neither stopped nor traced.
     pub fn is_alive(&self) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));

@@ -90,6 +90,9 @@ fn write_cab(
     // The dump, and at worst a CAB that could not compress it.
     cab.check_space(size + largest_cab([size]))?;
     let io_error = |action| move |source| Error::Io { action, file: destination.clone(), source };
+    // A process that a crash ends when it goes on takes its root folder along.
+    let space = cab.free_space().map(|space| space.saturating_sub(size));
+    let files = job.secondary_files(request, space);
     let mut dump = cab.scratch()?;
     let outcome = job.write(Target::File(&mut dump))?;
     dump.rewind().map_err(io_error("rewind the dump for"))?;
@@ -97,7 +100,6 @@ fn write_cab(
     let mut summary = job.summary(request, &outcome);
     let need = Need::Required;
     let mut entries = vec![CabEntry { name, size, source: dump, modified: None, need }];
-    let files = job.secondary_files(request, cab.free_space());
     entries.extend(files.entries.into_iter().map(CabEntry::from));
     summary.note(files.notes);
     let max_size = request.extensions.max_size;

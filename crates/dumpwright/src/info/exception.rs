@@ -4,7 +4,9 @@ use super::hex::Hex;
 use super::model::ExceptionInfo;
 use super::{signal, status};
 use crate::read::{Exception, Registers, SystemInfo};
-use dumpwright_format::minidump::{LINUX_DUMP_REQUESTED, PLATFORM_MACOS};
+use dumpwright_format::minidump::{
+    LINUX_DUMP_REQUESTED, PLATFORM_ANDROID, PLATFORM_LINUX, PLATFORM_MACOS,
+};
 
 pub(super) fn summary(
     exception: &Exception,
@@ -16,7 +18,12 @@ pub(super) fn summary(
     ExceptionInfo {
         thread_id: exception.thread_id,
         code: Hex(exception.code.into()),
-        name: name(exception, system),
+        name: exception_name(
+            system.map_or(0, |system| system.platform_id),
+            exception.code,
+            exception.flags,
+            &exception.parameters,
+        ),
         flags: Hex(exception.flags.into()),
         address: Hex(exception.address),
         parameters: exception.parameters.iter().copied().map(Hex).collect(),
@@ -28,14 +35,12 @@ pub(super) fn summary(
     }
 }
 
-fn name(exception: &Exception, system: Option<&SystemInfo>) -> String {
-    let code = exception.code;
-    let known = match system {
-        Some(system) if system.is_linux() => return linux_name(code, exception.flags as i32),
-        Some(system) if system.platform_id == PLATFORM_MACOS || system.platform_id == 0x8102 => {
-            status::mach_name(code).map(str::to_owned)
-        }
-        _ => status::windows_name(code, &exception.parameters),
+/// The name of an exception, as the platform of this `PlatformId` has it.
+pub fn exception_name(platform_id: u32, code: u32, flags: u32, parameters: &[u64]) -> String {
+    let known = match platform_id {
+        PLATFORM_LINUX | PLATFORM_ANDROID => return linux_name(code, flags as i32),
+        PLATFORM_MACOS | 0x8102 => status::mach_name(code).map(str::to_owned),
+        _ => status::windows_name(code, parameters),
     };
     known.unwrap_or_else(|| match code {
         // Writers store an exception for a context, without anything wrong.

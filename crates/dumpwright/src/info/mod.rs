@@ -28,6 +28,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub use exception::exception_name;
 pub use hex::Hex;
 pub use kernel::{
     KernelBlock, KernelBugCheck, KernelDriver, KernelFile, KernelInfo, KernelPages, KernelRun,

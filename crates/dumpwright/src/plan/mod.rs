@@ -265,6 +265,7 @@ pub fn plan(
             let text = core::Text { privacy, redactor: None };
             let core = plan_core(&context, &bare, text, format)?;
             let info = memory_info(&context, &Packed::new());
+            selection.rank(by_importance(&context, &stacks));
             Some(crate::layout::memory_budget(&bare, info, core.as_ref(), &soft_errors, max)?)
         }
     };
@@ -334,6 +335,19 @@ pub fn plan(
         soft_errors,
         audit,
     })
+}
+
+/// What a size budget takes before the rest of whole regions, though no flag of
+/// its own asked for it.
+fn by_importance(context: &Context<'_>, stacks: &[stacks::Stack]) -> Selection {
+    let more =
+        FormatFlags::USER_SMALL_INDIRECT_MEMORY | FormatFlags::USER_SMALL_PROCESS_THREAD_DATA;
+    let context = Context { flags: context.flags | more, ..*context };
+    let mut selection = Selection::default();
+    indirect::select(&context, stacks, &mut selection);
+    whole::select_thread_data(&context, &mut selection);
+    windows::select(&context, &mut selection);
+    selection
 }
 
 /// FULL_MEMORY_INFO.

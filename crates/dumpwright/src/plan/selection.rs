@@ -97,6 +97,22 @@ impl Selection {
         self.sets[reason as usize].insert(range);
     }
 
+    /// Gives what is selected anyway the reasons that `others` has for it, by
+    /// which a size budget may take it earlier.
+    pub fn rank(&mut self, others: Selection) {
+        let selected = self.all();
+        for (set, others) in self.sets.iter_mut().zip(&others.sets) {
+            let parts = others.ranges().iter().flat_map(|range| selected.within(range));
+            *set = set.union(&parts.collect());
+        }
+    }
+
+    /// All selected addresses.
+    fn all(&self) -> RangeSet {
+        let sets = self.sets.iter().filter(|set| !set.is_empty());
+        sets.fold(RangeSet::new(), |all, set| all.union(set))
+    }
+
     /// Selects what is readable of a range that the request named, and notes
     /// what is not.
     pub fn request(
@@ -120,22 +136,20 @@ impl Selection {
 
     /// The set of all selected addresses, or as much of it as `budget` bytes
     /// of contents and descriptors hold, and what was left out.
-    pub fn resolve(self, budget: Option<u64>) -> (RangeSet, Vec<LeftOut>) {
-        let Some(budget) = budget else {
-            let sets = self.sets.into_iter().filter(|set| !set.is_empty());
-            return (sets.reduce(|all, set| all.union(&set)).unwrap_or_default(), Vec::new());
-        };
-        let mut left = budget;
+    pub fn resolve(&self, budget: Option<u64>) -> (RangeSet, Vec<LeftOut>) {
+        let Some(mut left) = budget else { return (self.all(), Vec::new()) };
         let mut taken = RangeSet::new();
+        // Memory with several reasons counts for the first of them.
+        let mut seen = RangeSet::new();
         let mut left_out = Vec::new();
-        for (reason, wanted) in Reason::ALL.into_iter().zip(self.sets) {
-            let mut more = RangeSet::new();
+        for (reason, wanted) in Reason::ALL.into_iter().zip(&self.sets) {
+            let mut fitting = RangeSet::new();
             let mut bytes = 0;
-            for range in wanted.difference(&taken).ranges() {
+            for range in wanted.difference(&seen).ranges() {
                 let room = left.saturating_sub(DESCRIPTOR) & !0xF;
                 let fits = range.len().min(room);
                 if fits > 0 {
-                    more.insert(AddressRange::with_len(range.start, fits));
+                    fitting.insert(AddressRange::with_len(range.start, fits));
                     left -= fits + DESCRIPTOR;
                 }
                 bytes += range.len() - fits;
@@ -143,7 +157,8 @@ impl Selection {
             if bytes > 0 {
                 left_out.push(LeftOut { reason, bytes });
             }
-            taken = taken.union(&more);
+            taken = taken.union(&fitting);
+            seen = seen.union(wanted);
         }
         (taken, left_out)
     }
@@ -174,7 +189,7 @@ mod tests {
         selection.add(Reason::Rest, range(0x1_0000, 0x2_0000));
         selection.add(Reason::Stack, range(0x5000, 0x6000));
         selection.add(Reason::CrashStack, range(0x9000, 0xA000));
-        let (set, left_out) = selection.clone().resolve(Some(0x1000 + 0x800 + 2 * DESCRIPTOR));
+        let (set, left_out) = selection.resolve(Some(0x1000 + 0x800 + 2 * DESCRIPTOR));
         assert_eq!(set, [range(0x5000, 0x5800), range(0x9000, 0xA000)].into_iter().collect());
         assert_eq!(
             left_out,
@@ -185,5 +200,33 @@ mod tests {
         );
         let (set, _) = selection.resolve(Some(8));
         assert!(set.is_empty());
+    }
+
+    #[test]
+    fn what_is_left_out_for_several_reasons_counts_once() {
+        let mut selection = Selection::default();
+        selection.add(Reason::Rest, range(0x1000, 0x3000));
+        selection.add(Reason::PrivateReadWrite, range(0x1000, 0x3000));
+        selection.add(Reason::Stack, range(0x2000, 0x4000));
+        let (_, left_out) = selection.resolve(Some(0));
+        assert_eq!(
+            left_out,
+            [
+                LeftOut { reason: Reason::Stack, bytes: 0x2000 },
+                LeftOut { reason: Reason::PrivateReadWrite, bytes: 0x1000 }
+            ]
+        );
+    }
+
+    #[test]
+    fn a_rank_adds_no_memory() {
+        let mut selection = Selection::default();
+        selection.add(Reason::Rest, range(0x1000, 0x3000));
+        let mut ranking = Selection::default();
+        ranking.add(Reason::Indirect, range(0x2000, 0x4000));
+        selection.rank(ranking);
+        let (set, left_out) = selection.resolve(Some(0x1000 + DESCRIPTOR));
+        assert_eq!(set, [range(0x2000, 0x3000)].into_iter().collect());
+        assert_eq!(left_out, [LeftOut { reason: Reason::Rest, bytes: 0x1000 }]);
     }
 }

@@ -5,6 +5,7 @@
 //! layout, write, package — sees only these, so a new kind of target is one new
 //! folder here.
 
+mod debug_event;
 pub mod dump_file;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -30,6 +31,7 @@ pub mod windows;
 #[cfg(target_os = "linux")]
 pub mod wine;
 
+pub use debug_event::*;
 pub use original::*;
 pub use region::*;
 pub use snapshot::*;
@@ -74,6 +76,18 @@ pub trait ProcessTarget: Send {
         Err(Error::InvalidRequest(
             "an exception (-xt, -xc, -xr, -xp) is only looked up when this target is opened".into(),
         ))
+    }
+
+    /// Lets the process run with this program as its debugger; an exception that it
+    /// stopped for goes on as `handling` says.
+    ///
+    /// # Errors
+    /// [`Error::CannotRun`] for a target that is no live process, or that is seen from
+    /// outside; another debugger has it, or it has ended. The process goes on by
+    /// itself then.
+    fn resume(self: Box<Self>, handling: Handling) -> Result<Box<dyn RunningProcess>> {
+        let _ = handling;
+        Err(Error::CannotRun)
     }
 }
 

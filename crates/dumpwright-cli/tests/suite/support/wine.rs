@@ -8,12 +8,13 @@ use super::compile::{Width, windows_fixture_of};
 use super::dump::Loaded;
 use super::tools::{root, skip};
 use serde_json::Value;
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 /// Seconds that any Windows program may take.
@@ -42,9 +43,34 @@ pub fn wine() -> Option<&'static Wine> {
     wine
 }
 
-/// Wine 8's wineserver crashes now and then when several dumpers ask at a time, and
-/// takes every program with it.
+/// Wine 8's wineserver crashes now and then when several programs start, or ask for
+/// handles, at a time, and takes every program with it.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While this lives, no other test starts a Windows program.
+pub struct Alone(Option<MutexGuard<'static, ()>>);
+
+impl Alone {
+    /// At once on a thread that is alone already.
+    fn wait() -> Alone {
+        if IS_ALONE.replace(true) {
+            return Alone(None);
+        }
+        Alone(Some(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            IS_ALONE.set(false);
+        }
+    }
+}
 
 impl Wine {
     fn set_up() -> Option<Wine> {
@@ -135,11 +161,17 @@ impl Wine {
         can
     }
 
+    /// Waits for the other tests, for one that starts programs itself.
+    #[expect(clippy::unused_self, reason = "who has no Wine needs not wait")]
+    pub fn alone(&self) -> Alone {
+        Alone::wait()
+    }
+
     /// Runs dumpwright.exe.
     pub fn dumpwright<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         let mut command = self.command(&self.program);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = self.alone();
         let output = command.output().unwrap();
         drop(alone);
         // A console that Wine's own is draws with escapes and CR LF.
@@ -251,6 +283,7 @@ impl WindowsTarget {
 
     #[track_caller]
     fn spawn(mut command: Command, folder: TempDir) -> WindowsTarget {
+        let _alone = Alone::wait();
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -289,6 +322,11 @@ impl WindowsTarget {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         line.trim().to_owned()
+    }
+
+    /// Waits for its end; its exit code as Linux has it.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// Asserts that it runs: it answers a line.

@@ -31,6 +31,9 @@ impl Identity {
     /// # Errors
     /// There is none, or it is a zombie, a kernel thread or this process.
     pub(super) fn find(number: Pid, notes: &mut Vec<SoftError>) -> Result<Self> {
+        if let Some(reason) = foreign_proc() {
+            return Err(Error::AccessDenied { pid: number, reason });
+        }
         let pid = group_of(number)?;
         if pid != number {
             let message = format!("is a thread of process {pid}, which was dumped");
@@ -57,6 +60,21 @@ impl Identity {
             None => main_stat(self.pid).is_some_and(|stat| stat.start_ticks() == self.start_time),
         };
         if alive { Ok(()) } else { Err(Error::ProcessEnded(self.pid)) }
+    }
+}
+
+/// What is wrong if `/proc` counts processes otherwise than system calls do: it
+/// belongs to another PID namespace, and tells of another process by the same
+/// number.
+fn foreign_proc() -> Option<String> {
+    const WAY_OUT: &str = "mount this namespace's (`mount -t proc proc /proc`, `unshare --mount-proc`), or run dumpwright outside";
+    match TaskStatus::read("/proc/self/status") {
+        Err(error) => Some(format!("/proc does not show this program ({error}); {WAY_OUT}")),
+        // Kernels without namespaces have no such line.
+        Ok(status) => status
+            .field("NSpid")
+            .is_some_and(|pids| pids.split_ascii_whitespace().count() > 1)
+            .then(|| format!("/proc is that of another PID namespace, where its number is another process's; {WAY_OUT}")),
     }
 }
 

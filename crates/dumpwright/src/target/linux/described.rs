@@ -20,7 +20,7 @@ pub(super) struct Described {
     pub memory: LinuxMemory,
     pub modules: ModuleFiles,
     /// The thread that a signal is about to end.
-    crash: Option<(Tid, SignalInfo)>,
+    pub(super) crash: Option<(Tid, SignalInfo)>,
 }
 
 impl Described {

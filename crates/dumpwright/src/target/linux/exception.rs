@@ -54,6 +54,11 @@ impl SignalInfo {
         is_crash(self.signal)
     }
 
+    /// Its bit in a mask of signals.
+    fn bit(self) -> u64 {
+        1u64.checked_shl(self.signal.wrapping_sub(1) as u32).unwrap_or(0)
+    }
+
     /// Whether the kernel raised it for what the thread itself did.
     fn is_synchronous(self) -> bool {
         self.code > 0
@@ -77,7 +82,7 @@ impl SignalInfo {
 }
 
 /// Whether a signal by default ends a process with a core dump: what a crash is.
-fn is_crash(signal: i32) -> bool {
+pub(super) fn is_crash(signal: i32) -> bool {
     matches!(
         signal,
         libc::SIGQUIT
@@ -111,11 +116,15 @@ impl Dispositions {
 
     /// Whether a signal will end the process as a crash. The kernel does not let
     /// a thread ignore what it did itself.
-    fn are_fatal_for(self, info: SignalInfo) -> bool {
-        let bit = 1u64.checked_shl(info.signal.wrapping_sub(1) as u32).unwrap_or(0);
+    pub(super) fn are_fatal_for(self, info: SignalInfo) -> bool {
         is_crash(info.signal)
-            && self.caught & bit == 0
-            && (self.ignored & bit == 0 || info.is_synchronous())
+            && !self.catch(info)
+            && (self.ignored & info.bit() == 0 || info.is_synchronous())
+    }
+
+    /// Whether the process has a handler for a signal.
+    pub(super) fn catch(self, info: SignalInfo) -> bool {
+        self.caught & info.bit() != 0
     }
 }
 

@@ -3,9 +3,9 @@
 use super::arch;
 use super::exception::SignalInfo;
 use super::stat::Stat;
-use super::stop::Stop;
 use super::sys;
 use super::task;
+use super::tracee::Stop;
 use crate::target::{Pid, Registers, Tid, XstateLayout};
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub(super) fn inspect(
     }
     let signal = match stop {
         Stop::Signal(_) => sys::signal_info(tid).ok().map(|info| SignalInfo::parse(&info)),
-        Stop::Interrupted => None,
+        _ => None,
     };
     let pending = pending_signals(tid);
     let stopped = true;

@@ -36,6 +36,7 @@ pub(super) mod elf;
 pub(super) mod elf_file;
 pub(super) mod exception;
 mod file_text;
+mod follow;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod handles;
@@ -55,6 +56,7 @@ mod proc_dir;
 pub mod processes;
 pub(super) mod regions;
 pub(super) mod root;
+mod running;
 mod shared_memory;
 mod sockets;
 mod stat;
@@ -66,6 +68,7 @@ mod task;
 pub(super) mod threads;
 mod time_zone;
 mod token;
+mod tracee;
 mod tracer;
 mod unwind;
 mod version;
@@ -84,14 +87,16 @@ pub use memory::LinuxMemory;
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::{
-    ExceptionSnapshot, ExceptionSource, MemorySource, ModuleSnapshot, Pid, ProcessSnapshot,
-    ProcessTarget, Registers, ThreadSnapshot, Tid, Wants, XstateLayout,
+    ExceptionSnapshot, ExceptionSource, Handling, MemorySource, ModuleSnapshot, Pid,
+    ProcessSnapshot, ProcessTarget, Registers, RunningProcess, ThreadSnapshot, Tid, Wants,
+    XstateLayout,
 };
 use attach::Identity;
 use described::Described;
 use exception::{Dispositions, SignalInfo, ThreadSignals};
 use held_thread::HeldThread;
 use proc_dir::ProcDir;
+use running::LinuxRunning;
 use std::fs::File;
 use std::io;
 use std::time::Duration;
@@ -118,6 +123,8 @@ pub struct LinuxProcess {
     // Fields drop in order: first let the process go.
     tracer: Tracer,
     process: Described,
+    identity: Identity,
+    options: AttachOptions,
     second_pointers: Vec<(Tid, u64)>,
 }
 
@@ -141,22 +148,34 @@ impl LinuxProcess {
     pub fn attach_with(pid: Pid, wants: &Wants, options: AttachOptions) -> Result<LinuxProcess> {
         let mut notes = Vec::new();
         let identity = Identity::find(pid, &mut notes)?;
-        let pid = identity.pid;
         let layout = arch::xstate_layout(wants);
         let (tracer, held) = hold(&identity, options.stop_timeout, layout.as_ref())?;
+        Self::described(identity, tracer, held, wants, layout, options, notes)
+    }
 
-        let Held { threads, notes: stop_notes, .. } = held;
+    /// Describes a process that is held.
+    fn described(
+        identity: Identity,
+        tracer: Tracer,
+        held: Held,
+        wants: &Wants,
+        layout: Option<XstateLayout>,
+        options: AttachOptions,
+        mut notes: Vec<SoftError>,
+    ) -> Result<LinuxProcess> {
+        let pid = identity.pid;
+        let Held { threads, notes: stop_notes, event, .. } = held;
         notes.extend(stop_notes);
         let live = threads.iter().find(|t| t.stopped).or(threads.first());
         let live = live.ok_or(Error::ProcessEnded(pid))?.tid;
         let proc = ProcDir::new(pid, live);
-        let crash = find_crash(&proc, &threads);
+        let crash = event.or_else(|| find_crash(&proc, &threads));
         let second_pointers = threads.iter().map(|t| (t.tid, t.second_pointer)).collect();
         let threads = threads.into_iter().map(thread_snapshot).collect();
         let process = Described::new(proc, threads, crash, wants, layout, notes)?;
         let threads = process.snapshot.threads.len();
         tracing::debug!(%pid, threads, held = ?tracer.held(), "described");
-        Ok(LinuxProcess { tracer, process, second_pointers })
+        Ok(LinuxProcess { tracer, process, identity, options, second_pointers })
     }
 
     /// GS base of each thread where FS base is the thread pointer.
@@ -194,6 +213,12 @@ impl ProcessTarget for LinuxProcess {
 
     fn exception(&self, source: &ExceptionSource) -> Result<Option<ExceptionSnapshot>> {
         self.process.exception(source)
+    }
+
+    fn resume(self: Box<Self>, handling: Handling) -> Result<Box<dyn RunningProcess>> {
+        let LinuxProcess { tracer, process, identity, options, .. } = *self;
+        let crash = process.crash;
+        Ok(Box::new(LinuxRunning::resume(tracer, identity, options, crash, handling)?))
     }
 }
 

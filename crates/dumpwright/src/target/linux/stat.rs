@@ -55,6 +55,11 @@ impl Stat {
         self.state
     }
 
+    /// The parent process.
+    pub fn parent(&self) -> Pid {
+        Pid(self.field(4) as u32)
+    }
+
     /// Whether it has ended and waits to be reaped.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, 'Z' | 'X' | 'x')

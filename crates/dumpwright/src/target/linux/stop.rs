@@ -14,37 +14,17 @@
 //! - All waits share one deadline. A thread that does not stop by then (state D)
 //!   is left to the kernel, which detaches it when the tracing thread ends.
 
-use super::exception::SignalInfo;
 use super::held_thread::{HeldThread, WORKER, inspect};
 use super::stat::Stat;
 use super::sys::{self, Observed};
 use super::task::{self, TaskStatus};
+use super::tracee::{Tracee, Vanished, stop_of};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
 use crate::target::{Pid, Tid, XstateLayout};
 use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
-
-/// What a thread stopped for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// Our interrupt, or a group-stop: nothing to give back.
-    Interrupted,
-    /// A signal that was about to be delivered.
-    Signal(i32),
-}
-
-impl Stop {
-    /// From a wait status: the signal in the low byte, an event above.
-    fn from_status(status: i32) -> Self {
-        if status >> 8 == sys::PTRACE_EVENT_STOP {
-            Stop::Interrupted
-        } else {
-            Stop::Signal(status & 0x7F)
-        }
-    }
-}
 
 /// Why a thread could not be attached to.
 enum Refusal {
@@ -58,16 +38,11 @@ enum Refusal {
     Denied(io::Error),
 }
 
-struct Tracee {
-    tid: Tid,
-    stop: Option<Stop>,
-}
-
 /// The threads of a process that the calling OS thread has attached to.
 pub(super) struct Stopper {
     pid: Pid,
     timeout: Duration,
-    tracees: Vec<Tracee>,
+    pub(super) tracees: Vec<Tracee>,
     seen: HashSet<Tid>,
     notes: Vec<SoftError>,
     refused: Option<Refusal>,
@@ -75,6 +50,8 @@ pub(super) struct Stopper {
     ended: bool,
     /// When the first thread was interrupted.
     since: Option<Instant>,
+    /// Whether new threads attach themselves.
+    follows: bool,
 }
 
 impl Stopper {
@@ -89,6 +66,7 @@ impl Stopper {
             refused: None,
             ended: false,
             since: None,
+            follows: false,
         }
     }
 
@@ -147,6 +125,26 @@ impl Stopper {
         }
     }
 
+    /// Stops a process again that ran on under trace.
+    ///
+    /// # Errors
+    /// As [`stop`](Self::stop).
+    pub(super) fn stop_again(&mut self, timeout: Duration) -> Result<()> {
+        self.timeout = timeout;
+        self.notes.clear();
+        self.refused = None;
+        self.seen = self.tracees.iter().map(|t| t.tid).collect();
+        // Each of them is looked at anew.
+        self.ended = true;
+        self.stop()
+    }
+
+    /// Says that the process goes on under trace.
+    pub(super) fn goes_on(&mut self) {
+        self.since = None;
+        self.follows = true;
+    }
+
     /// Whether a thread that did not stop is blocked where it runs nothing of the
     /// process: it stops before it does so again. A parent in `vfork` waits like
     /// this, and what a cgroup has frozen.
@@ -166,7 +164,7 @@ impl Stopper {
     fn seize(&mut self, tids: &[Tid]) {
         for &tid in tids {
             match sys::seize(tid) {
-                Ok(()) => self.tracees.push(Tracee { tid, stop: None }),
+                Ok(()) => self.tracees.push(Tracee::new(tid)),
                 Err(error) => self.refuse(tid, error),
             }
             // Two dumpers that each held some of the threads would both write
@@ -186,7 +184,7 @@ impl Stopper {
     }
 
     /// Asks all that run to stop, as close together as can be.
-    fn interrupt(&mut self) {
+    pub(super) fn interrupt(&mut self) {
         self.since.get_or_insert_with(Instant::now);
         for tracee in self.tracees.iter().filter(|t| t.stop.is_none()) {
             // Fails only for a thread that is gone, which waiting finds out.
@@ -195,10 +193,16 @@ impl Stopper {
     }
 
     fn refuse(&mut self, tid: Tid, error: io::Error) {
+        // A thread that one of those which are followed has made is attached to
+        // already.
+        if self.follows && sys::observe(tid) != Observed::Gone {
+            self.tracees.push(Tracee { is_new: true, follows: true, ..Tracee::new(tid) });
+            return;
+        }
         let refusal = classify(self.pid, tid, error);
         // The one that was refused may have ended since, and another have its id.
         if matches!(refusal, Refusal::Denied(_)) && sys::seize(tid).is_ok() {
-            self.tracees.push(Tracee { tid, stop: None });
+            self.tracees.push(Tracee::new(tid));
             return;
         }
         self.ended |= matches!(refusal, Refusal::Gone);
@@ -301,13 +305,9 @@ impl Stopper {
                 // this OS thread ends.
                 None => stop_of(tracee.tid).ok().flatten(),
             };
-            let signal = match stop {
-                Some(Stop::Signal(signal)) => signal,
-                Some(Stop::Interrupted) => 0,
-                None => continue,
-            };
+            let Some(stop) = stop else { continue };
             // Fails only if the thread was killed meanwhile.
-            let _ = sys::detach(tracee.tid, signal);
+            let _ = sys::detach(tracee.tid, stop.signal());
         }
     }
 
@@ -342,24 +342,6 @@ fn classify(pid: Pid, tid: Tid, error: io::Error) -> Refusal {
         .and_then(|status| status.number("TracerPid"))
         .filter(|tracer| *tracer != 0)
         .map_or(Refusal::Denied(error), |tracer| Refusal::Traced(Pid(tracer)))
-}
-
-/// The thread ended, or is not traced any more.
-struct Vanished;
-
-/// Whether and for what a thread has stopped.
-fn stop_of(tid: Tid) -> Result<Option<Stop>, Vanished> {
-    match sys::observe(tid) {
-        Observed::Stopped(status) => Ok(Some(Stop::from_status(status))),
-        Observed::Gone => Err(Vanished),
-        // Another thread of this process may have taken the event with a
-        // `waitpid(-1)`. Then only the thread itself tells that it stands still.
-        Observed::Nothing => Ok(sys::signal_info(tid).ok().map(|info| {
-            let info = SignalInfo::parse(&info);
-            let event = (sys::PTRACE_EVENT_STOP << 8) | info.signal;
-            if info.code == event { Stop::Interrupted } else { Stop::Signal(info.signal) }
-        })),
-    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,13 @@ use zerocopy::FromZeros;
 /// group-stop caused, in bits 16 and up of a wait status.
 pub(super) const PTRACE_EVENT_STOP: i32 = 128;
 
+/// `linux/ptrace.h`: a thread has made another one, whose id the message is.
+pub(super) const PTRACE_EVENT_CLONE: i32 = 3;
+/// `linux/ptrace.h`: the process has another program.
+pub(super) const PTRACE_EVENT_EXEC: i32 = 4;
+/// `linux/ptrace.h`: a thread is about to end, with the message as wait status.
+pub(super) const PTRACE_EVENT_EXIT: i32 = 6;
+
 /// `linux/elf.h`: `NT_PRSTATUS`.
 #[cfg(target_arch = "aarch64")]
 pub(super) const NT_PRSTATUS: u32 = 1;
@@ -47,11 +54,15 @@ impl Request {
     const GETREGS: Request = Request(12);
     #[cfg(target_arch = "x86_64")]
     const GETFPREGS: Request = Request(14);
+    const CONT: Request = Request(7);
     const DETACH: Request = Request(17);
+    const SETOPTIONS: Request = Request(0x4200);
+    const GETEVENTMSG: Request = Request(0x4201);
     const GETSIGINFO: Request = Request(0x4202);
     const GETREGSET: Request = Request(0x4204);
     const SEIZE: Request = Request(0x4206);
     const INTERRUPT: Request = Request(0x4207);
+    const LISTEN: Request = Request(0x4208);
     const PEEKSIGINFO: Request = Request(0x4209);
 }
 
@@ -81,6 +92,35 @@ pub(super) fn interrupt(tid: Tid) -> io::Result<()> {
 pub(super) fn detach(tid: Tid, signal: i32) -> io::Result<()> {
     // SAFETY: no pointers: `data` is a signal number.
     unsafe { ptrace(Request::DETACH, tid, 0, signal as usize) }.map(drop)
+}
+
+/// Has a stopped thread stop for new threads, which are attached to when they
+/// begin, for an exec and at its end. Nothing is ended with this process.
+pub(super) fn follow_thread(tid: Tid) -> io::Result<()> {
+    const EVENTS: usize = 1 << PTRACE_EVENT_CLONE | 1 << PTRACE_EVENT_EXEC | 1 << PTRACE_EVENT_EXIT;
+    // SAFETY: no pointers: `data` holds option bits.
+    unsafe { ptrace(Request::SETOPTIONS, tid, 0, EVENTS) }.map(drop)
+}
+
+/// Lets a stopped thread go on under trace, with `signal` delivered to it unless 0.
+pub(super) fn go_on(tid: Tid, signal: i32) -> io::Result<()> {
+    // SAFETY: no pointers: `data` is a signal number.
+    unsafe { ptrace(Request::CONT, tid, 0, signal as usize) }.map(drop)
+}
+
+/// Leaves a thread in its group-stop, until SIGCONT or an interrupt.
+pub(super) fn listen(tid: Tid) -> io::Result<()> {
+    // SAFETY: no pointers.
+    unsafe { ptrace(Request::LISTEN, tid, 0, 0) }.map(drop)
+}
+
+/// The message of the event that a thread stopped for.
+pub(super) fn event_message(tid: Tid) -> io::Result<u64> {
+    let mut message: libc::c_ulong = 0;
+    let at = &raw mut message;
+    // SAFETY: the kernel writes one `unsigned long`, which this is.
+    unsafe { ptrace(Request::GETEVENTMSG, tid, 0, at as usize) }?;
+    Ok(message)
 }
 
 /// The signal that a stopped thread stopped for.
@@ -166,6 +206,57 @@ pub(super) enum Observed {
 /// that the thread stopped for is still delivered to it by the kernel; and the
 /// exit status of a target that is our own child stays for who started it.
 pub(super) fn observe(tid: Tid) -> Observed {
+    match look(libc::P_PID, tid) {
+        Err(_) => Observed::Gone,
+        Ok(None) => Observed::Nothing,
+        Ok(Some(info)) => match info.si_code {
+            libc::CLD_TRAPPED | libc::CLD_STOPPED => {
+                // SAFETY: for these codes the kernel fills the SIGCHLD fields.
+                Observed::Stopped(unsafe { info.si_status() })
+            }
+            libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED => Observed::Gone,
+            _ => Observed::Nothing,
+        },
+    }
+}
+
+/// What `waitid` says of all threads that the calling OS thread traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// They all run.
+    Nothing,
+    /// There is none.
+    NoThread,
+    /// This one stopped, with this status.
+    Stopped(Tid, i32),
+    /// This one has ended.
+    Ended(Tid),
+    /// Something happened to a child of the calling thread that nobody traces.
+    Foreign,
+}
+
+/// Looks for a thread, among those that the calling OS thread traces, that stopped
+/// or ended, without waiting. The event stays in place, as for [`observe`], so the
+/// same one is found again until the thread goes on or is [reaped](reap).
+pub(super) fn observe_any() -> Change {
+    match look(libc::P_ALL, Tid(0)) {
+        Err(_) => Change::NoThread,
+        Ok(None) => Change::Nothing,
+        Ok(Some(info)) => {
+            // SAFETY: what `waitid` reports has the SIGCHLD fields.
+            let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+            let tid = Tid(pid as u32);
+            match info.si_code {
+                libc::CLD_TRAPPED => Change::Stopped(tid, status),
+                libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED => Change::Ended(tid),
+                _ => Change::Foreign,
+            }
+        }
+    }
+}
+
+/// `waitid` without waiting and without taking the event; `None` if there is none.
+fn look(kind: libc::idtype_t, tid: Tid) -> io::Result<Option<libc::siginfo_t>> {
     let options = libc::WEXITED
         | libc::WSTOPPED
         | libc::WNOHANG
@@ -175,18 +266,19 @@ pub(super) fn observe(tid: Tid) -> Observed {
     // SAFETY: `siginfo_t` is plain data, for which zeroes are a value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes one `siginfo_t`.
-    let result = unsafe { libc::waitid(libc::P_PID, tid.0, &raw mut info, options) };
-    if result != 0 {
-        return Observed::Gone;
+    if unsafe { libc::waitid(kind, tid.0, &raw mut info, options) } != 0 {
+        return Err(io::Error::last_os_error());
     }
-    match info.si_code {
-        libc::CLD_TRAPPED | libc::CLD_STOPPED => {
-            // SAFETY: for these codes the kernel fills the SIGCHLD fields.
-            Observed::Stopped(unsafe { info.si_status() })
-        }
-        libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED => Observed::Gone,
-        _ => Observed::Nothing,
+    // The kernel refuses requests for a thread that has got the main thread's id by
+    // an exec until this event is taken; no signal is lost by that.
+    // SAFETY: what `waitid` reports has the SIGCHLD fields.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if info.si_code == libc::CLD_TRAPPED && status >> 8 == PTRACE_EVENT_EXEC {
+        let taken = options & !libc::WNOWAIT;
+        // SAFETY: nothing is asked for, so no memory is written.
+        unsafe { libc::waitid(libc::P_PID, pid as u32, std::ptr::null_mut(), taken) };
     }
+    Ok((info.si_signo != 0).then_some(info))
 }
 
 /// Takes the end of a thread that any thread of this process traces, if it has

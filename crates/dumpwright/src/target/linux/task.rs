@@ -3,6 +3,7 @@
 //! made from the held process.
 
 use crate::target::{Pid, Tid};
+use std::ffi::c_long;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -48,6 +49,12 @@ impl TaskStatus {
 /// from its `syscall` file; `None` for one that runs.
 pub(super) fn blocked_at(pid: Pid, tid: Tid) -> Option<(u64, u64)> {
     parse_blocked_at(&fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
+}
+
+/// The number of the system call that a thread is in, if it stands still in one.
+pub(super) fn system_call(pid: Pid, tid: Tid) -> Option<c_long> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?;
+    text.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// `number arguments… sp pc`, or `running`, or `-1 sp pc` outside a call.

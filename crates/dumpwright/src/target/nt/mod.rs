@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(windows, test))]
+pub(crate) mod debugged;
 #[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod environment;
 pub(crate) mod exception;
@@ -18,6 +20,8 @@ pub(crate) mod module;
 #[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod pe;
 pub(crate) mod registers;
+#[cfg(any(windows, target_os = "linux", test))]
+pub(crate) mod unhandled;
 #[cfg(any(windows, target_os = "linux", test))]
 pub(crate) mod unloaded;
 #[cfg(any(windows, target_os = "linux", test))]

@@ -16,6 +16,7 @@ use object::pe::{
 };
 use object::pod::{Pod, from_bytes};
 use std::collections::BTreeSet;
+use zerocopy::little_endian::U32;
 
 /// More sections than any image has (the loader takes 96).
 const MOST_SECTIONS: u16 = 1024;
@@ -76,7 +77,7 @@ impl PeImage {
             return None;
         }
         let nt = base.checked_add(dos.nt_headers_offset().into())?;
-        let signature: zerocopy::little_endian::U32 = read(memory, nt)?;
+        let signature: U32 = read(memory, nt)?;
         if signature.get() != IMAGE_NT_SIGNATURE {
             return None;
         }
@@ -139,6 +140,34 @@ impl PeImage {
     pub(crate) fn directory(&self, index: usize) -> Option<AddressRange> {
         let (rva, size) = *self.directories.get(index)?;
         if rva == 0 { None } else { self.at(rva, size) }
+    }
+
+    /// The addresses of the function that `address` is in, by the unwind table.
+    pub(crate) fn function_of(
+        &self,
+        memory: &dyn MemorySource,
+        address: u64,
+    ) -> Option<AddressRange> {
+        /// Begin, end and unwind RVA: `IMAGE_RUNTIME_FUNCTION_ENTRY`.
+        const ENTRY: u64 = 12;
+        let table = self.directory(IMAGE_DIRECTORY_ENTRY_EXCEPTION)?;
+        let rva = u32::try_from(address.checked_sub(self.base)?).ok()?;
+        let number = |at: u64| read::<U32>(memory, at).map(U32::get);
+        // The functions are sorted.
+        let (mut low, mut high) = (0, table.len() / ENTRY);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let at = table.start + middle * ENTRY;
+            let (begin, end) = (number(at)?, number(at + 4)?);
+            if rva < begin {
+                high = middle;
+            } else if rva >= end {
+                low = middle + 1;
+            } else {
+                return self.at(begin, end - begin);
+            }
+        }
+        None
     }
 
     /// The sections in whole pages.
@@ -244,7 +273,7 @@ impl PeImage {
             (d.start.get(), d.end.get(), d.index.get(), d.size_of_zero_fill.get())
         } else {
             let d: TlsDirectory32 = read(memory, at)?;
-            let wide = |field: zerocopy::little_endian::U32| u64::from(field.get());
+            let wide = |field: U32| u64::from(field.get());
             (wide(d.start), wide(d.end), wide(d.index), d.size_of_zero_fill.get())
         };
         let size = end.checked_sub(start)?.checked_add(zero.into())?;

@@ -14,6 +14,7 @@ use crate::target::nt::environment;
 use crate::target::nt::exception::Evidence;
 use crate::target::nt::module;
 use crate::target::nt::pe::PeImage;
+use crate::target::nt::unhandled::UnhandledFinder;
 use crate::target::nt::wow64;
 use crate::target::{
     Architecture, FileTime, HasStreams, Pid, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants,
@@ -84,7 +85,14 @@ pub(super) fn describe(
         (Some(layout), Some(size)) if size > FIXED_CONTEXT => layout.context_size = size as u32,
         _ => xstate = None,
     }
-    let exception = evidence(architecture, memory, &threads).exception(&wants.exception)?;
+    let evidence = evidence(architecture, memory, &threads);
+    let exception = evidence.exception(&wants.exception)?.or_else(|| {
+        let is_code = |at: u64| modules.iter().any(|module| module.range().contains(at));
+        let kernelbase = modules::index_of(&modules, "kernelbase.dll")?;
+        let finder = UnhandledFinder::new(memory, images[kernelbase].as_ref()?, &is_code)?;
+        let source = threads.iter().find_map(|thread| finder.find(thread, thread.stack?))?;
+        evidence.exception(&source).ok().flatten()
+    });
     let process_data = if wants.process_data && peb != 0 {
         environment::process_data(memory, offsets, peb, &loaded)
     } else {

@@ -7,6 +7,7 @@
 
 use super::sys::objects::StateQuery;
 use super::sys::{information, objects};
+use crate::fault;
 use crate::soft_error::SoftError;
 use crate::target::{HandleRecords, HandleSnapshot, Pid};
 use dumpwright_format::minidump::{
@@ -17,7 +18,7 @@ use std::io;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use windows_sys::Wdk::Foundation::{OBJECT_INFORMATION_CLASS, ObjectTypeInformation};
 use windows_sys::Wdk::System::SystemInformation::SYSTEM_INFORMATION_CLASS;
 use windows_sys::Wdk::System::Threading::PROCESSINFOCLASS;
@@ -35,6 +36,8 @@ const MUTANT_OWNER: u32 = 1;
 const NAME_TIMEOUT: Duration = Duration::from_millis(200);
 /// Names that may be left behind before no more are asked for.
 const MOST_STUCK: usize = 8;
+/// How long all names together may take: the target stands still meanwhile.
+const NAMES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A handle as the kernel lists it.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +89,7 @@ fn describe(
                 Err(error) => note(format!("its type is not known: {error}")),
             }
             handle.records = records(process, listed, &handle.type_name, object.as_handle());
-            match names.of(object) {
+            match names.of(listed.value, object) {
                 Ok(name) => handle.object_name = name,
                 Err(why) => note(why),
             }
@@ -169,26 +172,39 @@ fn entries(words: &[u64]) -> impl Iterator<Item = [u64; 5]> + '_ {
 /// Asks for names on a thread that may be left behind.
 #[derive(Default)]
 struct Names {
-    worker: Option<(Sender<OwnedHandle>, Receiver<io::Result<String>>)>,
+    worker: Option<(Sender<Question>, Receiver<io::Result<String>>)>,
     stuck: usize,
+    spent: Duration,
+}
+
+/// A handle of the target's, and the object behind it.
+struct Question {
+    handle: u64,
+    object: OwnedHandle,
 }
 
 impl Names {
     /// The name of an object; why there is none to be had otherwise.
-    fn of(&mut self, object: OwnedHandle) -> Result<String, String> {
+    fn of(&mut self, handle: u64, object: OwnedHandle) -> Result<String, String> {
         if self.stuck >= MOST_STUCK {
-            return Err("its name was not asked for, since others did not answer".into());
+            return Err("its name was not asked for, since others did not come".into());
         }
-        let (objects, names) = match self.worker.take() {
+        if self.spent >= NAMES_TIMEOUT {
+            return Err("its name was not asked for, since others took long".into());
+        }
+        let (questions, names) = match self.worker.take() {
             Some(worker) => worker,
             None => start().map_err(|error| format!("its name cannot be asked for: {error}"))?,
         };
-        if objects.send(object).is_err() {
+        let since = Instant::now();
+        if questions.send(Question { handle, object }).is_err() {
             return Err("its name cannot be asked for".into());
         }
-        match names.recv_timeout(NAME_TIMEOUT) {
+        let answer = names.recv_timeout(NAME_TIMEOUT);
+        self.spent += since.elapsed();
+        match answer {
             Ok(name) => {
-                self.worker = Some((objects, names));
+                self.worker = Some((questions, names));
                 name.map_err(|error| format!("its name is not known: {error}"))
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
@@ -199,11 +215,12 @@ impl Names {
     }
 }
 
-fn start() -> io::Result<(Sender<OwnedHandle>, Receiver<io::Result<String>>)> {
-    let (to_worker, objects) = channel::<OwnedHandle>();
+fn start() -> io::Result<(Sender<Question>, Receiver<io::Result<String>>)> {
+    let (to_worker, questions) = channel::<Question>();
     let (names, from_worker) = channel();
     thread::Builder::new().name("handle names".into()).spawn(move || {
-        for object in objects {
+        for Question { handle, object } in questions {
+            fault::name_of(handle);
             let name = information::text_of_object(object.as_handle(), OBJECT_NAME_INFORMATION);
             if names.send(name).is_err() {
                 break;

@@ -8,10 +8,13 @@
 //! 4. `describe` and its company: what the system and the process's own memory
 //!    (`target/nt`) tell.
 //!
-//! Windows does not resume the threads of a dumper that is killed: the process
-//! then stands still until someone else resumes it. Whatever else ends a dump —
-//! an error, a panic, Ctrl-C — resumes them; a program that is about to end
-//! without unwinding calls [`resume_all`].
+//! [`ProcessTarget::resume`] lets it run again, with this program as its `debugger`, and
+//! `running` waits for events.
+//!
+//! Windows does not resume the threads of a dumper that is killed: a [`keeper`]
+//! does, where the program has one. Whatever else ends a dump — an error, a
+//! panic, Ctrl-C — resumes them; a program that is about to end without
+//! unwinding calls [`resume_all`].
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!(
@@ -20,13 +23,16 @@ compile_error!(
 
 mod attach;
 mod counters;
+mod debugger;
 mod describe;
 mod facts;
 mod handles;
+pub mod keeper;
 mod memory;
 mod modules;
 pub mod processes;
 mod regions;
+mod running;
 mod stop;
 mod sys;
 mod system;
@@ -34,23 +40,35 @@ mod threads;
 mod token;
 
 pub use memory::WindowsMemory;
-pub use stop::resume_all;
 pub use sys::console::on_close as on_console_close;
 pub(crate) use sys::disk::free_space;
+pub use sys::inherited::set_event;
 
 use crate::error::Result;
+use crate::soft_error::SoftError;
 use crate::target::{
-    Architecture, ExceptionSnapshot, ExceptionSource, MemorySource, ModuleSnapshot, Pid,
-    ProcessSnapshot, ProcessTarget, Wants,
+    Architecture, DebugEvent, DebugEventKind, ExceptionSnapshot, ExceptionSource, Handling,
+    MemorySource, ModuleSnapshot, Pid, ProcessSnapshot, ProcessTarget, RunningProcess, Wants,
 };
+use debugger::Debugger;
+use running::RunningWindowsProcess;
 use std::fs::File;
 use std::io;
 use std::time::Duration;
 use stop::Stopped;
 
+/// Lets every process that is being dumped or debugged go on, for a program that ends
+/// without unwinding.
+pub fn resume_all() {
+    debugger::detach_all();
+    stop::resume_all();
+}
+
 /// A live process that is held still.
 pub struct WindowsProcess {
-    // Fields drop in order: first let the process go.
+    // Fields drop in order: first let the process go. Its threads go on last, so that
+    // nothing happens in it that the debugger would not answer any more.
+    debugger: Option<Debugger>,
     stopped: Stopped,
     snapshot: ProcessSnapshot,
     memory: WindowsMemory,
@@ -64,15 +82,52 @@ impl WindowsProcess {
     /// ended; or the exception that `wants` names cannot be read. Nothing is
     /// held then.
     pub fn attach(pid: Pid, wants: &Wants) -> Result<WindowsProcess> {
-        let process = attach::open(pid)?;
-        let mut notes = Vec::new();
-        let mut stopped = Stopped::stop(pid, &mut notes)?;
-        let memory = WindowsMemory::new(process);
-        let threads = stopped.take_threads();
-        let snapshot = describe::describe(pid, &memory, &threads, wants, notes)?;
-        tracing::debug!(%pid, threads = snapshot.threads.len(), held = ?stopped.held(), "described");
-        Ok(WindowsProcess { stopped, snapshot, memory })
+        let memory = WindowsMemory::new(attach::open(pid)?);
+        Self::hold(pid, memory, wants, None, None)
     }
+
+    /// The same for the process that `memory` is of, which stands still for `event`
+    /// already, if any.
+    fn hold(
+        pid: Pid,
+        memory: WindowsMemory,
+        wants: &Wants,
+        debugger: Option<Debugger>,
+        event: Option<DebugEvent>,
+    ) -> Result<WindowsProcess> {
+        let mut notes = Vec::new();
+        let standing = event.as_ref().map(|event| event.tid);
+        let mut stopped = Stopped::stop(pid, standing, &mut notes)?;
+        let threads = stopped.take_threads();
+        let mut snapshot = describe::describe(pid, &memory, &threads, wants, notes)?;
+        tracing::debug!(%pid, threads = snapshot.threads.len(), held = ?stopped.held(), "described");
+        if let Some(event) = event.filter(|_| !wants.exception.is_given()) {
+            snapshot.exception = exception_of(&event, &mut snapshot);
+        }
+        Ok(WindowsProcess { debugger, stopped, snapshot, memory })
+    }
+}
+
+/// The exception that a process stopped for, with the registers that the thread has
+/// meanwhile: those at the exception.
+fn exception_of(event: &DebugEvent, snapshot: &mut ProcessSnapshot) -> Option<ExceptionSnapshot> {
+    let DebugEventKind::Exception { record, .. } = &event.kind else { return None };
+    let Some(thread) = snapshot.threads.iter().find(|thread| thread.tid == event.tid) else {
+        let message = format!(
+            "exception {:#x} at {:#x} is not in the dump, since its thread is not",
+            record.code, record.address
+        );
+        snapshot.soft_errors.push(SoftError::new(format!("thread {}", event.tid), message));
+        return None;
+    };
+    Some(ExceptionSnapshot {
+        tid: event.tid,
+        code: record.code,
+        flags: record.flags,
+        address: record.address,
+        parameters: record.parameters.clone(),
+        registers: thread.registers.clone(),
+    })
 }
 
 impl ProcessTarget for WindowsProcess {
@@ -85,6 +140,7 @@ impl ProcessTarget for WindowsProcess {
     }
 
     fn release(&mut self) {
+        drop(self.debugger.take());
         self.stopped.release();
     }
 
@@ -102,6 +158,22 @@ impl ProcessTarget for WindowsProcess {
     fn exception(&self, source: &ExceptionSource) -> Result<Option<ExceptionSnapshot>> {
         let ProcessSnapshot { system, threads, .. } = &self.snapshot;
         describe::evidence(system.architecture, &self.memory, threads).exception(source)
+    }
+
+    fn resume(self: Box<Self>, handling: Handling) -> Result<Box<dyn RunningProcess>> {
+        let WindowsProcess { debugger, mut stopped, snapshot, memory } = *self;
+        let pid = snapshot.process.pid;
+        let debugger = if let Some(debugger) = debugger {
+            debugger.go_on(handling)?;
+            debugger
+        } else {
+            if stopped.is_released() {
+                stopped = Stopped::stop(pid, None, &mut Vec::new())?;
+            }
+            Debugger::attach(pid)?
+        };
+        stopped.release();
+        Ok(Box::new(RunningWindowsProcess::new(debugger, memory)))
     }
 }
 

@@ -48,6 +48,13 @@ pub(super) fn loaded(
     modules
 }
 
+/// Which of the modules has a file of that name, which is in lower case.
+pub(super) fn index_of(modules: &[ModuleSnapshot], name: &str) -> Option<usize> {
+    modules.iter().position(|module| {
+        module.path.to_lowercase().strip_suffix(name).is_some_and(|head| head.ends_with('\\'))
+    })
+}
+
 /// The modules that were unloaded, as the target's ntdll remembers them.
 pub(super) fn unloaded(
     memory: &WindowsMemory,
@@ -57,8 +64,7 @@ pub(super) fn unloaded(
     notes: &mut Vec<SoftError>,
 ) -> Vec<UnloadedModuleSnapshot> {
     let find = || {
-        let is_ntdll = |m: &ModuleSnapshot| m.path.to_lowercase().ends_with("\\ntdll.dll");
-        let ntdll = images.get(modules.iter().position(is_ntdll)?)?.as_ref()?;
+        let ntdll = images.get(index_of(modules, "ntdll.dll")?)?.as_ref()?;
         let variables = if ntdll.is_wide {
             // Where those of our own ntdll are, which is the same file.
             let (ours, variables) = system::unload_trace()?;

@@ -1,5 +1,6 @@
 //! Holds a process still: every thread suspended, and resumed for certain.
 
+use super::keeper::Line;
 use super::sys::{thread, toolhelp};
 use crate::error::{Error, Result};
 use crate::soft_error::SoftError;
@@ -51,14 +52,17 @@ pub(super) struct Stopped {
 
 /// The suspensions to take back.
 #[derive(Debug, Default)]
-struct Suspension(Mutex<Vec<Arc<OwnedHandle>>>);
+struct Suspension(Mutex<Vec<(Arc<OwnedHandle>, Option<Line>)>>);
 
 impl Suspension {
     fn resume(&self) {
-        for handle in lock(&self.0).drain(..) {
+        for (handle, kept) in lock(&self.0).drain(..) {
             // It fails for a thread that was terminated meanwhile.
             if let Err(error) = thread::resume((*handle).as_handle()) {
                 tracing::debug!(%error, "a thread was not resumed");
+            }
+            if let Some(line) = kept {
+                line.end();
             }
         }
     }
@@ -72,11 +76,17 @@ impl Drop for Suspension {
 
 impl Stopped {
     /// Suspends all threads. Lists them again until a list has nothing new: the
-    /// threads that could start another stand still by then.
+    /// threads that could start another stand still by then. The thread that is
+    /// `standing` already, for a debug event, may be one that ends: no such thread can be
+    /// suspended, and none needs to be.
     ///
     /// # Errors
     /// No list can be had, or no thread could be suspended.
-    pub(super) fn stop(pid: Pid, notes: &mut Vec<SoftError>) -> Result<Stopped> {
+    pub(super) fn stop(
+        pid: Pid,
+        standing: Option<Tid>,
+        notes: &mut Vec<SoftError>,
+    ) -> Result<Stopped> {
         let since = Instant::now();
         let suspension = Arc::new(Suspension::default());
         lock(&HELD).push(Arc::downgrade(&suspension));
@@ -94,7 +104,11 @@ impl Stopped {
                 break;
             }
             for tid in fresh {
-                if let Err(error) = stopped.suspend(tid) {
+                let result = match stopped.suspend(tid) {
+                    Err(_) if standing == Some(Tid(tid)) => stopped.take_standing(tid),
+                    result => result,
+                };
+                if let Err(error) = result {
                     notes.push(SoftError::new(
                         format!("thread {tid}"),
                         format!("was not suspended and is not in the dump: {error}"),
@@ -120,10 +134,28 @@ impl Stopped {
         let handle = Arc::new(thread::open(tid, ACCESS)?);
         // The lock makes suspending and keeping one step for `resume_all`.
         let mut held = lock(&self.suspension.0);
-        let suspend_count = thread::suspend((*handle).as_handle())?;
-        held.push(Arc::clone(&handle));
+        let kept = Line::begin((*handle).as_handle());
+        let suspend_count = match thread::suspend((*handle).as_handle()) {
+            Ok(count) => count,
+            Err(error) => {
+                if let Some(line) = kept {
+                    line.end();
+                }
+                return Err(error);
+            }
+        };
+        if let Some(line) = &kept {
+            line.suspended(suspend_count);
+        }
+        held.push((Arc::clone(&handle), kept));
         drop(held);
         self.threads.push(StoppedThread { tid: Tid(tid), handle, suspend_count });
+        Ok(())
+    }
+
+    fn take_standing(&mut self, tid: u32) -> std::io::Result<()> {
+        let handle = Arc::new(thread::open(tid, ACCESS)?);
+        self.threads.push(StoppedThread { tid: Tid(tid), handle, suspend_count: 0 });
         Ok(())
     }
 
@@ -141,6 +173,11 @@ impl Stopped {
         }
     }
 
+    /// Whether they go on.
+    pub(super) fn is_released(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// How long they have been suspended, or were until they were released.
     pub(super) fn held(&self) -> Duration {
         self.held.unwrap_or_else(|| self.since.elapsed())
@@ -153,7 +190,7 @@ impl Drop for Stopped {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Resuming is due whoever panicked.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

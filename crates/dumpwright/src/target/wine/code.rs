@@ -1,45 +1,12 @@
 //! Functions of the PE side's ntdll, and what the few instructions of one say:
 //! where variables are that nothing exports.
 
-use crate::address::AddressRange;
 use crate::target::MemorySource;
-use crate::target::nt::pe::PeImage;
-use crate::target::nt::read;
-use object::pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION;
-use zerocopy::little_endian::U32;
 
 /// Bytes that a function of a few stores has at most.
 const FUNCTION: usize = 64;
 
 const RAX: u8 = 0;
-
-/// The addresses of the function that `address` is in, by the unwind table.
-pub(super) fn function_of(
-    memory: &dyn MemorySource,
-    image: &PeImage,
-    address: u64,
-) -> Option<AddressRange> {
-    /// Begin, end and unwind RVA: `IMAGE_RUNTIME_FUNCTION_ENTRY`.
-    const ENTRY: u64 = 12;
-    let table = image.directory(IMAGE_DIRECTORY_ENTRY_EXCEPTION)?;
-    let rva = u32::try_from(address.checked_sub(image.base)?).ok()?;
-    let number = |at: u64| read::<U32>(memory, at).map(U32::get);
-    // The functions are sorted.
-    let (mut low, mut high) = (0, table.len() / ENTRY);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let at = table.start + middle * ENTRY;
-        let (begin, end) = (number(at)?, number(at + 4)?);
-        if rva < begin {
-            high = middle;
-        } else if rva >= end {
-            low = middle + 1;
-        } else {
-            return image.at(begin, end - begin);
-        }
-    }
-    None
-}
 
 /// What a function does that only takes addresses of variables and hands them
 /// out.

@@ -3,7 +3,6 @@
 //!
 //! Whatever cannot be had becomes a soft error.
 
-use super::exception::UnhandledFinder;
 use super::frame::FrameFinder;
 use super::tables::Known;
 use super::teb;
@@ -16,6 +15,7 @@ use crate::target::linux::LinuxProcess;
 use crate::target::nt::exception::Evidence;
 use crate::target::nt::loader;
 use crate::target::nt::pe::PeImage;
+use crate::target::nt::unhandled::UnhandledFinder;
 use crate::target::nt::{environment, module, read_pointer, wow64};
 use crate::target::{
     Architecture, DebugId, HasStreams, MemorySource, ModuleSnapshot, Pid, ProcessInfo,
@@ -138,13 +138,9 @@ pub(super) fn describe(linux: &LinuxProcess, wants: &Wants) -> Result<ProcessSna
         Some(exception::of_signal(signal, thread.tid, &thread.registers))
     };
     let unhandled = || {
-        // Its code is followed, which is done with that of x86-64.
-        let kernelbase = image_named("kernelbase.dll").filter(|image| image.is_wide)?;
+        let kernelbase = image_named("kernelbase.dll")?;
         let finder = UnhandledFinder::new(memory, kernelbase, &is_windows_code)?;
-        let source = threads.iter().find_map(|thread| {
-            let teb = tebs.iter().find_map(|(_, teb)| teb.filter(|teb| teb.tid == thread.tid))?;
-            finder.find(thread, &teb)
-        })?;
+        let source = threads.iter().find_map(|thread| finder.find(thread, thread.stack?))?;
         evidence.exception(&source).ok().flatten()
     };
     let exception = named.or_else(of_signal).or_else(unhandled);

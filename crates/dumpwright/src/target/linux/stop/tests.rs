@@ -4,6 +4,7 @@ use super::*;
 use crate::target::ProcessTarget;
 use crate::target::linux::exception::{Dispositions, ThreadSignals, find_crash};
 use crate::target::linux::fixture::{Fixture, wait_until};
+use crate::target::linux::tracee::Stop;
 use std::os::unix::process::ExitStatusExt;
 
 /// Runs `body` on an OS thread of its own, as a tracer does.

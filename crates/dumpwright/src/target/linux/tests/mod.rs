@@ -2,6 +2,8 @@
 
 mod crashed;
 mod exceptions;
+mod following;
+mod following_ends;
 mod hard_memory;
 mod holding;
 mod memory;

@@ -2,12 +2,15 @@
 //! this backend is in this folder.
 
 pub(super) mod console;
+pub(super) mod debug;
 pub(super) mod disk;
 pub(super) mod information;
+pub(super) mod inherited;
 pub(super) mod memory;
 pub(super) mod objects;
 pub(super) mod power;
 pub(super) mod process;
+pub(super) mod section;
 pub(super) mod system;
 pub(super) mod thread;
 pub(super) mod token;

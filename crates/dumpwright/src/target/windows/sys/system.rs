@@ -121,6 +121,12 @@ pub(in super::super) fn wine_version() -> Option<String> {
     Some(text.to_string_lossy().into_owned())
 }
 
+/// Where a thread starts that a debugger starts in a process to break in. A function of
+/// ntdll, which is at the same place in every process.
+pub(in super::super) fn break_in_routine() -> Option<u64> {
+    ntdll_function(c"DbgUiRemoteBreakin").map(|routine| routine as usize as u64)
+}
+
 /// `IMAGE_FILE_MACHINE_*` of the processor that Windows runs on, which emulation
 /// hides; `None` before Windows 10, which knows no emulation.
 pub(in super::super) fn native_machine() -> Option<u16> {
