@@ -107,7 +107,7 @@ fn stack_at(
     };
     let red_zone = context.snapshot.system.architecture.red_zone();
     let start = (stack_pointer.saturating_sub(red_zone) & !0xF).max(region.range.start);
-    if let Some(end) = home_end(context, thread, region, stack_pointer, is_main) {
+    if let Some(end) = home_end(context, thread, &region, stack_pointer, is_main) {
         return vec![stack(
             AddressRange::new(start, end),
             AddressRange::new(region.range.start, end),
@@ -136,7 +136,7 @@ fn stack_at(
 }
 
 /// The readable, writable region at the stack pointer, or the next one above it.
-fn stack_region<'a>(context: &'a Context<'_>, stack_pointer: u64) -> Option<&'a Region> {
+fn stack_region(context: &Context<'_>, stack_pointer: u64) -> Option<Region> {
     let reach = AddressRange::with_len(stack_pointer, GUARD_REACH);
     context
         .regions_in(reach)
@@ -189,7 +189,7 @@ fn home_stack(
     if region.access != Access::Normal || region.range.overlaps(foreign) {
         return None;
     }
-    let end = home_end(context, thread, region, region.range.start, is_main)?;
+    let end = home_end(context, thread, &region, region.range.start, is_main)?;
     let extent = AddressRange::new(region.range.start, end);
     let lowest = pointers(context, foreign).into_iter().filter(|p| extent.contains(*p)).min()?;
     Some((AddressRange::new(lowest & !0xF, end), extent))
@@ -206,7 +206,7 @@ pub(crate) fn homes(context: &Context<'_>) -> Vec<AddressRange> {
     let own = context.snapshot.threads.iter().filter(unknown).filter_map(|thread| {
         let pointer = thread.thread_pointer;
         let region = context.region_at(pointer)?;
-        let end = home_end(context, thread, region, pointer, false)?;
+        let end = home_end(context, thread, &region, pointer, false)?;
         let start = pointer.saturating_sub(HOME_REACH).max(region.range.start);
         Some(AddressRange::new(start, end))
     });

@@ -83,7 +83,7 @@ pub(super) fn describe(
     }
     let process_data = match &link_map {
         Some(link_map) if wants.process_data => {
-            link_map.memory.iter().copied().collect::<RangeSet>().ranges().to_vec()
+            link_map.memory.iter().copied().collect::<RangeSet>().ranges().iter().collect()
         }
         _ => Vec::new(),
     };
@@ -139,10 +139,10 @@ fn add_wanted(proc: &ProcDir, wants: &Wants, stat: Option<&Stat>, snapshot: &mut
 
 /// The images of the process, the executable first, and the dynamic linker's
 /// list if it has one.
-fn find_images<'a>(
-    finder: &ImageFinder<'a>,
+fn find_images(
+    finder: &ImageFinder<'_>,
     notes: &mut Vec<SoftError>,
-) -> (Vec<Found<'a>>, Option<LinkMap>) {
+) -> (Vec<Found>, Option<LinkMap>) {
     let executable = finder.executable();
     if executable.is_none() {
         notes.push(SoftError::new("executable", executable_trouble(finder)));

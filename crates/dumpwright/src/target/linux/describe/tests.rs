@@ -56,8 +56,8 @@ fn paths(snapshot: &ProcessSnapshot) -> Vec<&str> {
     snapshot.modules.iter().map(|m| m.path.as_str()).collect()
 }
 
-fn region(snapshot: &ProcessSnapshot, address: u64) -> &Region {
-    snapshot.regions.iter().find(|r| r.range.contains(address)).unwrap()
+fn region(snapshot: &ProcessSnapshot, address: u64) -> Region {
+    snapshot.regions.at(address).unwrap()
 }
 
 fn stream(snapshot: &ProcessSnapshot, stream_type: StreamType) -> &[u8] {
