@@ -264,6 +264,10 @@ impl Wait<'_> {
             return false;
         }
         if !self.hold(id, process, Some(last.thread)) {
+            // Where the system keeps no memory of a process that ends (Wine).
+            if let (true, DebugEventKind::ProcessExit { code }) = (is_told, &last.kind) {
+                tell(self.client, &Told::ExitProcess(*code));
+            }
             return false;
         }
         let told = {
