@@ -62,16 +62,44 @@ pub enum Command {
         command: HandlerCommand,
     },
     /// Print completions for a shell
+    #[command(after_help = COMPLETIONS)]
     Completions {
         /// Which shell
         shell: Shell,
     },
     /// Print the manual page, or write one page per command into a folder
+    #[command(after_help = MAN)]
     Man {
         /// The folder
         directory: Option<PathBuf>,
     },
 }
+
+const INFO: &str = "\
+What was left out of the dump, and what could not be had, stands under Soft errors.
+
+Examples:
+  dumpwright info app.dmp
+  dumpwright info --json app.dmp | jq '.modules[].name'";
+
+const VERIFY: &str = "\
+Streams and lists must lie inside the file and not overlap, and must agree with
+each other: threads with their stacks, memory lists with each other.
+
+Examples:
+  dumpwright verify app.dmp && gzip app.dmp
+  dumpwright verify --json app.dmp      # a list of faults, empty for a sound dump";
+
+const COMPLETIONS: &str = "\
+Examples:
+  dumpwright completions bash > ~/.local/share/bash-completion/completions/dumpwright
+  dumpwright completions zsh > ~/.zfunc/_dumpwright
+  dumpwright completions fish > ~/.config/fish/completions/dumpwright.fish";
+
+const MAN: &str = "\
+Examples:
+  dumpwright man | man -l -
+  dumpwright man ~/.local/share/man/man1";
 
 const DOT_DUMP: &str = "\
 WinDbg's .dump letters, with - for /:
@@ -256,6 +284,7 @@ pub enum Format {
 
 /// `dumpwright info`.
 #[derive(Args, Debug)]
+#[command(after_help = INFO)]
 pub struct InfoArgs {
     /// The minidump
     pub file: PathBuf,
@@ -269,6 +298,7 @@ pub struct InfoArgs {
 
 /// `dumpwright verify`.
 #[derive(Args, Debug)]
+#[command(after_help = VERIFY)]
 pub struct VerifyArgs {
     /// The minidump
     pub file: PathBuf,

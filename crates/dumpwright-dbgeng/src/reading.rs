@@ -23,9 +23,8 @@ pub fn read_prefix(held: Held<'_>, offset: u64, buf: &mut [u8]) -> usize {
 }
 
 /// The region of a process that an address is in.
-pub fn region_at(snapshot: &ProcessSnapshot, address: u64) -> Option<&Region> {
-    let index = snapshot.regions.partition_point(|r| r.range.end <= address);
-    snapshot.regions.get(index).filter(|r| r.range.contains(address))
+pub fn region_at(snapshot: &ProcessSnapshot, address: u64) -> Option<Region> {
+    snapshot.regions.at(address)
 }
 
 /// The bytes from `offset` on that may be read: those of regions without a gap.
@@ -72,9 +71,9 @@ fn read_process(
 pub fn present(held: Held<'_>, range: AddressRange) -> Vec<AddressRange> {
     let (snapshot, memory) = match held {
         Held::Process(snapshot, _) => {
-            let regions = snapshot.regions.iter().filter(|r| r.access != Access::Forbidden);
-            let parts = regions.map(|r| r.range.intersection(range));
-            return parts.filter(|r| !r.is_empty()).collect();
+            let regions = snapshot.regions.within(range);
+            let regions = regions.filter(|r| r.access != Access::Forbidden);
+            return regions.map(|r| r.range.intersection(range)).collect();
         }
         Held::Machine(snapshot, memory) => (snapshot, memory),
     };

@@ -219,7 +219,7 @@ pub fn write_dump(
     // A dump of a dump shows the process as it was then.
     let time = target.snapshot().original.as_ref().map_or_else(now, |o| o.time_date_stamp);
     let layout: Box<dyn DumpLayout> = match &plan.core {
-        Some(core) => Box::new(CoreLayout::new(&plan, core, time)?),
+        Some(core) => Box::new(CoreLayout::new(&plan, core, target.snapshot(), time)?),
         None => Box::new(Layout::new(&plan, time)?),
     };
     let mut job = ProcessJob { target: &mut *target, plan: &plan, layout: &*layout, observer };

@@ -21,6 +21,7 @@ pub mod kernel;
 
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
+use crate::packed::Packed;
 use crate::plan::assembly::{Assembly, Fixup, FixupKind, Section};
 use crate::plan::core::CorePlan;
 use crate::plan::streams::MemoryInfoPlan;
@@ -294,8 +295,9 @@ impl DumpLayout for Layout {
 }
 
 /// The memory that a dump holds, and the form of its list.
-fn memory_of(plan: &DumpPlan, has_memory: bool) -> (&[AddressRange], MemoryForm) {
-    if has_memory { (&plan.memory.ranges, plan.memory.form) } else { (&[], MemoryForm::List) }
+fn memory_of(plan: &DumpPlan, has_memory: bool) -> (&Packed<AddressRange>, MemoryForm) {
+    static NONE: Packed<AddressRange> = Packed::new();
+    if has_memory { (&plan.memory.ranges, plan.memory.form) } else { (&NONE, MemoryForm::List) }
 }
 
 /// A head being written, that knows where it is.
@@ -384,41 +386,50 @@ fn location(size: u64, at: u64) -> LocationDescriptor {
 
 /// Where each range of memory stands in the file.
 struct MemoryPlaces<'a> {
-    ranges: &'a [AddressRange],
-    offsets: Vec<u64>,
+    ranges: &'a Packed<AddressRange>,
+    /// Start and file offset of some of them.
+    known: Vec<(u64, u64)>,
 }
 
 impl<'a> MemoryPlaces<'a> {
-    fn new(ranges: &'a [AddressRange], base: u64) -> Self {
-        let offsets = ranges
-            .iter()
-            .scan(base, |at, range| {
-                let start = *at;
-                *at += range.len();
-                Some(start)
-            })
-            .collect();
-        MemoryPlaces { ranges, offsets }
+    /// Of so many ranges the place of one is remembered.
+    const STEP: usize = 64;
+
+    fn new(ranges: &'a Packed<AddressRange>, base: u64) -> Self {
+        let places = ranges.iter().scan(base, |at, range| {
+            let place = (range.start, *at);
+            *at += range.len();
+            Some(place)
+        });
+        MemoryPlaces { ranges, known: places.step_by(Self::STEP).collect() }
     }
 
     /// The file offset of `range`, if it lies in one range of the dump.
     fn offset_of(&self, range: AddressRange) -> Option<u64> {
-        let index = self.ranges.partition_point(|r| r.end <= range.start);
-        let held = self.ranges.get(index)?;
-        (held.start <= range.start && range.end <= held.end)
-            .then(|| self.offsets[index] + (range.start - held.start))
+        let next = self.known.partition_point(|(start, _)| *start <= range.start);
+        let (start, mut at) = *self.known.get(next.checked_sub(1)?)?;
+        for held in self.ranges.behind(start) {
+            if held.end > range.start {
+                let is_whole = held.start <= range.start && range.end <= held.end;
+                return is_whole.then(|| at + (range.start - held.start));
+            }
+            at += held.len();
+        }
+        None
     }
 
     fn write_list(&self, form: MemoryForm, base: u64, out: &mut dyn Write) -> io::Result<()> {
         match form {
             MemoryForm::List => {
                 out.write_all(U32::new(self.ranges.len() as u32).as_bytes())?;
-                for (range, at) in self.ranges.iter().zip(&self.offsets) {
+                let mut at = base;
+                for range in self.ranges {
                     let descriptor = MemoryDescriptor {
                         start_of_memory_range: range.start.into(),
-                        memory: location(range.len(), *at),
+                        memory: location(range.len(), at),
                     };
                     out.write_all(descriptor.as_bytes())?;
+                    at += range.len();
                 }
             }
             MemoryForm::List64 => {

@@ -5,7 +5,7 @@ use crate::address::RangeSet;
 use crate::plan::plan;
 use crate::request::DumpRequest;
 use crate::soft_error::Hole;
-use crate::synthetic::{SyntheticMemory, region, snapshot, thread};
+use crate::synthetic::{SyntheticMemory, change_regions, region, snapshot, thread};
 use crate::target::{MemorySource, ProcessSnapshot};
 use crate::write::{Target, finish, write_memory};
 use dumpwright_format::{FormatFlags, Qualifier};
@@ -104,14 +104,18 @@ proptest! {
         max_size in proptest::option::of(80_000u64..400_000),
     ) {
         let mut snapshot = snapshot();
+        let mut stacks = Vec::new();
         for i in 1..threads {
             let base = worker_stack(i);
-            snapshot.regions.insert(4, region(base, base + 0x4000));
+            stacks.push(region(base, base + 0x4000));
             let mut thread = thread(100 + i, base + 0x1230, 0x40_2000 + u64::from(i) * 7);
             thread.thread_pointer = base + 0x3000;
             snapshot.threads.push(thread);
         }
-        snapshot.regions.sort_by_key(|r| r.range.start);
+        change_regions(&mut snapshot, |regions| {
+            regions.append(&mut stacks);
+            regions.sort_by_key(|r| r.range.start);
+        });
         let pages = |list: Vec<(u64, u64)>| -> RangeSet {
             list.into_iter()
                 .map(|(at, len)| AddressRange::with_len(0x60_0000 + at * 0x1000, len * 0x1000))
@@ -218,7 +222,7 @@ impl Write for Ends {
 fn a_dump_past_4_gib_has_every_pointer_in_reach() {
     let mut snapshot = snapshot();
     let big = AddressRange::new(0x10_0000_0000, 0x10_0000_0000 + (9 << 29));
-    snapshot.regions.insert(4, region(big.start, big.end));
+    change_regions(&mut snapshot, |regions| regions.insert(4, region(big.start, big.end)));
     let mut memory = SyntheticMemory::default();
     memory.unpopulated.insert(big);
     memory.unreadable.insert(AddressRange::new(0x60_1000, 0x60_2000));

@@ -85,6 +85,7 @@ pub mod kernel_type;
 pub mod layout;
 pub mod observer;
 pub mod package;
+pub mod packed;
 pub mod plan;
 pub mod read;
 pub mod redact;

@@ -93,6 +93,11 @@ pub fn thread(tid: u32, stack_pointer: u64, instruction_pointer: u64) -> ThreadS
 
 /// A process with an executable at 0x400000 (code, data), a heap at 0x600000,
 /// a library mapping of a file at 0x700000, and a main stack.
+/// Lets `change` change all regions, which stay in order.
+pub fn change_regions(snapshot: &mut ProcessSnapshot, change: impl FnOnce(&mut Vec<Region>)) {
+    snapshot.regions.change(AddressRange::new(0, u64::MAX), change);
+}
+
 pub fn snapshot() -> ProcessSnapshot {
     let image = |start, end, protection| Region {
         protection,
@@ -147,7 +152,7 @@ pub fn snapshot() -> ProcessSnapshot {
             headers: vec![AddressRange::new(0x40_0000, 0x40_0238)],
         }],
         unloaded_modules: Vec::new(),
-        regions: vec![
+        regions: [
             image(0x40_0000, 0x40_4000, code),
             image(0x40_4000, 0x40_6000, data),
             Region { name: "[heap]".into(), ..region(0x60_0000, 0x62_0000) },
@@ -159,7 +164,9 @@ pub fn snapshot() -> ProcessSnapshot {
                 ..region(0x70_0000, 0x70_8000)
             },
             Region { name: "[stack]".into(), ..region(0x7FFF_0000_0000, 0x7FFF_0001_0000) },
-        ],
+        ]
+        .into_iter()
+        .collect(),
         address_space_end: 0x7FFF_FFFF_F000,
         page_size: 4096,
         handles: Vec::new(),

@@ -359,6 +359,12 @@ fn thread_info_tells_when_each_thread_began_and_what_it_used() {
         assert!(created <= now + 2 && now < created + 300, "created at {created}, now {now}");
         assert_eq!(info.raw.exit_time, 0);
         assert_ne!(info.raw.affinity, 0);
+        // What pthread_create was given; the program's entry for the main thread.
+        if info.raw.thread_id == target.pid() {
+            assert_ne!(info.raw.start_address, 0);
+        } else {
+            assert_eq!(info.raw.start_address, target.number("start"));
+        }
     }
     let spinner = target.ready["threads"][0]["tid"].as_u64().unwrap() as u32;
     let spinner = list.get_thread_info(spinner).unwrap();

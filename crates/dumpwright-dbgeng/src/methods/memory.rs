@@ -143,7 +143,7 @@ pub fn query(client: &Client, offset: u64, info: Out<MemoryBasicInformation>) ->
     let state = client.state.session.state();
     let snapshot = state.current()?.process()?;
     let answer = match region_at(snapshot, offset) {
-        Some(region) => committed(region),
+        Some(region) => committed(&region),
         None => free(snapshot, offset).ok_or(HResult::E_INVALIDARG)?,
     };
     info.put(answer)?;
@@ -172,9 +172,11 @@ fn committed(region: &Region) -> MemoryBasicInformation {
 
 /// The gap around an address.
 fn free(snapshot: &ProcessSnapshot, offset: u64) -> Option<MemoryBasicInformation> {
-    let next = snapshot.regions.partition_point(|r| r.range.end <= offset);
-    let start = next.checked_sub(1).map_or(0, |last| snapshot.regions[last].range.end);
-    let end = snapshot.regions.get(next).map_or(snapshot.address_space_end, |r| r.range.start);
+    let regions = &snapshot.regions;
+    let next = regions.behind(offset).next();
+    let end = next.as_ref().map_or(snapshot.address_space_end, |r| r.range.start);
+    let before = regions.before(offset);
+    let start = before.map_or(0, |r| r.range.end);
     (offset < end).then(|| MemoryBasicInformation {
         base_address: start,
         region_size: end - start,
@@ -203,14 +205,13 @@ fn protect(protection: Protection) -> u32 {
 pub fn next_difference(client: &Client, offset: u64, next: Out<u64>) -> Answer {
     let state = client.state.session.state();
     let regions = &state.current()?.process()?.regions;
-    let mut index = regions.partition_point(|r| r.range.end <= offset);
-    let region = regions.get(index).ok_or(HResult::E_NOINTERFACE)?;
-    let mut place = region.range.start;
-    if region.range.contains(offset) {
-        place = region.range.end;
-        while let Some(follows) = regions.get(index + 1).filter(|r| r.range.start == place) {
-            place = follows.range.end;
-            index += 1;
+    let mut behind = regions.behind(offset).map(|region| region.range).peekable();
+    let region = behind.next().ok_or(HResult::E_NOINTERFACE)?;
+    let mut place = region.start;
+    if region.contains(offset) {
+        place = region.end;
+        while let Some(follows) = behind.next_if(|range| range.start == place) {
+            place = follows.end;
         }
     }
     next.put(place)?;

@@ -15,15 +15,17 @@
 use super::{DumpLayout, HEAD_BUFFER, HOLES_RESERVE, Layout};
 use crate::address::AddressRange;
 use crate::error::Result;
+use crate::packed::{self, Packed};
 use crate::plan::core::CorePlan;
 use crate::plan::{DumpPlan, note_head};
-use crate::target::ProcessSnapshot;
+use crate::target::{ProcessSnapshot, Protection, Region};
 use crate::write::soft_errors::{self, Holes};
 use dumpwright_format::elf_core::{
     ET_CORE, FileHeader, NOTE_SOFT_ERRORS, NOTE_STREAMS, OWNER_DUMPWRIGHT, PN_XNUM, PT_LOAD,
     PT_NOTE, ProgramHeader, SectionHeader,
 };
 use std::io::{self, BufWriter, Read, Write};
+use std::iter::Peekable;
 use zerocopy::{FromZeros, IntoBytes};
 
 /// Bytes before any memory that depend on the number of ranges: program headers
@@ -49,10 +51,15 @@ impl CoreLayout {
     /// # Errors
     /// [`Error::RvaOverflow`](crate::Error::RvaOverflow) when the streams that
     /// it carries do not fit under 4 GiB.
-    pub fn new(plan: &DumpPlan, core: &CorePlan, time_date_stamp: u32) -> Result<CoreLayout> {
+    pub fn new(
+        plan: &DumpPlan,
+        core: &CorePlan,
+        snapshot: &ProcessSnapshot,
+        time_date_stamp: u32,
+    ) -> Result<CoreLayout> {
         let streams = Layout::of_streams(plan, time_date_stamp)?;
         // Two of notes.
-        let headers = segments(core, &plan.memory.ranges).count() + 2;
+        let headers = Segments::new(&snapshot.regions, &plan.memory.ranges).count() + 2;
         let table_end = size_of::<FileHeader>() + headers * size_of::<ProgramHeader>();
         let extended = if is_extended(headers) { size_of::<SectionHeader>() } else { 0 };
         let notes_at = (table_end + extended) as u64;
@@ -102,7 +109,7 @@ impl CoreLayout {
         out.write_all(self.file_header(core).as_bytes())?;
         out.write_all(note(self.notes_at, before_memory).as_bytes())?;
         let mut at = self.head_size;
-        for segment in segments(core, &plan.memory.ranges) {
+        for segment in Segments::new(&snapshot.regions, &plan.memory.ranges) {
             out.write_all(segment.header(at, core.page_size).as_bytes())?;
             at += segment.stored();
         }
@@ -156,7 +163,7 @@ impl DumpLayout for CoreLayout {
 /// the streams that it carries.
 pub(crate) fn fixed_size(core: &CorePlan) -> u64 {
     let headers = size_of::<FileHeader>() + size_of::<SectionHeader>();
-    let table = PER_MAPPING * (core.mappings.len() as u64 + 2);
+    let table = PER_MAPPING * (core.mappings + 2);
     headers as u64 + table + core.notes.len() + core.page_size + 64
 }
 
@@ -217,33 +224,51 @@ fn note(offset: u64, size: u64) -> ProgramHeader {
 }
 
 /// The mappings, cut where the memory that is held begins and ends. Each range
-/// of `held` lies in one mapping.
-fn segments<'a>(
-    core: &'a CorePlan,
-    held: &'a [AddressRange],
-) -> impl Iterator<Item = Segment> + 'a {
-    let mut rest = held;
-    core.mappings.iter().flat_map(move |(mapping, flags)| {
-        let (inside, after) = rest.split_at(rest.partition_point(|r| r.start < mapping.end));
-        rest = after;
-        let mut at = mapping.start;
-        let parts = inside.iter().flat_map(move |range| {
-            let gap = AddressRange::new(at, range.start);
-            at = range.end;
-            [(gap, false), (*range, true)]
-        });
-        let last = inside.last().map_or(mapping.start, |range| range.end);
-        parts
-            .chain([(AddressRange::new(last, mapping.end), false)])
-            .filter(|(range, _)| !range.is_empty())
-            .map(|(range, held)| Segment { range, flags: *flags, held })
-    })
+/// of it lies in one mapping.
+struct Segments<'a> {
+    mappings: packed::Iter<'a, Region>,
+    held: Peekable<packed::Iter<'a, AddressRange>>,
+    /// What is left of the mapping that was begun, and its `PF_*` flags.
+    rest: AddressRange,
+    flags: u32,
+}
+
+impl<'a> Segments<'a> {
+    fn new(mappings: &'a Packed<Region>, held: &'a Packed<AddressRange>) -> Self {
+        let held = held.iter().peekable();
+        Segments { mappings: mappings.iter(), held, rest: AddressRange::new(0, 0), flags: 0 }
+    }
+}
+
+impl Iterator for Segments<'_> {
+    type Item = Segment;
+
+    fn next(&mut self) -> Option<Segment> {
+        while self.rest.is_empty() {
+            let mapping = self.mappings.next()?;
+            self.rest = mapping.range;
+            self.flags = flags(mapping.protection);
+        }
+        let mut part = self.rest;
+        let held = self.held.next_if(|held| held.start <= part.start);
+        part.end = match held {
+            Some(held) => held.end,
+            None => self.held.peek().map_or(part.end, |next| next.start.min(part.end)),
+        };
+        self.rest.start = part.end;
+        Some(Segment { range: part, flags: self.flags, held: held.is_some() })
+    }
+}
+
+fn flags(protection: Protection) -> u32 {
+    let bit = |flag, bit| if protection.contains(flag) { bit } else { 0 };
+    bit(Protection::READ, 4) | bit(Protection::WRITE, 2) | bit(Protection::EXECUTE, 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::core::Notes;
+    use crate::synthetic::region;
 
     fn range(start: u64, end: u64) -> AddressRange {
         AddressRange::new(start, end)
@@ -251,15 +276,14 @@ mod tests {
 
     #[test]
     fn mappings_are_cut_where_held_memory_begins_and_ends() {
-        let core = CorePlan {
-            machine: 62,
-            notes: Notes::default(),
-            mappings: vec![(range(0x1000, 0x4000), 6), (range(0x4000, 0x5000), 4)],
-            page_size: 4096,
-        };
+        let mut mappings = [region(0x1000, 0x4000), region(0x4000, 0x5000)];
+        mappings[1].protection = Protection::READ;
+        let mappings = mappings.into_iter().collect();
         let held = [range(0x1800, 0x2000), range(0x2000, 0x2100), range(0x4000, 0x5000)];
-        let found: Vec<_> =
-            segments(&core, &held).map(|s| (s.range.start, s.range.end, s.flags, s.held)).collect();
+        let held = held.into_iter().collect();
+        let found: Vec<_> = Segments::new(&mappings, &held)
+            .map(|s| (s.range.start, s.range.end, s.flags, s.held))
+            .collect();
         assert_eq!(
             found,
             [

@@ -256,10 +256,10 @@ fn replacements(context: &Context<'_>, privacy: Privacy) -> Vec<(u64, Vec<u8>)> 
         for range in strings.ranges() {
             if privacy.drops_arguments() {
                 // Whatever stands there, and whether or not it can be read now.
-                let parts = context.readable_parts(*range).into_iter();
+                let parts = context.readable_parts(range).into_iter();
                 zeroed.extend(parts.map(|part| (part.start, vec![0; part.len() as usize])));
             } else if privacy.paths {
-                replace(*range, &|bytes| shorten_strings(privacy, bytes));
+                replace(range, &|bytes| shorten_strings(privacy, bytes));
             }
         }
     }

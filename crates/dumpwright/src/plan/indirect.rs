@@ -34,7 +34,7 @@ pub(crate) fn select(context: &Context<'_>, stacks: &[Stack], selection: &mut Se
     addresses.dedup();
     for address in addresses {
         let Some(region) = context.region_at(address) else { continue };
-        if matches!(region.backing, Backing::Image(_)) || !context.may_read(region) {
+        if matches!(region.backing, Backing::Image(_)) || !context.may_read(&region) {
             continue;
         }
         let window =

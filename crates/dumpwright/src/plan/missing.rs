@@ -1,7 +1,7 @@
 //! What a target that is a dump itself does not have: reported, and not claimed.
 
 use super::Context;
-use crate::address::{AddressRange, RangeSet};
+use crate::address::RangeSet;
 use crate::request::DumpRequest;
 use crate::soft_error::SoftError;
 use crate::target::{Absent, HasStreams, OriginalDump};
@@ -102,7 +102,7 @@ pub(super) fn memory(
         })
         .collect();
     if !missing.is_empty() {
-        let list = missing.ranges().iter().take(LISTED).map(AddressRange::to_string);
+        let list = missing.ranges().iter().take(LISTED).map(|range| range.to_string());
         let list: Vec<_> = list.collect();
         let more = if missing.ranges().len() > LISTED { ", …" } else { "" };
         soft_errors.push(SoftError::new(

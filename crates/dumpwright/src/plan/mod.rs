@@ -36,6 +36,7 @@ pub mod windows;
 
 use crate::address::{AddressRange, RangeSet};
 use crate::error::Result;
+use crate::packed::Packed;
 use crate::redact::{Audit, Redactor};
 use crate::request::{DumpRequest, OutputFormat};
 use crate::soft_error::{Hole, HoleReason, SoftError};
@@ -78,7 +79,7 @@ pub struct DumpPlan {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryPlan {
     /// What goes in, in order, without overlaps.
-    pub ranges: Vec<AddressRange>,
+    pub ranges: Packed<AddressRange>,
     /// Which list describes it.
     pub form: MemoryForm,
     /// The parts of `ranges` that are known to be zero and are not read.
@@ -174,17 +175,13 @@ impl Context<'_> {
     }
 
     /// The region that holds `address`.
-    pub fn region_at(&self, address: u64) -> Option<&Region> {
-        let regions = &self.snapshot.regions;
-        let next = regions.partition_point(|r| r.range.end <= address);
-        regions.get(next).filter(|r| r.range.contains(address))
+    pub fn region_at(&self, address: u64) -> Option<Region> {
+        self.snapshot.regions.at(address)
     }
 
     /// The regions that share an address with `range`, in order.
-    pub fn regions_in(&self, range: AddressRange) -> impl Iterator<Item = &Region> {
-        let regions = &self.snapshot.regions;
-        let first = regions.partition_point(|r| r.range.end <= range.start);
-        regions[first..].iter().take_while(move |r| r.range.start < range.end)
+    pub fn regions_in(&self, range: AddressRange) -> impl Iterator<Item = Region> + '_ {
+        self.snapshot.regions.within(range)
     }
 
     /// The parts of `set` that are not to be had: only a user-space pager could
@@ -267,7 +264,7 @@ pub fn plan(
             // Redaction changes no length.
             let text = core::Text { privacy, redactor: None };
             let core = plan_core(&context, &bare, text, format)?;
-            let info = memory_info(&context, &[]);
+            let info = memory_info(&context, &Packed::new());
             selection.rank(by_importance(&context, &stacks));
             Some(crate::layout::memory_budget(&bare, info, core.as_ref(), &soft_errors, max)?)
         }
@@ -354,7 +351,7 @@ fn by_importance(context: &Context<'_>, stacks: &[stacks::Stack]) -> Selection {
 }
 
 /// FULL_MEMORY_INFO.
-fn memory_info(context: &Context<'_>, memory: &[AddressRange]) -> Option<MemoryInfoPlan> {
+fn memory_info(context: &Context<'_>, memory: &Packed<AddressRange>) -> Option<MemoryInfoPlan> {
     let had = context.snapshot.has.memory_info;
     let wanted = context.has(FormatFlags::USER_SMALL_FULL_MEMORY_INFO);
     (wanted && had).then(|| MemoryInfoPlan::new(context.snapshot, memory))
@@ -451,9 +448,9 @@ fn done_type(
 
 /// The selected memory with no range across two regions: readers (udmp-parser)
 /// look up each range's region by its start.
-fn cut_at_regions(context: &Context<'_>, set: &RangeSet) -> Vec<AddressRange> {
+fn cut_at_regions(context: &Context<'_>, set: &RangeSet) -> Packed<AddressRange> {
     let parts = set.ranges().iter().flat_map(|range| {
-        context.regions_in(*range).map(|region| region.range.intersection(*range))
+        context.regions_in(range).map(move |region| region.range.intersection(range))
     });
     parts.collect()
 }
@@ -461,18 +458,18 @@ fn cut_at_regions(context: &Context<'_>, set: &RangeSet) -> Vec<AddressRange> {
 /// The parts of the selected memory that were never populated and therefore
 /// read as zero: written without asking, and so populating, the target.
 fn zero_parts(context: &Context<'_>, set: &RangeSet) -> RangeSet {
-    let mut zero = Vec::new();
+    let mut zero = RangeSet::new();
     for range in set.ranges() {
-        for region in context.regions_in(*range) {
+        for region in context.regions_in(range) {
             if region.absent != Absent::Zero || region.backing == Backing::File {
                 continue;
             }
-            let part = region.range.intersection(*range);
+            let part = region.range.intersection(range);
             let populated: RangeSet = context.memory.populated(part).into_iter().collect();
-            zero.extend(populated.missing_from(part));
+            populated.missing_from(part).into_iter().for_each(|range| zero.insert(range));
         }
     }
-    zero.into_iter().collect()
+    zero
 }
 
 #[cfg(test)]

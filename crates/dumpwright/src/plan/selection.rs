@@ -87,26 +87,30 @@ const DESCRIPTOR: u64 = 16 + 2 * 48;
 /// The ranges that a dump should hold, each with its reason.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
-    ranges: Vec<(Reason, AddressRange)>,
+    /// By reason, in the order of [`Reason::ALL`].
+    sets: [RangeSet; Reason::ALL.len()],
 }
 
 impl Selection {
     /// Selects a range; an empty one is passed over.
     pub fn add(&mut self, reason: Reason, range: AddressRange) {
-        if !range.is_empty() {
-            self.ranges.push((reason, range));
-        }
+        self.sets[reason as usize].insert(range);
     }
 
     /// Gives what is selected anyway the reasons that `others` has for it, by
     /// which a size budget may take it earlier.
     pub fn rank(&mut self, others: Selection) {
-        let selected: RangeSet = self.ranges.iter().map(|(_, range)| *range).collect();
-        for (reason, range) in others.ranges {
-            for part in selected.within(range) {
-                self.add(reason, part);
-            }
+        let selected = self.all();
+        for (set, others) in self.sets.iter_mut().zip(&others.sets) {
+            let parts = others.ranges().iter().flat_map(|range| selected.within(range));
+            *set = set.union(&parts.collect());
         }
+    }
+
+    /// All selected addresses.
+    fn all(&self) -> RangeSet {
+        let sets = self.sets.iter().filter(|set| !set.is_empty());
+        sets.fold(RangeSet::new(), |all, set| all.union(set))
     }
 
     /// Selects what is readable of a range that the request named, and notes
@@ -126,31 +130,26 @@ impl Selection {
             ));
         }
         for part in readable.ranges() {
-            self.add(Reason::Requested, *part);
+            self.add(Reason::Requested, part);
         }
     }
 
     /// The set of all selected addresses, or as much of it as `budget` bytes
     /// of contents and descriptors hold, and what was left out.
-    pub fn resolve(self, budget: Option<u64>) -> (RangeSet, Vec<LeftOut>) {
-        let Some(budget) = budget else {
-            return (self.ranges.into_iter().map(|(_, range)| range).collect(), Vec::new());
-        };
-        let mut left = budget;
-        let mut taken = Vec::new();
+    pub fn resolve(&self, budget: Option<u64>) -> (RangeSet, Vec<LeftOut>) {
+        let Some(mut left) = budget else { return (self.all(), Vec::new()) };
+        let mut taken = RangeSet::new();
         // Memory with several reasons counts for the first of them.
         let mut seen = RangeSet::new();
         let mut left_out = Vec::new();
-        for reason in Reason::ALL {
-            let wanted: RangeSet =
-                self.ranges.iter().filter(|(r, _)| *r == reason).map(|(_, range)| *range).collect();
+        for (reason, wanted) in Reason::ALL.into_iter().zip(&self.sets) {
+            let mut fitting = RangeSet::new();
             let mut bytes = 0;
-            let new = wanted.difference(&seen);
-            for range in new.ranges() {
+            for range in wanted.difference(&seen).ranges() {
                 let room = left.saturating_sub(DESCRIPTOR) & !0xF;
                 let fits = range.len().min(room);
                 if fits > 0 {
-                    taken.push(AddressRange::with_len(range.start, fits));
+                    fitting.insert(AddressRange::with_len(range.start, fits));
                     left -= fits + DESCRIPTOR;
                 }
                 bytes += range.len() - fits;
@@ -158,9 +157,10 @@ impl Selection {
             if bytes > 0 {
                 left_out.push(LeftOut { reason, bytes });
             }
-            seen = seen.ranges().iter().chain(new.ranges()).copied().collect();
+            taken = taken.union(&fitting);
+            seen = seen.union(wanted);
         }
-        (taken.into_iter().collect(), left_out)
+        (taken, left_out)
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
         selection.add(Reason::Stack, range(0x2000, 0x4000));
         selection.add(Reason::Stack, range(0x8000, 0x8000));
         let (set, left_out) = selection.resolve(None);
-        assert_eq!(set.ranges(), [range(0x1000, 0x4000)]);
+        assert_eq!(set, [range(0x1000, 0x4000)].into_iter().collect());
         assert!(left_out.is_empty());
     }
 
@@ -189,8 +189,8 @@ mod tests {
         selection.add(Reason::Rest, range(0x1_0000, 0x2_0000));
         selection.add(Reason::Stack, range(0x5000, 0x6000));
         selection.add(Reason::CrashStack, range(0x9000, 0xA000));
-        let (set, left_out) = selection.clone().resolve(Some(0x1000 + 0x800 + 2 * DESCRIPTOR));
-        assert_eq!(set.ranges(), [range(0x5000, 0x5800), range(0x9000, 0xA000)]);
+        let (set, left_out) = selection.resolve(Some(0x1000 + 0x800 + 2 * DESCRIPTOR));
+        assert_eq!(set, [range(0x5000, 0x5800), range(0x9000, 0xA000)].into_iter().collect());
         assert_eq!(
             left_out,
             [
@@ -226,7 +226,7 @@ mod tests {
         ranking.add(Reason::Indirect, range(0x2000, 0x4000));
         selection.rank(ranking);
         let (set, left_out) = selection.resolve(Some(0x1000 + DESCRIPTOR));
-        assert_eq!(set.ranges(), [range(0x2000, 0x3000)]);
+        assert_eq!(set, [range(0x2000, 0x3000)].into_iter().collect());
         assert_eq!(left_out, [LeftOut { reason: Reason::Rest, bytes: 0x1000 }]);
     }
 }

@@ -19,6 +19,7 @@ use super::selection::{Reason, Selection};
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
 use crate::target::{Access, Protection, Region, ThreadSnapshot, Tid};
+use dumpwright_format::FormatFlags;
 
 /// How far above the stack pointer a stack may begin.
 pub const GUARD_REACH: u64 = 1 << 20;
@@ -106,7 +107,7 @@ fn stack_at(
     };
     let red_zone = context.snapshot.system.architecture.red_zone();
     let start = (stack_pointer.saturating_sub(red_zone) & !0xF).max(region.range.start);
-    if let Some(end) = home_end(context, thread, region, stack_pointer, is_main) {
+    if let Some(end) = home_end(context, thread, &region, stack_pointer, is_main) {
         return vec![stack(
             AddressRange::new(start, end),
             AddressRange::new(region.range.start, end),
@@ -114,7 +115,9 @@ fn stack_at(
     }
     let whole = AddressRange::new(start, region.range.end);
     let taken = AddressRange::new(start, whole.end.min(start.saturating_add(FOREIGN_STACK_MAX)));
-    if taken != whole {
+    let has_all = context.has(FormatFlags::USER_SMALL_FULL_MEMORY)
+        || context.has(FormatFlags::USER_SMALL_PRIVATE_READ_WRITE_MEMORY);
+    if taken != whole && !has_all {
         soft_errors.push(SoftError::new(
             format!("thread {}", thread.tid),
             format!(
@@ -133,7 +136,7 @@ fn stack_at(
 }
 
 /// The readable, writable region at the stack pointer, or the next one above it.
-fn stack_region<'a>(context: &'a Context<'_>, stack_pointer: u64) -> Option<&'a Region> {
+fn stack_region(context: &Context<'_>, stack_pointer: u64) -> Option<Region> {
     let reach = AddressRange::with_len(stack_pointer, GUARD_REACH);
     context
         .regions_in(reach)
@@ -186,7 +189,7 @@ fn home_stack(
     if region.access != Access::Normal || region.range.overlaps(foreign) {
         return None;
     }
-    let end = home_end(context, thread, region, region.range.start, is_main)?;
+    let end = home_end(context, thread, &region, region.range.start, is_main)?;
     let extent = AddressRange::new(region.range.start, end);
     let lowest = pointers(context, foreign).into_iter().filter(|p| extent.contains(*p)).min()?;
     Some((AddressRange::new(lowest & !0xF, end), extent))
@@ -203,7 +206,7 @@ pub(crate) fn homes(context: &Context<'_>) -> Vec<AddressRange> {
     let own = context.snapshot.threads.iter().filter(unknown).filter_map(|thread| {
         let pointer = thread.thread_pointer;
         let region = context.region_at(pointer)?;
-        let end = home_end(context, thread, region, pointer, false)?;
+        let end = home_end(context, thread, &region, pointer, false)?;
         let start = pointer.saturating_sub(HOME_REACH).max(region.range.start);
         Some(AddressRange::new(start, end))
     });

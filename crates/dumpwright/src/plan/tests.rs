@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::Error;
 
-use crate::synthetic::{SyntheticMemory, region, snapshot, thread};
+use crate::synthetic::{SyntheticMemory, change_regions, region, snapshot, thread};
 use crate::target::{ExceptionSnapshot, InitialStack, Tid};
 use dumpwright_format::Qualifier;
 use dumpwright_format::minidump::StreamType;
@@ -31,7 +31,7 @@ fn has_stream(plan: &DumpPlan, stream_type: StreamType) -> bool {
 fn a_plain_dump_holds_stack_red_zone_and_code_and_nothing_else() {
     let plan = planned(&snapshot(), &SyntheticMemory::default(), FormatFlags::empty());
     assert_eq!(
-        plan.memory.ranges,
+        plan.memory.ranges.iter().collect::<Vec<_>>(),
         [
             AddressRange::new(0x40_1000 - 128, 0x40_1000 + 128),
             AddressRange::new(0x7FFF_0000_8000 - 128, STACK.end)
@@ -46,7 +46,7 @@ fn a_stack_pointer_in_the_guard_page_finds_the_stack_above() {
     let mut snapshot = snapshot();
     let guard =
         Region { protection: Protection::empty(), ..region(STACK.start - 0x1000, STACK.start) };
-    snapshot.regions.insert(4, guard);
+    change_regions(&mut snapshot, |regions| regions.insert(4, guard));
     snapshot.threads[0] = thread(100, STACK.start - 0x10, 0x40_1000);
     let plan = planned(&snapshot, &SyntheticMemory::default(), FormatFlags::empty());
     assert!(holds(&plan, STACK.start) && !holds(&plan, STACK.start - 1));
@@ -113,13 +113,13 @@ fn a_stack_with_pages_that_were_never_populated_is_zero_there_and_not_read() {
     let untouched = AddressRange::new(STACK.start + 0xA000, STACK.start + 0xC000);
     memory.unpopulated.insert(untouched);
     let plan = planned(&snapshot(), &memory, FormatFlags::empty());
-    assert_eq!(plan.memory.zero.ranges(), [untouched]);
+    assert_eq!(plan.memory.zero, [untouched].into_iter().collect());
 }
 
 #[test]
 fn a_mapping_past_its_file_ends_full_memory_unless_told_to_go_on() {
     let mut snapshot = snapshot();
-    snapshot.regions[3].backed_end = 0x70_3000;
+    change_regions(&mut snapshot, |regions| regions[3].backed_end = 0x70_3000);
     let mut memory = SyntheticMemory::default();
     memory.unpopulated.insert(AddressRange::new(0x70_3000, 0x70_8000));
     let full = FormatFlags::USER_SMALL_FULL_MEMORY;
@@ -141,8 +141,10 @@ fn private_read_write_memory_leaves_shared_and_read_only_memory_out() {
 #[test]
 fn forbidden_memory_never_goes_in_and_dontdump_only_on_request() {
     let mut snapshot = snapshot();
-    snapshot.regions[2].access = Access::DontDump;
-    snapshot.regions[3].access = Access::Forbidden;
+    change_regions(&mut snapshot, |regions| {
+        regions[2].access = Access::DontDump;
+        regions[3].access = Access::Forbidden;
+    });
     let memory =
         SyntheticMemory { words: vec![(STACK.end - 8, HEAP.start + 0x800)], ..Default::default() };
     let flags = FormatFlags::USER_SMALL_FULL_MEMORY | FormatFlags::USER_SMALL_INDIRECT_MEMORY;
@@ -172,10 +174,12 @@ fn indirect_memory_takes_the_window_around_each_pointer() {
 #[test]
 fn a_stack_of_any_stated_size_is_searched_where_it_is() {
     let mut snapshot = snapshot();
-    let region = snapshot.regions.iter_mut().find(|r| r.range == STACK).unwrap();
-    region.range.end = STACK.start + (1 << 50);
-    (region.backed_end, region.absent) = (region.range.end, Absent::Missing);
-    let missing = AddressRange::new(STACK.end, region.range.end);
+    let end = STACK.start + (1 << 50);
+    change_regions(&mut snapshot, |regions| {
+        let region = regions.iter_mut().find(|r| r.range == STACK).unwrap();
+        (region.range.end, region.backed_end, region.absent) = (end, end, Absent::Missing);
+    });
+    let missing = AddressRange::new(STACK.end, end);
     let target = HEAP.start + 0x8000;
     let memory = SyntheticMemory {
         unpopulated: [missing].into_iter().collect(),
@@ -189,7 +193,7 @@ fn a_stack_of_any_stated_size_is_searched_where_it_is() {
 #[test]
 fn what_a_user_space_pager_would_have_to_supply_is_a_hole_without_a_place() {
     let mut snapshot = snapshot();
-    snapshot.regions[2].absent = Absent::Unknown;
+    change_regions(&mut snapshot, |regions| regions[2].absent = Absent::Unknown);
     // The thread runs on a stack in that memory, whose upper part is not there.
     snapshot.threads[0] = thread(100, HEAP.start + 0x1000, 0x40_1000);
     let missing = AddressRange::new(HEAP.start + 0x4000, HEAP.end);

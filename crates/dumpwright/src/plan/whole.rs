@@ -36,9 +36,9 @@ pub(crate) fn select(
             continue;
         }
         let reason = if is_private_write { Reason::PrivateReadWrite } else { Reason::Rest };
-        let populated = populated(context, region);
+        let populated = populated(context, &region);
         if full {
-            for hole in missing(region, &populated) {
+            for hole in missing(&region, &populated) {
                 if !context.has(FormatFlags::USER_SMALL_IGNORE_INACCESSIBLE_MEM) {
                     return Err(Error::InaccessibleMemory {
                         range: hole.range,
@@ -66,7 +66,7 @@ pub(crate) fn select(
             holes.extend(missing.map(|range| Hole { range, reason }));
         }
         for range in populated.ranges() {
-            selection.add(reason, *range);
+            selection.add(reason, range);
         }
     }
     Ok(())

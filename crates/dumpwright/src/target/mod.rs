@@ -15,6 +15,7 @@ mod nt;
 mod original;
 #[cfg(any(target_os = "linux", windows))]
 mod processor;
+mod region;
 mod snapshot;
 pub(crate) mod stream_bytes;
 mod system;
@@ -32,6 +33,7 @@ pub mod wine;
 
 pub use debug_event::*;
 pub use original::*;
+pub use region::*;
 pub use snapshot::*;
 pub use stream_bytes::{PackedText, StreamBytes};
 pub use system::*;

@@ -1,17 +1,16 @@
 //! What a process was when it was held still: plain data, the same for every
 //! kind of target.
 
-use super::StreamBytes;
 use super::{HandleRecords, HasStreams, OriginalDump, Platform, SystemSnapshot, UnixSide};
+use super::{Protection, Region, StreamBytes};
 use crate::address::AddressRange;
+use crate::packed::Packed;
 use crate::soft_error::SoftError;
-use bitflags::bitflags;
 use dumpwright_format::minidump::{
-    MEM_PRIVATE, ProcessVmCounters2, StreamType, SystemMemoryInfo1, TimeZoneInformation,
+    ProcessVmCounters2, StreamType, SystemMemoryInfo1, TimeZoneInformation,
 };
 use serde::Serialize;
 use std::fmt;
-use std::sync::Arc;
 
 /// A process id, as the dumper's own namespace counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -66,7 +65,7 @@ pub struct ProcessSnapshot {
     /// Modules that it had loaded; what is known of them.
     pub unloaded_modules: Vec<UnloadedModuleSnapshot>,
     /// Its address space: mapped regions in order, without gaps' descriptions.
-    pub regions: Vec<Region>,
+    pub regions: Packed<Region>,
     /// The first address past user space.
     pub address_space_end: u64,
     /// Bytes of a page.
@@ -106,33 +105,13 @@ impl ProcessSnapshot {
         let path = self.modules.first().map_or("", |module| module.path.as_str());
         path.rsplit(|c| c == '/' || windows && c == '\\').next().unwrap_or(path)
     }
-}
 
-impl ProcessSnapshot {
-    /// Path or label of what is mapped at `address`; empty for none.
+    /// Path or label of what is mapped at `address`, in one line as the kernel
+    /// shows it; empty for none.
     pub fn mapping_name(&self, address: u64) -> String {
-        let region = self.regions.iter().find(|region| region.range.contains(address));
-        if let Some(region) = region.filter(|region| !region.name.is_empty()) {
-            return region.name.to_string();
-        }
-        let maps = |s: &&PlatformStream| s.stream_type == StreamType::LINUX_MAPS;
-        let text = self.platform_streams.iter().filter(maps).flat_map(|s| s.bytes.pieces());
-        let named = text.filter_map(|piece| {
-            let line = piece.split(|b| *b == b'\n').find(|line| holds(line, address))?;
-            let path = line.iter().position(|b| b"/[".contains(b))?;
-            Some(String::from_utf8_lossy(&line[path..]).into_owned())
-        });
-        named.take(1).collect()
+        let region = self.regions.at(address);
+        region.map_or_else(String::new, |region| region.name.replace('\n', "\\012"))
     }
-}
-
-/// Whether a line of `/proc/<pid>/maps` is of the mapping that holds `address`.
-fn holds(line: &[u8], address: u64) -> bool {
-    let range = line.split(|b| *b == b' ').next().unwrap_or_default();
-    let ends = std::str::from_utf8(range).ok().and_then(|range| range.split_once('-'));
-    let hex = |text| u64::from_str_radix(text, 16).ok();
-    let ends = ends.and_then(|(start, end)| Some(hex(start)?..hex(end)?));
-    ends.is_some_and(|ends| ends.contains(&address))
 }
 
 /// The process as a whole.
@@ -317,114 +296,6 @@ pub struct UnloadedModuleSnapshot {
     pub time_date_stamp: u32,
     /// Checksum of its PE header.
     pub check_sum: u32,
-}
-
-bitflags! {
-    /// What may be done with memory.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct Protection: u8 {
-        /// Read.
-        const READ = 1;
-        /// Write.
-        const WRITE = 2;
-        /// Execute.
-        const EXECUTE = 4;
-    }
-}
-
-/// A mapped region of the address space.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// Its addresses, in whole pages.
-    pub range: AddressRange,
-    /// Its protection now.
-    pub protection: Protection,
-    /// Whether stores are seen by other processes or reach a file.
-    pub shared: bool,
-    /// What its pages come from.
-    pub backing: Backing,
-    /// Label, or path of a file where no text of the mappings has it; see
-    /// [`ProcessSnapshot::mapping_name`].
-    pub name: Arc<str>,
-    /// Start of the allocation that it is part of.
-    pub allocation_base: u64,
-    /// Whether a dump may read it.
-    pub access: Access,
-    /// What pages that were never populated read as.
-    pub absent: Absent,
-    /// First address that has nothing behind it, because the file ends:
-    /// `range.end` except for a mapping that reaches past its file.
-    pub backed_end: u64,
-    /// What `VirtualQuery` says of it, where the target is of Windows; elsewhere
-    /// the planner makes it from the rest.
-    pub page_state: Option<Box<PageState>>,
-}
-
-impl Region {
-    /// Whether it is private memory that can be read and written, as
-    /// PRIVATE_READ_WRITE_MEMORY means it: on Windows that is `MEM_PRIVATE`,
-    /// elsewhere also what was privately mapped of a file.
-    pub fn is_private_read_write(&self) -> bool {
-        let private =
-            self.page_state.as_ref().map_or(!self.shared, |s| s.memory_type == MEM_PRIVATE);
-        private && self.protection.contains(Protection::READ | Protection::WRITE)
-    }
-
-    /// Whether a dump may read it and its protection lets the process read it.
-    pub fn is_readable(&self) -> bool {
-        self.access == Access::Normal && self.protection.contains(Protection::READ)
-    }
-}
-
-/// A region as `VirtualQuery` describes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PageState {
-    /// `MEM_COMMIT` or `MEM_RESERVE`.
-    pub state: u32,
-    /// `PAGE_*` protection now.
-    pub protect: u32,
-    /// `PAGE_*` protection when it was allocated.
-    pub allocation_protect: u32,
-    /// `MEM_PRIVATE`, `MEM_MAPPED` or `MEM_IMAGE`.
-    pub memory_type: u32,
-}
-
-/// What the pages of a region come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Backing {
-    /// Nothing but memory.
-    Anonymous,
-    /// A file that is not a loaded module.
-    File,
-    /// A loaded module: an index into [`ProcessSnapshot::modules`].
-    Image(usize),
-}
-
-/// Whether a dump may read a region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Access {
-    /// Yes.
-    Normal,
-    /// No: a device, PFN-mapped or I/O mapping, or a kernel page such as
-    /// `[vvar]`; reading could have effects.
-    Forbidden,
-    /// Only if the user insists: the process asked for it to stay out of dumps
-    /// (`MADV_DONTDUMP`).
-    DontDump,
-}
-
-/// What pages that were never populated read as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Absent {
-    /// Zero.
-    Zero,
-    /// The file's contents; reading brings them in.
-    File,
-    /// Nobody knows: a user-space pager would be asked. Never read.
-    Unknown,
-    /// Nobody knows: the core or dump that the process comes from was made
-    /// without them.
-    Missing,
 }
 
 /// An open handle.

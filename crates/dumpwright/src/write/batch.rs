@@ -1,7 +1,9 @@
 //! Cuts the planned memory into batches of at most one buffer each.
 
 use crate::address::AddressRange;
+use crate::packed;
 use crate::plan::MemoryPlan;
+use std::iter::Peekable;
 
 /// Bytes of a buffer. Small enough to stay in a processor's cache between the
 /// read and the write, large enough to make system calls cheap.
@@ -73,49 +75,44 @@ impl Batch {
 
 /// The batches of a plan, in order.
 pub struct Batches<'a> {
-    plan: &'a MemoryPlan,
-    /// Index of the current range, and how far it is done.
-    range: usize,
-    at: u64,
-    /// Index of the first zero part that is not behind `at`.
-    zero: usize,
+    /// What is left of the range that was begun, and those behind it.
+    rest: Option<AddressRange>,
+    ranges: packed::Iter<'a, AddressRange>,
+    /// Zero parts that are not behind.
+    zeros: Peekable<packed::Iter<'a, AddressRange>>,
 }
 
 impl<'a> Batches<'a> {
     pub fn new(plan: &'a MemoryPlan) -> Self {
-        let at = plan.ranges.first().map_or(0, |r| r.start);
-        Batches { plan, range: 0, at, zero: 0 }
+        let mut ranges = plan.ranges.iter();
+        let rest = ranges.next();
+        Batches { rest, ranges, zeros: plan.zero.ranges().iter().peekable() }
     }
 
     /// The next stretch that is all zero or all to be read, at most `room` long;
     /// `None` if there is none, or `room` is less than may be cut off.
     fn next_part(&mut self, room: u64) -> Option<(AddressRange, bool)> {
-        let range = *self.plan.ranges.get(self.range)?;
-        let zeros = self.plan.zero.ranges();
-        while zeros.get(self.zero).is_some_and(|z| z.end <= self.at) {
-            self.zero += 1;
-        }
-        let next_zero = zeros.get(self.zero).filter(|z| z.start < range.end);
-        let (zero, end) = match next_zero {
-            Some(z) if z.start <= self.at => (true, z.end.min(range.end)),
-            Some(z) => (false, z.start),
-            None => (false, range.end),
+        let rest = self.rest?;
+        while self.zeros.next_if(|zero| zero.end <= rest.start).is_some() {}
+        let (zero, end) = match self.zeros.peek().filter(|zero| zero.start < rest.end) {
+            Some(zero) if zero.start <= rest.start => (true, zero.end.min(rest.end)),
+            Some(zero) => (false, zero.start),
+            None => (false, rest.end),
         };
-        let end = if end - self.at > room {
+        let end = if end - rest.start > room {
             // Words are filtered whole, so a piece ends where one does.
-            let cut = (self.at + room) & !(WORD_ALIGN - 1);
-            if cut <= self.at {
+            let cut = (rest.start + room) & !(WORD_ALIGN - 1);
+            if cut <= rest.start {
                 return None;
             }
             cut
         } else {
             end
         };
-        let part = AddressRange::new(self.at, end);
-        self.at = part.end;
-        if self.at == range.end {
-            self.range += 1;
-            self.at = self.plan.ranges.get(self.range).map_or(0, |r| r.start);
+        let part = AddressRange::new(rest.start, end);
+        self.rest = Some(AddressRange::new(end, rest.end)).filter(|rest| !rest.is_empty());
+        if self.rest.is_none() {
+            self.rest = self.ranges.next();
         }
         Some((part, zero))
     }
@@ -141,7 +138,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn plan(ranges: &RangeSet, zero: &RangeSet) -> MemoryPlan {
-        MemoryPlan { ranges: ranges.ranges().to_vec(), zero: zero.clone(), ..MemoryPlan::default() }
+        MemoryPlan { ranges: ranges.ranges().clone(), zero: zero.clone(), ..MemoryPlan::default() }
     }
 
     fn sets() -> impl Strategy<Value = RangeSet> {

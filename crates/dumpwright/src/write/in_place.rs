@@ -138,7 +138,7 @@ mod tests {
     use crate::observer::{Observer, Phase};
     use crate::plan::plan;
     use crate::request::DumpRequest;
-    use crate::synthetic::{SyntheticMemory, region, snapshot};
+    use crate::synthetic::{SyntheticMemory, change_regions, region, snapshot};
     use crate::write::{Outcome, Target, finish, write_memory};
     use dumpwright_format::{FormatFlags, Qualifier};
     use std::io::{Read, Seek};
@@ -154,7 +154,7 @@ mod tests {
         observer: &dyn Observer,
     ) -> [Result<(Outcome, Vec<u8>)>; 2] {
         let mut snapshot = snapshot();
-        snapshot.regions.insert(4, region(BIG.start, BIG.end));
+        change_regions(&mut snapshot, |regions| regions.insert(4, region(BIG.start, BIG.end)));
         let request = DumpRequest::new("x.dmp", Qualifier::Small)
             .flags(flags | FormatFlags::USER_SMALL_PRIVATE_READ_WRITE_MEMORY);
         let plan = plan(&snapshot, memory, &request).unwrap();
@@ -241,7 +241,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_file_that_takes_no_more_is_an_error() {
         let mut snapshot = snapshot();
-        snapshot.regions.insert(4, region(BIG.start, BIG.end));
+        change_regions(&mut snapshot, |regions| regions.insert(4, region(BIG.start, BIG.end)));
         let memory = SyntheticMemory::default();
         let request = DumpRequest::new("x.dmp", Qualifier::Small).flags(FormatFlags::DUMP_MA);
         let plan = plan(&snapshot, &memory, &request).unwrap();

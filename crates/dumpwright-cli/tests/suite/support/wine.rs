@@ -318,7 +318,23 @@ impl WindowsTarget {
 
     /// What it answers a line.
     pub fn ask(&mut self) -> String {
-        self.input.as_mut().unwrap().write_all(b"\n").unwrap();
+        self.tell("");
+        self.answer()
+    }
+
+    /// Sends it a line.
+    pub fn tell(&mut self, line: &str) {
+        self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// How it ends.
+    pub fn end(&mut self) -> Option<i32> {
+        drop(self.input.take());
+        self.child.wait().unwrap().code()
+    }
+
+    /// The next line that it says.
+    pub fn answer(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         line.trim().to_owned()

@@ -21,6 +21,7 @@ use links::Links;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Which files go along.
@@ -178,8 +179,8 @@ impl Collector<'_> {
             let may_be = region.backing == Backing::File
                 && region.access != Access::Forbidden
                 && region.name.starts_with('/');
-            if may_be && tried.insert(&region.name) {
-                self.other_image(region);
+            if may_be && tried.insert(Arc::clone(&region.name)) {
+                self.other_image(&region);
             }
         }
     }

@@ -15,8 +15,9 @@ use super::assembly::Assembly;
 use super::filter_text::Privacy;
 use crate::address::{AddressRange, RangeSet};
 use crate::error::{Error, Result};
+use crate::packed::Packed;
 use crate::redact::Redactor;
-use crate::target::{Absent, Architecture, Platform, ProcessSnapshot, Protection};
+use crate::target::{Absent, Architecture, Platform, ProcessSnapshot};
 use dumpwright_format::FormatFlags;
 use dumpwright_format::elf_core::{
     EM_AARCH64, EM_X86_64, NOTE_ZERO, NT_AUXV, OWNER_CORE, OWNER_DUMPWRIGHT,
@@ -34,8 +35,8 @@ pub struct CorePlan {
     pub machine: u16,
     /// The notes that are known before memory is read.
     pub notes: Notes,
-    /// The mappings, each with its `PF_*` flags.
-    pub mappings: Vec<(AddressRange, u32)>,
+    /// How many mappings there are, each of which is a segment at least.
+    pub mappings: u64,
     /// Bytes of a page.
     pub page_size: u64,
 }
@@ -93,28 +94,25 @@ pub(super) fn plan(context: &Context<'_>, assembly: &Assembly, text: Text<'_>) -
         }
     });
     if context.has(FormatFlags::USER_SMALL_FULL_MEMORY) {
-        notes.put(OWNER_DUMPWRIGHT, NOTE_ZERO, &never_used(context));
+        notes.put_ranges(OWNER_DUMPWRIGHT, NOTE_ZERO, never_used(context));
     }
     Ok(CorePlan {
         machine,
         notes,
-        mappings: snapshot.regions.iter().map(|r| (r.range, flags(r.protection))).collect(),
+        mappings: snapshot.regions.len() as u64,
         page_size: snapshot.page_size,
     })
 }
 
 /// Memory that the process had never used, for which full memory stores nothing.
-fn never_used(context: &Context<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
+fn never_used(context: &Context<'_>) -> Packed<AddressRange> {
+    let mut ranges = Packed::new();
     let regions = context.snapshot.regions.iter();
     for region in regions.filter(|r| r.absent == Absent::Zero && context.may_read(r)) {
         let populated: RangeSet = context.memory.populated(region.range).into_iter().collect();
-        for range in populated.missing_from(region.range) {
-            bytes.extend(range.start.to_le_bytes());
-            bytes.extend(range.end.to_le_bytes());
-        }
+        ranges.extend(populated.missing_from(region.range));
     }
-    bytes
+    ranges
 }
 
 fn machine(snapshot: &ProcessSnapshot) -> Result<u16> {
@@ -133,9 +131,4 @@ fn machine(snapshot: &ProcessSnapshot) -> Result<u16> {
                 .into(),
         )),
     }
-}
-
-fn flags(protection: Protection) -> u32 {
-    let bit = |flag, bit| if protection.contains(flag) { bit } else { 0 };
-    bit(Protection::READ, 4) | bit(Protection::WRITE, 2) | bit(Protection::EXECUTE, 1)
 }

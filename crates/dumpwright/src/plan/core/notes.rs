@@ -1,6 +1,8 @@
 //! Writes notes: each with its owner, padded to 4 bytes.
 
 use super::files::FileNote;
+use crate::address::AddressRange;
+use crate::packed::Packed;
 use dumpwright_format::elf_core::{NT_FILE, NoteHeader, OWNER_CORE};
 use std::io::{self, Write};
 use zerocopy::IntoBytes;
@@ -19,6 +21,7 @@ pub struct Notes {
 enum Piece {
     Bytes(Vec<u8>),
     Files(Box<FileNote>),
+    Ranges(Packed<AddressRange>),
 }
 
 impl Notes {
@@ -37,6 +40,10 @@ impl Notes {
         self.pieces.iter().try_for_each(|piece| match piece {
             Piece::Bytes(bytes) => out.write_all(bytes),
             Piece::Files(files) => files.write(out),
+            Piece::Ranges(ranges) => ranges.iter().try_for_each(|range| {
+                out.write_all(&range.start.to_le_bytes())?;
+                out.write_all(&range.end.to_le_bytes())
+            }),
         })
     }
 
@@ -53,6 +60,15 @@ impl Notes {
         self.append(&head(OWNER_CORE, NT_FILE, size as usize));
         self.len += size;
         self.pieces.push(Piece::Files(Box::new(files)));
+        self.pad();
+    }
+
+    /// Adds a note of starts and ends of ranges.
+    pub(super) fn put_ranges(&mut self, owner: &[u8], kind: u32, ranges: Packed<AddressRange>) {
+        let size = ranges.len() * size_of::<[u64; 2]>();
+        self.append(&head(owner, kind, size));
+        self.len += size as u64;
+        self.pieces.push(Piece::Ranges(ranges));
         self.pad();
     }
 

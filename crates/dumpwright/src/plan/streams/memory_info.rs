@@ -5,12 +5,14 @@
 //! readers of full dumps (udmp-parser) join the two.
 
 use crate::address::AddressRange;
+use crate::packed::{self, Packed};
 use crate::target::{Backing, PageState, ProcessSnapshot, Protection, Region};
 use dumpwright_format::minidump::{
     MEM_COMMIT, MEM_FREE, MEM_IMAGE, MEM_MAPPED, MEM_PRIVATE, MEM_RESERVE, MemoryInfo,
     MemoryInfoList, PageProtection,
 };
 use std::io::{self, Write};
+use std::iter::Peekable;
 use std::mem::size_of;
 use zerocopy::IntoBytes;
 
@@ -26,7 +28,7 @@ pub struct MemoryInfoPlan {
 
 impl MemoryInfoPlan {
     /// The list for a dump that holds `memory`: ranges in order, without overlaps.
-    pub(crate) fn new(snapshot: &ProcessSnapshot, memory: &[AddressRange]) -> Self {
+    pub(crate) fn new(snapshot: &ProcessSnapshot, memory: &Packed<AddressRange>) -> Self {
         let mut count = 0;
         each(snapshot, memory, &mut |_| {
             count += 1;
@@ -45,7 +47,7 @@ impl MemoryInfoPlan {
     pub(crate) fn write(
         self,
         snapshot: &ProcessSnapshot,
-        memory: &[AddressRange],
+        memory: &Packed<AddressRange>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let header = MemoryInfoList {
@@ -73,14 +75,16 @@ type Take<'a> = dyn FnMut(MemoryInfo) -> io::Result<()> + 'a;
 /// Makes the entries, one by one.
 fn each(
     snapshot: &ProcessSnapshot,
-    memory: &[AddressRange],
+    memory: &Packed<AddressRange>,
     take: &mut Take<'_>,
 ) -> io::Result<()> {
     let stored = snapshot.original.iter().flat_map(|original| &original.memory_info);
     let mut any = false;
+    let mut cutter = Cutter::new(memory);
     for entry in stored {
-        let range = AddressRange::with_len(entry.base_address.get(), entry.region_size.get());
-        for part in Parts::of(range, memory) {
+        let mut range = AddressRange::with_len(entry.base_address.get(), entry.region_size.get());
+        while !range.is_empty() {
+            let part = cutter.cut(&mut range);
             any = true;
             take(MemoryInfo {
                 base_address: part.start.into(),
@@ -95,16 +99,18 @@ fn each(
 /// The entries that the regions make.
 fn described(
     snapshot: &ProcessSnapshot,
-    memory: &[AddressRange],
+    memory: &Packed<AddressRange>,
     take: &mut Take<'_>,
 ) -> io::Result<()> {
     let mut at = 0;
+    let mut cutter = Cutter::new(memory);
     for region in &snapshot.regions {
         if region.range.start > at {
             take(free(AddressRange::new(at, region.range.start)))?;
         }
-        for part in Parts::of(region.range, memory) {
-            take(mapped(region, part))?;
+        let mut rest = region.range;
+        while !rest.is_empty() {
+            take(mapped(&region, cutter.cut(&mut rest)))?;
         }
         at = region.range.end;
     }
@@ -114,46 +120,38 @@ fn described(
     Ok(())
 }
 
-/// A range, cut where memory in the dump starts and ends.
-struct Parts<'a> {
-    rest: AddressRange,
-    memory: &'a [AddressRange],
+/// Cuts ranges, which come in order, where memory in the dump starts and ends.
+struct Cutter<'a> {
+    memory: Peekable<packed::Iter<'a, AddressRange>>,
 }
 
-impl<'a> Parts<'a> {
-    fn of(range: AddressRange, memory: &'a [AddressRange]) -> Self {
-        let first = memory.partition_point(|m| m.end <= range.start);
-        Parts { rest: range, memory: &memory[first..] }
+impl<'a> Cutter<'a> {
+    fn new(memory: &'a Packed<AddressRange>) -> Self {
+        Cutter { memory: memory.iter().peekable() }
     }
-}
 
-impl Iterator for Parts<'_> {
-    type Item = AddressRange;
-
-    fn next(&mut self) -> Option<AddressRange> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let start = self.rest.start;
-        let end = match self.memory.first() {
-            None => self.rest.end,
-            Some(held) if held.start > start => held.start,
+    /// Takes the next part off the front of `rest`, which is not empty.
+    fn cut(&mut self, rest: &mut AddressRange) -> AddressRange {
+        while self.memory.next_if(|held| held.end <= rest.start).is_some() {}
+        let end = match self.memory.peek() {
+            None => rest.end,
+            Some(held) if held.start > rest.start => held.start,
             // Ranges that touch are one stretch of memory.
             Some(held) => {
                 let mut end = held.end;
-                self.memory = &self.memory[1..];
-                while let Some(next) = self.memory.first().filter(|next| next.start == end)
-                    && end < self.rest.end
-                {
-                    end = next.end;
-                    self.memory = &self.memory[1..];
+                while end < rest.end {
+                    self.memory.next();
+                    match self.memory.peek() {
+                        Some(next) if next.start == end => end = next.end,
+                        _ => break,
+                    }
                 }
                 end
             }
         };
-        let part = AddressRange::new(start, end.min(self.rest.end));
-        self.rest.start = part.end;
-        Some(part)
+        let part = AddressRange::new(rest.start, end.min(rest.end));
+        rest.start = part.end;
+        part
     }
 }
 
@@ -241,13 +239,21 @@ mod tests {
             range(0x30, 0x50),
             range(0x60, 0x70),
         ];
-        let parts = |start, end| Parts::of(range(start, end), &memory).collect::<Vec<_>>();
+        let memory = memory.into_iter().collect();
+        let mut cutter = Cutter::new(&memory);
+        let mut parts = |start, end| {
+            let mut rest = range(start, end);
+            let mut parts = Vec::new();
+            while !rest.is_empty() {
+                parts.push(cutter.cut(&mut rest));
+            }
+            parts
+        };
         assert_eq!(
-            parts(0x10, 0x40),
-            [range(0x10, 0x18), range(0x18, 0x28), range(0x28, 0x30), range(0x30, 0x40)]
+            parts(0x10, 0x34),
+            [range(0x10, 0x18), range(0x18, 0x28), range(0x28, 0x30), range(0x30, 0x34)]
         );
         assert_eq!(parts(0x38, 0x58), [range(0x38, 0x50), range(0x50, 0x58)]);
         assert_eq!(parts(0x80, 0x90), [range(0x80, 0x90)]);
-        assert_eq!(parts(0x80, 0x80), []);
     }
 }

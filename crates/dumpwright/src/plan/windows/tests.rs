@@ -107,7 +107,7 @@ fn process(offsets: &NtOffsets) -> (ProcessSnapshot, Flat) {
     snapshot.process.peb = PEB;
     snapshot.platform_streams.clear();
     snapshot.modules.clear();
-    snapshot.regions = vec![region(BASE, BASE + SIZE)];
+    snapshot.regions = [region(BASE, BASE + SIZE)].into_iter().collect();
     let mut thread = thread(100, BASE + 0x1_F000, 0);
     thread.thread_pointer = TEB;
     snapshot.threads = vec![thread];

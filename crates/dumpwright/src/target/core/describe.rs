@@ -9,6 +9,7 @@ use super::notes::Notes;
 use super::{initial_stack, own, threads};
 use crate::address::{AddressRange, RangeSet};
 use crate::error::Result;
+use crate::packed::Packed;
 use crate::soft_error::SoftError;
 use crate::target::linux::auxv::{AT_ENTRY, AT_PAGESZ, Auxv};
 use crate::target::linux::elf::Image;
@@ -16,9 +17,10 @@ use crate::target::linux::exception::Evidence;
 use crate::target::linux::images::{Found, ImageFinder};
 use crate::target::linux::initial_stack as linux_initial_stack;
 use crate::target::linux::link_map::LinkMap;
-use crate::target::linux::maps::Mapping;
+use crate::target::linux::mapping::Mapping;
 use crate::target::linux::modules::{Headers, ModuleDescriber, keep_apart};
 use crate::target::linux::regions::{self, RegionBuilder};
+use crate::target::linux::thread_start::ThreadStarts;
 use crate::target::linux::threads::{local_storage, static_tls_size};
 use crate::target::{
     Absent, Access, Architecture, DebugId, HasStreams, MemorySource, ModuleSnapshot, Pid,
@@ -90,9 +92,11 @@ pub(super) fn describe(
     let mut modules: Vec<_> = images.iter().map(|found| describer.describe(found)).collect();
     add_unreadable_modules(&maps.mappings, link_map.as_ref(), &mut modules);
     keep_apart(&mut modules);
-    let mut regions =
+    let built =
         RegionBuilder { maps: &maps, modules: &modules, files, memory: &memory, page_size }.build();
-    let sparse = settle(&mut regions, &memory);
+    let mut sparse = RangeSet::new();
+    let regions = built.iter().map(|region| settled(region, &memory, &mut sparse)).collect();
+    drop(built);
 
     let pid = pid(notes);
     let layout = threads::xstate_layout(architecture, notes, wants, &mut troubles);
@@ -102,13 +106,19 @@ pub(super) fn describe(
         troubles.push(SoftError::new("core", "it holds no threads"));
     }
     let static_tls = static_tls_size(images.iter().map(|f| &f.image));
+    let find_starts = || ThreadStarts::find(architecture, images.iter().map(|f| &f.image), &memory);
+    let starts = wants.thread_info.then(find_starts).flatten();
     for thread in &mut threads {
         if thread.tid.0 == pid {
             // A core has the name of the process, which is that of its main thread.
             thread.name = notes.process.map(|info| process_name(&info)).unwrap_or_default();
         }
-        if let Some(info) = thread.info.as_mut().filter(|_| thread.tid.0 == pid) {
-            info.start_address = auxv.get(AT_ENTRY);
+        if let Some(info) = &mut thread.info {
+            info.start_address = if thread.tid.0 == pid {
+                auxv.get(AT_ENTRY)
+            } else {
+                starts.and_then(|starts| starts.of(thread.thread_pointer, &maps, &memory))
+            };
         }
         if wants.process_data {
             thread.local_storage.extend(local_storage(
@@ -135,7 +145,7 @@ pub(super) fn describe(
     }
     let process_data = match &link_map {
         Some(link_map) if wants.process_data => {
-            link_map.memory.iter().copied().collect::<RangeSet>().ranges().to_vec()
+            link_map.memory.iter().copied().collect::<RangeSet>().ranges().iter().collect()
         }
         _ => Vec::new(),
     };
@@ -241,14 +251,14 @@ fn fill_in(
     troubles: &mut Vec<SoftError>,
 ) {
     let headers: Vec<Mapping> =
-        maps.maps.mappings.iter().filter(|m| m.is_file() && m.offset == 0).cloned().collect();
+        maps.maps.mappings.iter().filter(|m| m.is_file() && m.offset == 0).collect();
     for header in headers {
         let Some(image) = Image::at(memory, architecture, header.range.start, page_size) else {
             continue;
         };
         maps.take_protection_of(&image, page_size);
         if let Err(reason) = files.fill(&image, &header, &maps.maps, memory, page_size) {
-            let subject = format!("module {}", String::from_utf8_lossy(&header.name.bytes()));
+            let subject = format!("module {}", String::from_utf8_lossy(&header.name));
             let message = format!("pages that the core left out could not be filled in: {reason}");
             troubles.push(SoftError::new(subject, message));
         }
@@ -256,10 +266,10 @@ fn fill_in(
 }
 
 /// The images, the executable first, and the dynamic linker's list.
-fn find_images<'a>(
-    finder: &ImageFinder<'a>,
+fn find_images(
+    finder: &ImageFinder<'_>,
     troubles: &mut Vec<SoftError>,
-) -> (Vec<Found<'a>>, Option<LinkMap>) {
+) -> (Vec<Found>, Option<LinkMap>) {
     let executable = finder.executable();
     if executable.is_none() {
         let message = "was not found where the auxiliary vector says";
@@ -281,7 +291,7 @@ fn find_images<'a>(
 /// Adds the modules whose headers the core left out: files with code, or that
 /// the dynamic linker lists. What identifies them is not known.
 fn add_unreadable_modules(
-    mappings: &[Mapping],
+    mappings: &Packed<Mapping>,
     link_map: Option<&LinkMap>,
     modules: &mut Vec<ModuleSnapshot>,
 ) {
@@ -289,13 +299,15 @@ fn add_unreadable_modules(
         let mut entries = link_map.iter().flat_map(|map| &map.debug.entries);
         entries.any(|e| m.range.contains(e.ld))
     };
-    let mut at = 0;
-    while at < mappings.len() {
-        let first = &mappings[at];
-        let run = mappings[at..].iter().take_while(|m| m.same_file(first)).count().max(1);
-        let parts = &mappings[at..at + run];
-        at += run;
-        let range = AddressRange::new(first.range.start, parts[run - 1].range.end);
+    let mut mappings = mappings.iter().peekable();
+    while let Some(first) = mappings.next() {
+        let mut parts = vec![first];
+        while let Some(next) = mappings.next_if(|m| m.same_file(&parts[0])) {
+            parts.push(next);
+        }
+        let first = &parts[0];
+        let end = parts.last().map_or(first.range.end, |last| last.range.end);
+        let range = AddressRange::new(first.range.start, end);
         let is_code = parts.iter().any(|m| m.protection.contains(Protection::EXECUTE));
         let known = modules.iter().any(|m| m.range().overlaps(range));
         if !first.is_file() || known || !(is_code || parts.iter().any(linked)) {
@@ -304,7 +316,7 @@ fn add_unreadable_modules(
         modules.push(ModuleSnapshot {
             base: range.start,
             size: range.len(),
-            path: String::from_utf8_lossy(&first.name.bytes()).into_owned(),
+            path: String::from_utf8_lossy(&first.name).into_owned(),
             debug_id: DebugId::None,
             version: None,
             time_date_stamp: 0,
@@ -318,26 +330,23 @@ fn add_unreadable_modules(
     }
 }
 
-/// Says of each region what its absent pages are; answers those whose unstored
-/// pages were never used.
-fn settle(regions: &mut [Region], memory: &CoreMemory) -> RangeSet {
-    let mut sparse = RangeSet::new();
-    for region in regions {
-        // Not even of a core of ours: the kernel's own pages.
-        let kernel = region.name.starts_with("[vvar") || &*region.name == "[vsyscall]";
-        region.access = if kernel { Access::Forbidden } else { Access::Normal };
-        region.backed_end = region.range.end;
-        let whole = memory.present(region.range).missing_from(region.range).is_empty();
-        region.absent = match region.absent {
-            _ if !whole => Absent::Missing,
-            Absent::Zero => {
-                sparse.insert(region.range);
-                Absent::Zero
-            }
-            Absent::File | Absent::Unknown | Absent::Missing => Absent::File,
-        };
-    }
-    sparse
+/// The region with what its absent pages are; one whose unstored pages were never
+/// used is added to `sparse`.
+fn settled(mut region: Region, memory: &CoreMemory, sparse: &mut RangeSet) -> Region {
+    // Not even of a core of ours: the kernel's own pages.
+    let kernel = region.name.starts_with("[vvar") || &*region.name == "[vsyscall]";
+    region.access = if kernel { Access::Forbidden } else { Access::Normal };
+    region.backed_end = region.range.end;
+    let whole = memory.present(region.range).missing_from(region.range).is_empty();
+    region.absent = match region.absent {
+        _ if !whole => Absent::Missing,
+        Absent::Zero => {
+            sparse.insert(region.range);
+            Absent::Zero
+        }
+        Absent::File | Absent::Unknown | Absent::Missing => Absent::File,
+    };
+    region
 }
 
 fn read_strings(range: AddressRange, memory: &dyn MemorySource) -> Option<Vec<u8>> {

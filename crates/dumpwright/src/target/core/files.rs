@@ -9,7 +9,8 @@ use crate::address::AddressRange;
 use crate::target::linux::elf::Image;
 use crate::target::linux::elf_file::ElfFile;
 use crate::target::linux::mapped_file::{FileFacts, Files};
-use crate::target::linux::maps::{Mapping, Maps};
+use crate::target::linux::mapping::Mapping;
+use crate::target::linux::maps::Maps;
 use crate::target::linux::root;
 use crate::target::{DebugId, ModuleSnapshot, Protection};
 use std::ffi::OsStr;
@@ -84,11 +85,7 @@ impl CoreFiles {
         page_size: u64,
     ) -> Result<(), String> {
         let range = image.range(page_size);
-        let mapped = || {
-            maps.mappings.iter().filter(move |m| {
-                m.same_file(header) && m.range.start < range.end && range.start < m.range.end
-            })
-        };
+        let mapped = || maps.mappings.within(range).filter(move |m| m.same_file(header));
         let wanted: Vec<(AddressRange, u64)> = mapped()
             .filter(|m| !m.protection.contains(Protection::WRITE))
             .filter(|m| !is_writable_segment(image, m.range, page_size))
@@ -104,8 +101,7 @@ impl CoreFiles {
         if has_text_relocations(image, memory) {
             return Err("its code was relocated, so that its file has other bytes".into());
         }
-        let file =
-            self.find_identified(&header.name.bytes(), &id).map_err(|error| error.to_string())?;
+        let file = self.find_identified(&header.name, &id).map_err(|error| error.to_string())?;
         let size = file.metadata().map_err(|error| error.to_string())?.len();
         let file = memory.add_file(file);
         for (range, offset) in wanted {
@@ -141,8 +137,8 @@ impl Files for CoreFiles {
     }
 
     fn path(&self, mapping: &Mapping) -> Vec<u8> {
-        let name = mapping.name.bytes();
-        name.strip_suffix(DELETED).unwrap_or(&name).to_vec()
+        let name = &mapping.name;
+        name.strip_suffix(DELETED).unwrap_or(name).to_vec()
     }
 
     fn is_mapped_file(&self, mapping: &Mapping, path: &[u8]) -> bool {
@@ -155,7 +151,7 @@ impl Files for CoreFiles {
                 std::os::unix::fs::MetadataExt::ino(&metadata),
             ))
         };
-        real(&mapping.name.bytes()).is_some_and(|mapped| real(path) == Some(mapped))
+        real(&mapping.name).is_some_and(|mapped| real(path) == Some(mapped))
     }
 
     fn open(&self, mapping: &Mapping) -> io::Result<File> {

@@ -7,10 +7,11 @@ use crate::target::Protection;
 use crate::target::StreamBytes;
 use crate::target::linux::auxv::{AT_EXECFN, AT_SYSINFO_EHDR, Auxv};
 use crate::target::linux::elf::Image;
-use crate::target::linux::maps::{Mapping, Maps};
-use crate::target::linux::names::Name;
+use crate::target::linux::mapping::Mapping;
+use crate::target::linux::maps::Maps;
 use std::collections::HashMap;
 use std::io::Write;
+use std::sync::Arc;
 
 /// The mappings, and those of them whose protection the core does not tell.
 pub(super) struct CoreMaps {
@@ -29,6 +30,7 @@ impl CoreMaps {
         page_size: u64,
     ) -> CoreMaps {
         let mut inodes = HashMap::new();
+        let mut name: Arc<[u8]> = Arc::default();
         let mut mappings = Vec::new();
         let loads = whole_pages(segments, page_size);
         let named: RangeSet = files.iter().map(|f| f.range).collect();
@@ -41,12 +43,15 @@ impl CoreMaps {
         for file in files {
             let next = inodes.len() as u64 + 1;
             let inode = *inodes.entry(file.path).or_insert(next);
+            if *name != *file.path {
+                name = file.path.into();
+            }
             let mut map = |range: AddressRange, protection| {
                 let offset = file.offset.wrapping_add(range.start - file.range.start);
                 mappings.push(Mapping {
                     offset,
                     inode,
-                    name: file.path.into(),
+                    name: Arc::clone(&name),
                     ..anonymous(range, protection)
                 });
             };
@@ -68,6 +73,7 @@ impl CoreMaps {
         }
         mappings.sort_by_key(|m| m.range.start);
         name_known(&mut mappings, auxv);
+        let mappings = mappings.into_iter().collect();
         CoreMaps { maps: Maps { mappings, text: StreamBytes::default() }, unknown }
     }
 
@@ -76,13 +82,16 @@ impl CoreMaps {
     pub fn name_by(&mut self, text: &[u8]) {
         // Reading from memory does not fail.
         let Ok((told, _)) = Maps::parse(text) else { return };
-        for mapping in &mut self.maps.mappings {
-            let Some(told) = told.at(mapping.range.start) else { continue };
-            mapping.shared = told.shared;
-            if !mapping.is_file() && told.name.bytes().starts_with(b"[") {
-                mapping.name.clone_from(&told.name);
+        let named = self.maps.mappings.iter().map(|mut mapping| {
+            if let Some(told) = told.at(mapping.range.start) {
+                mapping.shared = told.shared;
+                if !mapping.is_file() && told.name.starts_with(b"[") {
+                    mapping.name = told.name;
+                }
             }
-        }
+            mapping
+        });
+        self.maps.mappings = named.collect();
     }
 
     /// Gives mappings whose protection the core does not tell the one that
@@ -90,12 +99,18 @@ impl CoreMaps {
     pub fn take_protection_of(&mut self, image: &Image, page_size: u64) {
         for load in &image.loads {
             let pages = load.pages(page_size);
-            for mapping in &mut self.maps.mappings {
-                let inside = pages.contains(mapping.range.start);
-                if inside && self.unknown.find(mapping.range.start).is_some() {
-                    mapping.protection = load.protection;
-                }
+            if self.unknown.within(pages).next().is_none() {
+                continue;
             }
+            let unknown = &self.unknown;
+            self.maps.mappings.change(pages, |mappings| {
+                for mapping in mappings {
+                    let inside = pages.contains(mapping.range.start);
+                    if inside && unknown.find(mapping.range.start).is_some() {
+                        mapping.protection = load.protection;
+                    }
+                }
+            });
         }
     }
 
@@ -119,7 +134,7 @@ impl CoreMaps {
             text.push(b' ');
             if !m.name.is_empty() {
                 text.extend_from_slice(b"                         ");
-                for byte in &m.name.bytes() {
+                for byte in &*m.name {
                     match byte {
                         b'\n' => text.extend_from_slice(b"\\012"),
                         byte => text.push(*byte),
@@ -140,7 +155,7 @@ fn anonymous(range: AddressRange, protection: Protection) -> Mapping {
         offset: 0,
         device: (0, 0),
         inode: 0,
-        name: Name::default(),
+        name: Arc::default(),
         flags: None,
     }
 }

@@ -202,6 +202,6 @@ impl MemorySource for CoreMemory {
                 parts.extend(self.stored(piece, sparse));
             }
         }
-        parts.into_iter().collect::<RangeSet>().ranges().to_vec()
+        parts.into_iter().collect::<RangeSet>().ranges().iter().collect()
     }
 }

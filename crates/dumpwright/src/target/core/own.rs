@@ -3,9 +3,10 @@
 
 use super::notes::OwnNotes;
 use crate::error::Result;
+use crate::packed::Packed;
 use crate::read::Minidump;
 use crate::soft_error::SoftError;
-use crate::target::linux::maps::Mapping;
+use crate::target::linux::mapping::Mapping;
 use crate::target::minidump::{MinidumpProcess, soft_errors};
 use crate::target::{
     Architecture, ExceptionSource, ModuleSnapshot, Platform, ProcessSnapshot, Segment, Wants,
@@ -48,7 +49,7 @@ pub(super) fn recorded(
 pub(super) fn complete(
     recorded: ProcessSnapshot,
     whole: bool,
-    mappings: &[Mapping],
+    mappings: &Packed<Mapping>,
     snapshot: &mut ProcessSnapshot,
 ) {
     let mut original = recorded.original;
@@ -79,16 +80,13 @@ pub(super) fn complete(
 }
 
 /// Says where the parts of a module are.
-fn place(module: &mut ModuleSnapshot, found: Option<&ModuleSnapshot>, mappings: &[Mapping]) {
+fn place(module: &mut ModuleSnapshot, found: Option<&ModuleSnapshot>, mappings: &Packed<Mapping>) {
     if let Some(found) = found {
         module.segments.clone_from(&found.segments);
         module.headers.clone_from(&found.headers);
         return;
     }
     let range = module.range();
-    let parts = mappings.iter().map(|m| (m.range.intersection(range), m.protection));
-    module.segments = parts
-        .filter(|(range, _)| !range.is_empty())
-        .map(|(range, protection)| Segment { range, protection })
-        .collect();
+    let parts = mappings.within(range).map(|m| (m.range.intersection(range), m.protection));
+    module.segments = parts.map(|(range, protection)| Segment { range, protection }).collect();
 }

@@ -30,7 +30,8 @@ fn request(flags: FormatFlags) -> DumpRequest {
 fn core_of(snapshot: &ProcessSnapshot, request: &DumpRequest) -> Result<Vec<u8>> {
     let memory = SyntheticMemory::default();
     let plan = plan(snapshot, &memory, request)?;
-    let layout = CoreLayout::new(&plan, plan.core.as_ref().expect("a core is asked for"), 7)?;
+    let core = plan.core.as_ref().expect("a core is asked for");
+    let layout = CoreLayout::new(&plan, core, snapshot, 7)?;
     let mut out = Vec::new();
     let outcome = write::write_memory(
         &layout,
@@ -211,7 +212,7 @@ proptest! {
         }
         let Ok(core) = open(&bytes) else { return Ok(()) };
         let read = core.snapshot();
-        for pair in read.regions.windows(2) {
+        for pair in read.regions.iter().collect::<Vec<_>>().windows(2) {
             prop_assert!(pair[0].range.end <= pair[1].range.start);
         }
         for region in &read.regions {

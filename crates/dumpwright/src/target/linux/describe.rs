@@ -13,6 +13,7 @@ use super::modules::{self, Headers, ModuleDescriber};
 use super::proc_dir::ProcDir;
 use super::regions::{self, RegionBuilder};
 use super::stat::Stat;
+use super::thread_start::ThreadStarts;
 use super::threads::{self, ThreadDescriber};
 use super::{arch, counters, file_text, handles, initial_stack, streams, system, token};
 use crate::address::RangeSet;
@@ -59,11 +60,14 @@ pub(super) fn describe(
     // Of a live thread: the addresses in it are zero once a thread has exited.
     let stat = proc.read("stat").ok().and_then(|line| Stat::parse(&line));
     let clock = BootClock::now();
+    let find_starts = || ThreadStarts::find(arch::NATIVE, images.iter().map(|f| &f.image), memory);
     let thread_describer = ThreadDescriber {
         proc,
         maps,
         clock,
         entry: auxv.get(AT_ENTRY),
+        starts: wants.thread_info.then(find_starts).flatten(),
+        memory,
         static_tls: threads::static_tls_size(images.iter().map(|f| &f.image)),
         wants,
     };
@@ -79,7 +83,7 @@ pub(super) fn describe(
     }
     let process_data = match &link_map {
         Some(link_map) if wants.process_data => {
-            link_map.memory.iter().copied().collect::<RangeSet>().ranges().to_vec()
+            link_map.memory.iter().copied().collect::<RangeSet>().ranges().iter().collect()
         }
         _ => Vec::new(),
     };
@@ -135,10 +139,10 @@ fn add_wanted(proc: &ProcDir, wants: &Wants, stat: Option<&Stat>, snapshot: &mut
 
 /// The images of the process, the executable first, and the dynamic linker's
 /// list if it has one.
-fn find_images<'a>(
-    finder: &ImageFinder<'a>,
+fn find_images(
+    finder: &ImageFinder<'_>,
     notes: &mut Vec<SoftError>,
-) -> (Vec<Found<'a>>, Option<LinkMap>) {
+) -> (Vec<Found>, Option<LinkMap>) {
     let executable = finder.executable();
     if executable.is_none() {
         notes.push(SoftError::new("executable", executable_trouble(finder)));

@@ -2,7 +2,8 @@
 
 use super::describe;
 use super::exception::{Evidence, SignalInfo};
-use super::maps::{Mapping, Maps};
+use super::mapping::Mapping;
+use super::maps::Maps;
 use super::memory::LinuxMemory;
 use super::module_file::ModuleFiles;
 use super::proc_dir::ProcDir;
@@ -53,8 +54,7 @@ impl Described {
         let snapshot = describe::describe(&proc, &maps, threads, &memory, wants, layout, notes);
         // From here on files alone matter.
         if let Some(maps) = Arc::get_mut(&mut maps) {
-            maps.mappings.retain(Mapping::is_file);
-            maps.mappings.shrink_to_fit();
+            maps.mappings = maps.mappings.iter().filter(Mapping::is_file).collect();
         }
         let modules = ModuleFiles::of(proc, maps);
         let mut described = Described { snapshot, memory, modules, crash };

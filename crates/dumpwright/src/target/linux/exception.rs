@@ -5,6 +5,7 @@ use super::arch;
 use super::sys::SIGINFO_SIZE;
 use super::task::TaskStatus;
 use crate::error::{Error, Result};
+use crate::packed::Packed;
 use crate::target::{
     Access, Architecture, ExceptionSnapshot, ExceptionSource, MemorySource, Pid, Region, Registers,
     ThreadSnapshot, Tid, XstateLayout,
@@ -170,7 +171,7 @@ pub(in crate::target) struct Evidence<'a> {
     /// Its threads.
     pub(in crate::target) threads: &'a [ThreadSnapshot],
     /// Its address space.
-    pub(in crate::target) regions: &'a [Region],
+    pub(in crate::target) regions: &'a Packed<Region>,
     /// Its memory.
     pub(in crate::target) memory: &'a dyn MemorySource,
     /// Layout of extended state, where wanted.
@@ -272,8 +273,8 @@ impl Evidence<'_> {
         ))
     }
 
-    fn region(&self, address: u64) -> Option<&Region> {
-        self.regions.iter().find(|region| region.range.contains(address))
+    fn region(&self, address: u64) -> Option<Region> {
+        self.regions.at(address)
     }
 
     /// The thread that the exception belongs to: the one that was named; else

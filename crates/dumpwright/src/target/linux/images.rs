@@ -7,26 +7,30 @@
 use super::auxv::{AT_ENTRY, AT_PHDR, AT_PHNUM, AT_SYSINFO_EHDR, Auxv};
 use super::elf::{Image, Load};
 use super::mapped_file::Files;
-use super::maps::{Mapping, Maps};
+use super::mapping::Mapping;
+use super::maps::Maps;
 use super::regions;
 use crate::address::AddressRange;
 use crate::target::{Access, Architecture, LinkMapEntry, MemorySource, Protection};
 use std::collections::HashSet;
 
+/// Mappings whose first bytes are read at once.
+const AT_ONCE: usize = 1024;
+
 /// An image and what tells its name.
 #[derive(Clone, Debug)]
-pub(in crate::target) struct Found<'a> {
+pub(in crate::target) struct Found {
     /// The image.
     pub image: Image,
     /// What it is.
-    pub origin: Origin<'a>,
+    pub origin: Origin,
 }
 
 /// Where an image comes from.
 #[derive(Clone, Debug)]
-pub(in crate::target) enum Origin<'a> {
+pub(in crate::target) enum Origin {
     /// A mapped file.
-    File(&'a Mapping),
+    File(Mapping),
     /// The kernel.
     Vdso,
     /// Memory that only the dynamic linker has a name for.
@@ -49,9 +53,9 @@ pub(in crate::target) struct ImageFinder<'a> {
     pub page_size: u64,
 }
 
-impl<'a> ImageFinder<'a> {
+impl ImageFinder<'_> {
     /// The executable: what the kernel's auxiliary vector points at.
-    pub fn executable(&self) -> Option<Found<'a>> {
+    pub fn executable(&self) -> Option<Found> {
         let table = self.auxv.get(AT_PHDR)?;
         let mapping = self.maps.at(table)?;
         let image = Image::at(self.memory, self.architecture, mapping.range.start, self.page_size)
@@ -64,13 +68,13 @@ impl<'a> ImageFinder<'a> {
         let origin = if mapping.is_file() {
             Origin::File(mapping)
         } else {
-            Origin::Named(String::from_utf8_lossy(&mapping.name.bytes()).into_owned())
+            Origin::Named(String::from_utf8_lossy(&mapping.name).into_owned())
         };
         Some(Found { image, origin })
     }
 
     /// The kernel's own image.
-    pub fn vdso(&self) -> Option<Found<'a>> {
+    pub fn vdso(&self) -> Option<Found> {
         let address = self.auxv.get(AT_SYSINFO_EHDR)?;
         let image = Image::at(self.memory, self.architecture, address, self.page_size)?;
         Some(Found { image, origin: Origin::Vdso })
@@ -78,16 +82,10 @@ impl<'a> ImageFinder<'a> {
 
     /// All images, the executable first and the others by address. `linked` is
     /// the dynamic linker's list, where there is one.
-    pub fn all(
-        &self,
-        executable: Option<Found<'a>>,
-        linked: Option<&[LinkMapEntry]>,
-    ) -> Vec<Found<'a>> {
+    pub fn all(&self, executable: Option<Found>, linked: Option<&[LinkMapEntry]>) -> Vec<Found> {
         let others = usize::from(executable.is_some());
         let mut found: Vec<Found> = executable.into_iter().chain(self.vdso()).collect();
-        let mut candidates = self.candidates(linked);
-        candidates.sort_by_key(|m| m.range.start);
-        for mapping in candidates {
+        for mapping in self.candidates(linked) {
             let at = mapping.range.start;
             // An ELF file embedded in the data of a module is not a module.
             if found.iter().any(|f| f.image.contains(at)) {
@@ -96,7 +94,7 @@ impl<'a> ImageFinder<'a> {
             let Some(image) = Image::at(self.memory, self.architecture, at, self.page_size) else {
                 continue;
             };
-            if self.is_loaded(&image, mapping, linked) {
+            if self.is_loaded(&image, &mapping, linked) {
                 found.push(Found { image, origin: Origin::File(mapping) });
             }
         }
@@ -112,28 +110,34 @@ impl<'a> ImageFinder<'a> {
     /// File mappings that begin with an ELF header. Only files that have an
     /// executable mapping, or that the dynamic linker knows, are looked into:
     /// the first page of a data file may come from a slow disk.
-    fn candidates(&self, linked: Option<&[LinkMapEntry]>) -> Vec<&'a Mapping> {
-        let key = |m: &Mapping| (m.device, m.inode);
+    fn candidates(&self, linked: Option<&[LinkMapEntry]>) -> Vec<Mapping> {
+        let key = |m: Mapping| (m.device, m.inode);
         let known: Option<HashSet<_>> = linked.map(|entries| {
             let executable =
                 self.maps.mappings.iter().filter(|m| m.protection.contains(Protection::EXECUTE));
             let named = entries.iter().filter_map(|e| self.maps.at(e.ld));
             executable.chain(named).map(key).collect()
         });
-        let mappings: Vec<&Mapping> = self
+        let mut mappings = self
             .maps
             .mappings
             .iter()
             .filter(|m| m.is_file() && m.protection.contains(Protection::READ))
-            .filter(|m| known.as_ref().is_none_or(|known| known.contains(&key(m))))
-            .filter(|m| regions::access(m, self.files.facts(m)) != Access::Forbidden)
-            .collect();
-        let ranges: Vec<_> =
-            mappings.iter().map(|m| AddressRange::with_len(m.range.start, 4)).collect();
-        let mut magic = vec![0; ranges.len() * 4];
-        self.memory.read(&ranges, &mut magic, &mut Vec::new());
-        let starts = magic.chunks_exact(4).map(|m| m == object::elf::ELFMAG);
-        mappings.into_iter().zip(starts).filter(|(_, is_elf)| *is_elf).map(|(m, _)| m).collect()
+            .filter(|m| known.as_ref().is_none_or(|known| known.contains(&(m.device, m.inode))))
+            .filter(|m| regions::access(m, self.files.facts(m)) != Access::Forbidden);
+        let mut found = Vec::new();
+        loop {
+            let batch: Vec<Mapping> = mappings.by_ref().take(AT_ONCE).collect();
+            if batch.is_empty() {
+                return found;
+            }
+            let ranges: Vec<_> =
+                batch.iter().map(|m| AddressRange::with_len(m.range.start, 4)).collect();
+            let mut magic = vec![0; ranges.len() * 4];
+            self.memory.read(&ranges, &mut magic, &mut Vec::new());
+            let starts = magic.chunks_exact(4).map(|m| m == object::elf::ELFMAG);
+            found.extend(batch.into_iter().zip(starts).filter(|(_, elf)| *elf).map(|(m, _)| m));
+        }
     }
 
     /// Whether an image is loaded, and not merely mapped.
@@ -164,9 +168,9 @@ impl<'a> ImageFinder<'a> {
     }
 
     /// An image in anonymous memory, as loaders make that unpack libraries.
-    fn named_only(&self, entry: &LinkMapEntry) -> Option<Found<'a>> {
+    fn named_only(&self, entry: &LinkMapEntry) -> Option<Found> {
         let mapping = self.maps.at(entry.addr)?;
-        if regions::access(mapping, self.files.facts(mapping)) == Access::Forbidden {
+        if regions::access(&mapping, self.files.facts(&mapping)) == Access::Forbidden {
             return None;
         }
         let image = Image::at(self.memory, self.architecture, entry.addr, self.page_size)?;

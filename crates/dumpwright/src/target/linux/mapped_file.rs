@@ -5,7 +5,7 @@
 //! the initial user namespace. Otherwise the path is looked up in the target's
 //! root and believed only if device and inode are those of the mapping.
 
-use super::maps::Mapping;
+use super::mapping::Mapping;
 use super::proc_dir::ProcDir;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags};
 use std::cell::RefCell;
@@ -123,13 +123,13 @@ impl Files for MappedFiles<'_> {
     }
 
     fn path(&self, mapping: &Mapping) -> Vec<u8> {
-        let name = mapping.name.bytes();
-        let Some(stripped) = name.strip_suffix(DELETED) else { return name };
-        let key = (identity(mapping), name.clone());
+        let name = &mapping.name;
+        let Some(stripped) = name.strip_suffix(DELETED) else { return name.to_vec() };
+        let key = (identity(mapping), name.to_vec());
         let mut paths = self.paths.borrow_mut();
         limit(&mut paths);
         let path = paths.entry(key).or_insert_with(|| {
-            if self.is_mapped_file(mapping, &name) { name.clone() } else { stripped.to_vec() }
+            if self.is_mapped_file(mapping, name) { name.to_vec() } else { stripped.to_vec() }
         });
         path.clone()
     }
@@ -191,11 +191,11 @@ fn find(proc: &ProcDir, path: &[u8]) -> io::Result<(OwnedFd, FileFacts)> {
 /// Finds the file of a mapping by its path, and only that file.
 fn find_by_name(proc: &ProcDir, mapping: &Mapping) -> io::Result<(OwnedFd, FileFacts)> {
     let gone = || io::Error::new(io::ErrorKind::NotFound, "another file has its path now");
-    let name = mapping.name.bytes();
+    let name = &mapping.name;
     if name.first() != Some(&b'/') {
         return Err(io::Error::new(io::ErrorKind::NotFound, "it has no path"));
     }
-    let (fd, facts) = find(proc, &name)?;
+    let (fd, facts) = find(proc, name)?;
     if is_same(mapping, facts) { Ok((fd, facts)) } else { Err(gone()) }
 }
 

@@ -10,81 +10,24 @@
 //! and then stores its secrets there, or has a userfaultfd watch it, changes
 //! nothing that the quick `maps` shows.
 
-use super::names::{Name, Namer};
+use super::mapping::{Mapping, VmFlags};
 use super::proc_dir::ProcDir;
 use crate::address::AddressRange;
 use crate::error::{Error, Result};
+use crate::packed::Packed;
 use crate::soft_error::SoftError;
 use crate::target::stream_bytes::TextPacker;
 use crate::target::{Protection, StreamBytes};
-use bitflags::bitflags;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-
-bitflags! {
-    /// The `VmFlags` of a mapping that matter here (proc(5)).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(in crate::target) struct VmFlags: u8 {
-        /// `io`: memory-mapped I/O.
-        const IO = 1;
-        /// `pf`: page frames without `struct page`.
-        const PFN = 2;
-        /// `dd`: stays out of core dumps.
-        const DONT_DUMP = 4;
-        /// `um`, `uw` or `ui`: a userfaultfd watches it.
-        const USER_FAULT = 8;
-    }
-}
-
-/// One mapping.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::target) struct Mapping {
-    /// Its addresses.
-    pub range: AddressRange,
-    /// Its protection.
-    pub protection: Protection,
-    /// Whether it is `MAP_SHARED`.
-    pub shared: bool,
-    /// Offset in its file.
-    pub offset: u64,
-    /// Major and minor number of its file's device.
-    pub device: (u32, u32),
-    /// Inode of its file.
-    pub inode: u64,
-    /// Path or label, unescaped, as the kernel says it (with ` (deleted)`).
-    pub name: Name,
-    /// Its flags, where the kernel tells them.
-    pub flags: Option<VmFlags>,
-}
-
-impl Mapping {
-    /// Whether it maps a file, or an object that the kernel keeps as one. The
-    /// first System V shared memory segment has inode 0, but a device.
-    pub fn is_file(&self) -> bool {
-        self.inode != 0 || self.device != (0, 0)
-    }
-
-    /// Whether both map the same file.
-    pub fn same_file(&self, other: &Mapping) -> bool {
-        self.is_file() && self.inode == other.inode && self.device == other.device
-    }
-
-    /// Where in its file the byte at `address` is.
-    pub fn offset_of(&self, address: u64) -> u64 {
-        self.offset.wrapping_add(address.wrapping_sub(self.range.start))
-    }
-
-    /// Whether it has `flag`, as far as is known.
-    pub fn has(&self, flag: VmFlags) -> bool {
-        self.flags.is_some_and(|flags| flags.intersects(flag))
-    }
-}
+use std::sync::Arc;
 
 /// The mappings in order, and where they came from.
 #[derive(Clone, Debug, Default)]
 pub(in crate::target) struct Maps {
     /// In order of address, without overlaps.
-    pub mappings: Vec<Mapping>,
+    pub mappings: Packed<Mapping>,
     /// The text of `/proc/<pid>/maps`.
     pub text: StreamBytes,
 }
@@ -137,31 +80,27 @@ impl Maps {
         let mut maps = Maps::default();
         let mut bad = 0;
         // `VmFlags` lines belong to the mapping last seen, if it was taken.
-        let mut taken = false;
+        let mut last: Option<Mapping> = None;
+        let mut end = 0;
         let mut line = Vec::new();
         let mut text = TextPacker::default();
-        let mut namer = Namer::default();
         while source.read_until(b'\n', &mut line)? > 0 {
             match line.first() {
                 Some(b'0'..=b'9' | b'a'..=b'f') => {
-                    let last = maps.mappings.last().map_or(0, |m| m.range.end);
-                    let parsed = parse_line(&line).filter(|(m, _)| m.range.start >= last);
-                    let position = maps.mappings.len();
-                    let mapping = parsed.map(|(mapping, name)| {
-                        let name = if mapping.is_file() { seen(&name) } else { &name };
-                        Mapping { name: namer.name(position, name), ..mapping }
-                    });
+                    maps.mappings.extend(last.take());
                     text.push(&line);
-                    taken = mapping.is_some();
-                    bad += usize::from(!taken);
-                    maps.mappings.extend(mapping);
-                    if namer.is_full() {
-                        namer.pack(|at, name| maps.mappings[at].name = name);
+                    match parse_line(&line).filter(|(m, _)| m.range.start >= end) {
+                        Some((mapping, name)) => {
+                            let name = if mapping.is_file() { seen(&name) } else { &name };
+                            end = mapping.range.end;
+                            last = Some(Mapping { name: name.into(), ..mapping });
+                        }
+                        None => bad += 1,
                     }
                 }
-                Some(b'V') if taken => {
+                Some(b'V') => {
                     if let (Some(flags), Some(mapping)) =
-                        (line.strip_prefix(b"VmFlags:"), maps.mappings.last_mut())
+                        (line.strip_prefix(b"VmFlags:"), &mut last)
                     {
                         mapping.flags = Some(parse_flags(flags));
                     }
@@ -170,22 +109,20 @@ impl Maps {
             }
             line.clear();
         }
-        // They stay as long as the process is held.
+        maps.mappings.extend(last);
         maps.text = text.finish();
-        maps.mappings.shrink_to_fit();
         Ok((maps, bad))
     }
 
     /// The mapping that holds `address`.
-    pub fn at(&self, address: u64) -> Option<&Mapping> {
-        let next = self.mappings.partition_point(|m| m.range.end <= address);
-        self.mappings.get(next).filter(|m| m.range.contains(address))
+    pub fn at(&self, address: u64) -> Option<Mapping> {
+        self.mappings.at(address)
     }
 }
 
 /// Parses `start-end rwxp offset major:minor inode   name`.
 /// The name stands apart.
-fn parse_line(line: &[u8]) -> Option<(Mapping, Vec<u8>)> {
+fn parse_line(line: &[u8]) -> Option<(Mapping, Cow<'_, [u8]>)> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let (start, rest) = hex(line)?;
     let (end, rest) = hex(rest.strip_prefix(b"-")?)?;
@@ -215,7 +152,7 @@ fn parse_line(line: &[u8]) -> Option<(Mapping, Vec<u8>)> {
         offset,
         device: (major as u32, minor as u32),
         inode,
-        name: Name::default(),
+        name: Arc::default(),
         flags: None,
     };
     Some((mapping, unescape(&name[blanks..])))
@@ -230,7 +167,10 @@ fn hex(text: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// Undoes the one escape of these files: a newline in a path is `\012`.
-fn unescape(name: &[u8]) -> Vec<u8> {
+fn unescape(name: &[u8]) -> Cow<'_, [u8]> {
+    if !name.contains(&b'\\') {
+        return Cow::Borrowed(name);
+    }
     let mut out = Vec::with_capacity(name.len());
     let mut rest = name;
     while let Some((first, tail)) = rest.split_first() {
@@ -242,7 +182,7 @@ fn unescape(name: &[u8]) -> Vec<u8> {
             rest = tail;
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 fn parse_flags(text: &[u8]) -> VmFlags {
@@ -270,12 +210,12 @@ mod tests {
     fn a_line_gives_all_its_columns_and_the_name_as_bytes() {
         let (maps, bad) = Maps::parse(LINE).unwrap();
         assert_eq!(bad, 0);
-        let m = &maps.mappings[0];
+        let m = maps.mappings.iter().next().unwrap();
         assert_eq!(m.range, AddressRange::new(0x7f_0000_0000, 0x7f_0000_2000));
         assert_eq!(m.protection, Protection::READ | Protection::EXECUTE);
         assert!(!m.shared);
         assert_eq!((m.offset, m.device, m.inode), (0x1000, (8, 1), 1234));
-        assert_eq!(m.name.bytes(), b"/a b\nc (deleted)");
+        assert_eq!(*m.name, *b"/a b\nc (deleted)");
         assert_eq!(m.flags, None);
     }
 
@@ -287,8 +227,8 @@ mod tests {
         let (maps, bad) = Maps::parse(&text[..]).unwrap();
         assert_eq!(bad, 0);
         let flags = VmFlags::IO | VmFlags::PFN | VmFlags::DONT_DUMP;
-        assert_eq!(maps.mappings[0].flags, Some(flags));
-        assert_eq!(maps.mappings[1].flags, None);
+        let found: Vec<_> = maps.mappings.iter().map(|m| m.flags).collect();
+        assert_eq!(found, [Some(flags), None]);
         let plain = [LINE, b"7f00003000-7f00004000 rw-p 00000000 00:00 0 \n".as_slice()].concat();
         assert_eq!(maps.text, plain.into());
     }
@@ -299,7 +239,7 @@ mod tests {
         text.extend_from_slice(b"1000-2000 rw-p 00000000 00:00 0 \nVmFlags: io\n");
         let (maps, bad) = Maps::parse(&text[..]).unwrap();
         assert_eq!((maps.mappings.len(), bad), (1, 1));
-        assert_eq!(maps.mappings[0].flags, None);
+        assert_eq!(maps.mappings.last().unwrap().flags, None);
     }
 
     #[test]
@@ -324,7 +264,8 @@ mod tests {
             )
         ) {
             let (maps, _) = Maps::parse(&lines.join(&b'\n')[..]).unwrap();
-            for pair in maps.mappings.windows(2) {
+            let mappings: Vec<_> = maps.mappings.iter().collect();
+            for pair in mappings.windows(2) {
                 prop_assert!(pair[0].range.end <= pair[1].range.start);
             }
             prop_assert!(maps.mappings.iter().all(|m| !m.range.is_empty()));

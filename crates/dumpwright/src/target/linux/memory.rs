@@ -16,7 +16,8 @@
 //! the kernel would wait for the pager, which may wait for this process, and
 //! nothing but SIGKILL ends that.
 
-use super::maps::{Maps, VmFlags};
+use super::mapping::VmFlags;
+use super::maps::Maps;
 use super::pagemap::Pagemap;
 use super::proc_dir::ProcDir;
 use super::shared_memory::SharedMemory;
@@ -219,8 +220,7 @@ impl MemorySource for LinuxMemory {
         let shared = shared.ranges().iter().map(|r| r.align_outward(self.page_size)).collect();
         let shared = RangeSet::difference(&shared, &self.pagemap.guards(pages));
         let mapped: RangeSet = self.pagemap.populated(pages).into_iter().collect();
-        let both: RangeSet = mapped.ranges().iter().chain(shared.ranges()).copied().collect();
-        both.within(range).collect()
+        mapped.union(&shared).within(range).collect()
     }
 }
 

@@ -5,7 +5,8 @@
 //! `CAP_CHECKPOINT_RESTORE`. Otherwise the path is looked up in the target's
 //! own root, and the file found there is held against the inode that is mapped.
 
-use super::maps::{Mapping, Maps};
+use super::mapping::Mapping;
+use super::maps::Maps;
 use super::proc_dir::ProcDir;
 use super::root;
 use crate::target::ModuleSnapshot;
@@ -38,8 +39,8 @@ impl ModuleFiles {
     }
 
     /// A mapping of the file that is mapped at `address`.
-    fn at(&self, address: u64) -> Option<&Mapping> {
-        self.maps.at(address).filter(|mapping| mapping.is_file())
+    fn at(&self, address: u64) -> Option<Mapping> {
+        self.maps.at(address).filter(Mapping::is_file)
     }
 
     /// Opens the file that `module` was mapped from.
@@ -51,9 +52,9 @@ impl ModuleFiles {
         let mapping = self.at(module.base).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, "the module is not mapped from a file")
         })?;
-        match self.open_mapped(mapping) {
+        match self.open_mapped(&mapping) {
             Ok(file) => Ok(file),
-            Err(_) => self.open_by_path(mapping),
+            Err(_) => self.open_by_path(&mapping),
         }
     }
 
@@ -70,7 +71,7 @@ impl ModuleFiles {
             io::Error::new(io::ErrorKind::PermissionDenied, "the target's root cannot be opened")
         })?;
         let root = PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd()));
-        let found = root::find(&root, Path::new(OsStr::from_bytes(&mapping.name.bytes())))?;
+        let found = root::find(&root, Path::new(OsStr::from_bytes(&mapping.name)))?;
         verified(root::open_regular(&found)?, mapping)
     }
 }
@@ -88,7 +89,7 @@ fn verified(file: File, mapping: &Mapping) -> io::Result<File> {
         io::ErrorKind::NotFound,
         format!(
             "'{}' is another file (inode {inode}) than the one that is mapped (inode {}); it was replaced since",
-            String::from_utf8_lossy(&mapping.name.bytes()),
+            String::from_utf8_lossy(&mapping.name),
             mapping.inode
         ),
     ))
@@ -99,6 +100,6 @@ impl ModuleFiles {
     /// Whether the file at `base` is found by its path alone.
     pub(super) fn opens_by_path(&self, base: u64) -> bool {
         let mapping = self.at(base);
-        mapping.is_some_and(|mapping| self.open_by_path(mapping).is_ok())
+        mapping.is_some_and(|mapping| self.open_by_path(&mapping).is_ok())
     }
 }

@@ -8,7 +8,7 @@ use super::elf::Image;
 use super::elf_file::ElfFile;
 use super::images::{Found, Origin};
 use super::mapped_file::Files;
-use super::maps::Mapping;
+use super::mapping::Mapping;
 use super::{debug_id, unwind, version};
 use crate::address::AddressRange;
 use crate::target::{DebugId, MemorySource, ModuleSnapshot, Segment, Wants};
@@ -56,7 +56,7 @@ impl ModuleDescriber<'_> {
     pub fn describe(&self, found: &Found) -> ModuleSnapshot {
         let image = &found.image;
         let range = image.range(self.page_size);
-        let file = LazyCell::new(|| match found.origin {
+        let file = LazyCell::new(|| match &found.origin {
             Origin::File(mapping) => ElfFile::new(self.files.open(mapping).ok()?, mapping.offset),
             Origin::Vdso | Origin::Named(_) => None,
         });

@@ -2,8 +2,10 @@
 //! where a file ends, and which module or allocation a region belongs to.
 
 use super::mapped_file::{FileFacts, FileKind, Files};
-use super::maps::{Mapping, Maps, VmFlags};
+use super::mapping::{Mapping, VmFlags};
+use super::maps::Maps;
 use crate::address::AddressRange;
+use crate::packed::Packed;
 use crate::target::{Absent, Access, Architecture, Backing, MemorySource, ModuleSnapshot, Region};
 use std::sync::Arc;
 
@@ -23,20 +25,20 @@ pub(in crate::target) struct RegionBuilder<'a> {
 
 impl RegionBuilder<'_> {
     /// The regions, in order.
-    pub fn build(&self) -> Vec<Region> {
+    pub fn build(&self) -> Packed<Region> {
         let segments = self.segments();
-        let mut regions: Vec<Region> = Vec::with_capacity(self.maps.mappings.len());
+        let mut regions = Packed::new();
         // Start of the run of adjacent mappings of one file.
-        let mut run: Option<(&Mapping, u64)> = None;
-        let unnamed: Arc<str> = "".into();
+        let mut run: Option<(Mapping, u64)> = None;
+        let mut name: Arc<str> = "".into();
         for mapping in &self.maps.mappings {
-            let start = match run {
-                Some((last, start)) if continues(last, mapping) => start,
+            let start = match &run {
+                Some((last, start)) if continues(last, &mapping) => *start,
                 _ => mapping.range.start,
             };
-            run = Some((mapping, start));
-            let whole = self.region(mapping, start, &unnamed);
-            for (range, module) in self.split(mapping, &segments) {
+            let whole = self.region(&mapping, start, &name);
+            name = Arc::clone(&whole.name);
+            for (range, module) in self.split(&mapping, &segments) {
                 let mut part = Region { range, ..whole.clone() };
                 part.backed_end = whole.backed_end.clamp(range.start, range.end);
                 match module {
@@ -50,6 +52,7 @@ impl RegionBuilder<'_> {
                 }
                 regions.push(part);
             }
+            run = Some((mapping, start));
         }
         regions
     }
@@ -107,7 +110,7 @@ impl RegionBuilder<'_> {
         parts
     }
 
-    fn region(&self, mapping: &Mapping, allocation_base: u64, unnamed: &Arc<str>) -> Region {
+    fn region(&self, mapping: &Mapping, allocation_base: u64, last_name: &Arc<str>) -> Region {
         let facts = if mapping.is_file() { self.files.facts(mapping) } else { None };
         let access = access(mapping, facts);
         let absent = absent(mapping, facts);
@@ -116,12 +119,9 @@ impl RegionBuilder<'_> {
         } else {
             Backing::File
         };
-        // The text of the mappings has the paths of files.
-        let name = if mapping.is_file() || mapping.name.is_empty() {
-            Arc::clone(unnamed)
-        } else {
-            String::from_utf8_lossy(&mapping.name.bytes()).into()
-        };
+        // Mappings of one file follow each other.
+        let name = String::from_utf8_lossy(&mapping.name);
+        let name = if *name == **last_name { Arc::clone(last_name) } else { name.into() };
         let mut region = Region {
             range: mapping.range,
             protection: mapping.protection,
@@ -187,7 +187,7 @@ fn continues(last: &Mapping, next: &Mapping) -> bool {
 
 /// Whether a dump may read a mapping.
 pub(in crate::target) fn access(mapping: &Mapping, facts: Option<FileFacts>) -> Access {
-    let name = &*mapping.name.bytes();
+    let name = &*mapping.name;
     if mapping.has(VmFlags::IO | VmFlags::PFN)
         || name.starts_with(b"[vvar")
         || name == b"[vsyscall]"
@@ -205,7 +205,7 @@ pub(in crate::target) fn access(mapping: &Mapping, facts: Option<FileFacts>) -> 
 
 /// Whether a file mapping is one of a device, as far as can be told.
 fn is_device(mapping: &Mapping, facts: Option<FileFacts>) -> bool {
-    let name = &*mapping.name.bytes();
+    let name = &*mapping.name;
     match facts.map(|f| f.kind) {
         Some(FileKind::Regular | FileKind::Zero) => false,
         Some(FileKind::Device) => true,
@@ -227,7 +227,7 @@ fn absent(mapping: &Mapping, facts: Option<FileFacts>) -> Absent {
     // Private mappings of these have an inode and are mere memory all the same.
     // A file that lies in /dev/shm may be called anything, so it is the object
     // that counts, and the name only where that cannot be asked.
-    let name = &*mapping.name.bytes();
+    let name = &*mapping.name;
     let memory = match facts.map(|f| f.kind) {
         Some(FileKind::Zero) => true,
         Some(FileKind::Device | FileKind::Special) => false,
@@ -248,11 +248,8 @@ pub(in crate::target) fn address_space_end(architecture: Architecture, maps: &Ma
     if architecture == Architecture::Arm64 {
         return 1 << 48;
     }
-    let user = |m: &&Mapping| m.range.start < FIVE_LEVELS;
-    match maps.mappings.iter().rev().find(user) {
-        Some(last) if last.range.end > FOUR_LEVELS => FIVE_LEVELS,
-        _ => FOUR_LEVELS,
-    }
+    let beyond = AddressRange::new(FOUR_LEVELS, FIVE_LEVELS);
+    if maps.mappings.within(beyond).next().is_some() { FIVE_LEVELS } else { FOUR_LEVELS }
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@
 //! allocating anything, however sparse they are.
 
 use super::mapped_file;
-use super::maps::{Mapping, Maps, VmFlags};
+use super::mapping::{Mapping, VmFlags};
+use super::maps::Maps;
 use super::proc_dir::ProcDir;
 use crate::address::{AddressRange, RangeSet};
 use crate::soft_error::SoftError;
@@ -23,76 +24,66 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 /// The shared mappings of a process that may be of tmpfs.
 #[derive(Debug, Default)]
 pub(super) struct SharedMemory {
+    /// All mappings; none if none is shared.
     maps: Arc<Maps>,
-    runs: Vec<Run>,
-}
-
-/// Mappings that go on where the one before ends, in memory and in the file.
-#[derive(Debug)]
-struct Run {
-    range: AddressRange,
-    /// Which mapping is the first.
-    first: u32,
 }
 
 impl SharedMemory {
-    /// Those among `maps`. Not what a userfaultfd watches: a page there can be
-    /// in the object and reading it still wait for the pager.
+    /// Those among `maps`.
     pub(super) fn of(maps: &Arc<Maps>) -> Self {
-        let is_shared = |m: &Mapping| m.shared && m.is_file() && !m.has(VmFlags::USER_FAULT);
-        let mut runs: Vec<Run> = Vec::new();
-        let shared = maps.mappings.iter().zip(0u32..).filter(|(m, _)| is_shared(m));
-        for (mapping, position) in shared {
-            let range = mapping.range;
-            let goes_on = |run: &&mut Run| {
-                let first = &maps.mappings[run.first as usize];
-                run.range.end == range.start
-                    && first.same_file(mapping)
-                    && first.offset_of(range.start) == mapping.offset
-            };
-            match runs.last_mut().filter(goes_on) {
-                Some(run) => run.range.end = range.end,
-                None => runs.push(Run { range, first: position }),
-            }
-        }
-        runs.shrink_to_fit();
-        let maps = if runs.is_empty() { Arc::default() } else { Arc::clone(maps) };
-        SharedMemory { maps, runs }
+        let any = maps.mappings.iter().any(|mapping| is_shared(&mapping));
+        SharedMemory { maps: if any { Arc::clone(maps) } else { Arc::default() } }
     }
 
     /// The parts of `pages`, whole pages, whose object has data; none where it
     /// cannot be asked.
     pub(super) fn with_data(&self, proc: &ProcDir, pages: AddressRange) -> RangeSet {
-        let first = self.runs.partition_point(|run| run.range.end <= pages.start);
-        self.runs[first..]
-            .iter()
-            .take_while(|run| run.range.start < pages.end)
-            .flat_map(|run| {
-                let part = run.range.intersection(pages);
-                let first = &self.maps.mappings[run.first as usize];
-                let file = open(proc, first);
-                file.map(|file| data(&file, first, part)).unwrap_or_default()
-            })
-            .collect()
+        let mut shared = self.maps.mappings.within(pages).filter(is_shared).peekable();
+        let mut found = RangeSet::new();
+        while let Some(first) = shared.next() {
+            // Mappings that go on where the one before ends, in memory and in the
+            // file, are asked for together.
+            let mut run = first.range;
+            while let Some(next) = shared.next_if(|next| {
+                run.end == next.range.start
+                    && first.same_file(next)
+                    && first.offset_of(next.range.start) == next.offset
+            }) {
+                run.end = next.range.end;
+            }
+            if let Some(file) = open(proc, &first) {
+                let parts = data(&file, &first, run.intersection(pages));
+                parts.into_iter().for_each(|part| found.insert(part));
+            }
+        }
+        found
     }
 
     /// What is shared memory by its name and cannot be opened: only root may open
     /// what has no path, and then the page tables alone tell what is populated.
     pub(super) fn unasked(&self, proc: &ProcDir) -> Option<SoftError> {
-        let mut objects = HashSet::new();
-        let unasked = self
-            .runs
-            .iter()
-            .map(|run| &self.maps.mappings[run.first as usize])
-            .filter(|m| NAMES.iter().any(|name| m.name.bytes().starts_with(name)))
-            .filter(|m| objects.insert((m.device, m.inode)))
-            .filter(|m| mapped_file::open(proc, m).is_err())
-            .count();
+        let mut last = None;
+        let mut unasked = HashSet::new();
+        let shared = self.maps.mappings.iter().filter(is_shared);
+        for mapping in shared.filter(|m| NAMES.iter().any(|name| m.name.starts_with(name))) {
+            let object = (mapping.device, mapping.inode);
+            if last.replace(object) != Some(object) && mapped_file::open(proc, &mapping).is_err() {
+                unasked.insert(object);
+            }
+        }
         let message = format!(
-            "{unasked} objects may not be opened; pages that only other processes used are left out; run dumpwright with sudo to have them"
+            "{} objects may not be opened; pages that only other processes used are left out; run dumpwright with sudo to have them",
+            unasked.len()
         );
-        (unasked > 0).then(|| SoftError::new("shared memory", message))
+        (!unasked.is_empty()).then(|| SoftError::new("shared memory", message))
     }
+}
+
+/// Whether a mapping may be of shared memory that can be asked. Not what a
+/// userfaultfd watches: a page there can be in the object and reading it still
+/// wait for the pager.
+fn is_shared(mapping: &Mapping) -> bool {
+    mapping.shared && mapping.is_file() && !mapping.has(VmFlags::USER_FAULT)
 }
 
 /// How the names of shared memory begin.

@@ -6,9 +6,10 @@ use super::elf::Image;
 use super::maps::Maps;
 use super::proc_dir::ProcDir;
 use super::stat::Stat;
+use super::thread_start::ThreadStarts;
 use crate::address::AddressRange;
 use crate::soft_error::SoftError;
-use crate::target::{Architecture, ThreadSnapshot, ThreadTimes, Tid, Wants};
+use crate::target::{Architecture, MemorySource, ThreadSnapshot, ThreadTimes, Tid, Wants};
 
 /// Room for `struct pthread` of glibc, with the rseq area in it (0x900 bytes
 /// and a bit in 2.36 on x86-64) and for what other libraries keep there.
@@ -29,6 +30,10 @@ pub(super) struct ThreadDescriber<'a> {
     pub clock: BootClock,
     /// Start address of the main thread.
     pub entry: Option<u64>,
+    /// Where the others keep theirs.
+    pub starts: Option<ThreadStarts>,
+    /// The memory of the process.
+    pub memory: &'a dyn MemorySource,
     /// Bytes that static TLS takes at most, see [`static_tls_size`].
     pub static_tls: u64,
     /// What is asked for.
@@ -49,7 +54,7 @@ impl ThreadDescriber<'_> {
             None => note(notes, tid, "has no name, priority and times that could be read"),
         }
         if self.wants.thread_info {
-            thread.info = stat.map(|stat| self.times(tid, &stat, notes));
+            thread.info = stat.map(|stat| self.times(thread, &stat, notes));
         }
         if self.wants.process_data {
             thread.local_storage.extend(local_storage(
@@ -61,19 +66,24 @@ impl ThreadDescriber<'_> {
         }
     }
 
-    fn times(&self, tid: Tid, stat: &Stat, notes: &mut Vec<SoftError>) -> ThreadTimes {
+    fn times(
+        &self,
+        thread: &ThreadSnapshot,
+        stat: &Stat,
+        notes: &mut Vec<SoftError>,
+    ) -> ThreadTimes {
+        let tid = thread.tid;
         let affinity = affinity(tid).unwrap_or_else(|error| {
             note(notes, tid, &format!("has no affinity that could be read: {error}"));
             0
         });
-        // Where another thread started is kept by its thread library, at an
-        // offset that differs between versions; a guess would be no help.
         let is_main = tid.0 == self.proc.pid.0;
+        let find = |starts: ThreadStarts| starts.of(thread.thread_pointer, self.maps, self.memory);
         ThreadTimes {
             create_time: self.clock.time_at(stat.start_ticks()),
             kernel_time: self.clock.duration(stat.kernel_ticks()),
             user_time: self.clock.duration(stat.user_ticks()),
-            start_address: self.entry.filter(|_| is_main),
+            start_address: if is_main { self.entry } else { self.starts.and_then(find) },
             affinity,
         }
     }

@@ -50,7 +50,7 @@ fn within(
     ranges: impl Iterator<Item = AddressRange>,
 ) -> Vec<AddressRange> {
     let image = image.range(page_size);
-    ranges.map(|range| range.intersection(image)).collect::<RangeSet>().ranges().to_vec()
+    ranges.map(|range| range.intersection(image)).collect::<RangeSet>().ranges().iter().collect()
 }
 
 /// Where `.eh_frame` is: as `.eh_frame_hdr` points to it, as long as the file

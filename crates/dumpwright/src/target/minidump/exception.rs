@@ -2,6 +2,7 @@
 //! memory.
 
 use crate::error::{Error, Result};
+use crate::packed::Packed;
 use crate::target::nt::exception::Evidence as NtEvidence;
 use crate::target::{
     Architecture, ExceptionSnapshot, ExceptionSource, MemorySource, Pid, Platform, Region,
@@ -24,7 +25,7 @@ pub(in crate::target) struct Evidence<'a> {
     /// Its threads.
     pub threads: &'a [ThreadSnapshot],
     /// Its address space.
-    pub regions: &'a [Region],
+    pub regions: &'a Packed<Region>,
     /// What the dump has of its memory.
     pub memory: &'a dyn MemorySource,
     /// Layout of extended state, where wanted.
@@ -163,7 +164,7 @@ mod tests {
             platform,
             architecture,
             threads: &threads,
-            regions: &[],
+            regions: &Packed::new(),
             memory,
             layout: None,
             own: Some(own()),

@@ -3,6 +3,7 @@
 //! linker's list. A dump says neither; both are found as a debugger finds them.
 
 use crate::address::AddressRange;
+use crate::packed::Packed;
 use crate::read::DsoDebug;
 use crate::target::{
     DsoDebugSnapshot, InitialStack, LinkMapEntry, MemorySource, Region, ThreadSnapshot,
@@ -61,12 +62,15 @@ impl Words<'_> {
 
     /// The block at the top of the main stack. Everything above the random bytes
     /// counts as strings where the dump does not have what would tell more.
-    pub(super) fn initial_stack(&self, auxv: &[u8], regions: &[Region]) -> Option<InitialStack> {
+    pub(super) fn initial_stack(
+        &self,
+        auxv: &[u8],
+        regions: &Packed<Region>,
+    ) -> Option<InitialStack> {
         let entries: Vec<u64> = self.of(auxv).collect();
         let value = |kind| entries.chunks_exact(2).find(|e| e[0] == kind).map(|e| e[1]);
         let random = value(AT_RANDOM)?;
-        let next = regions.partition_point(|r| r.range.end <= random);
-        let stack = regions.get(next).filter(|r| r.range.contains(random))?.range;
+        let stack = regions.at(random)?.range;
         let nothing = AddressRange::new(stack.end, stack.end);
         let exec_fn = value(AT_EXECFN)
             .filter(|at| stack.contains(*at))
@@ -211,17 +215,15 @@ impl Words<'_> {
 pub(super) fn own_stack(
     thread: &ThreadSnapshot,
     is_main: bool,
-    regions: &[Region],
+    regions: &Packed<Region>,
 ) -> Option<AddressRange> {
     let stack = thread.stack?;
-    let is_home = |region: &&Region| {
-        if is_main {
-            &*region.name == "[stack]"
-        } else {
-            region.range.contains(thread.thread_pointer)
-        }
+    let home = if is_main {
+        regions.iter().find(|region| &*region.name == "[stack]")
+    } else {
+        regions.at(thread.thread_pointer)
     };
-    match regions.iter().find(is_home) {
+    match home {
         Some(home) if !home.range.overlaps(stack) => None,
         Some(_) | None => Some(stack),
     }
@@ -278,7 +280,8 @@ mod tests {
         let auxv: Vec<u8> = auxv.iter().flat_map(|w: &u64| w.to_le_bytes()).collect();
         let memory = Bytes(at, bytes);
         let words = Words { memory: &memory, size: 8 };
-        let found = words.initial_stack(&auxv, &[region(at, at + 0x100)]).unwrap();
+        let regions = [region(at, at + 0x100)].into_iter().collect();
+        let found = words.initial_stack(&auxv, &regions).unwrap();
         assert_eq!(found.range.start, at);
         assert_eq!(found.arguments, AddressRange::new(0x7090, 0x7098));
         assert_eq!(found.environment, AddressRange::new(0x7098, 0x709e));
@@ -290,7 +293,7 @@ mod tests {
     fn an_alternate_stack_is_not_a_threads_own() {
         let mut stack = region(0x1_0000, 0x2_0000);
         stack.name = "[stack]".into();
-        let regions = [stack, region(0x5_0000, 0x6_0000)];
+        let regions = [stack, region(0x5_0000, 0x6_0000)].into_iter().collect();
         let thread = |start, thread_pointer| ThreadSnapshot {
             stack: Some(AddressRange::with_len(start, 0x100)),
             thread_pointer,

@@ -2,6 +2,7 @@
 
 use super::system::debug_id;
 use crate::address::AddressRange;
+use crate::packed::Packed;
 use crate::read::{Location, Minidump, Module, ReadResult};
 use crate::soft_error::SoftError;
 use crate::target::{
@@ -76,7 +77,7 @@ fn snapshot(module: Module) -> ModuleSnapshot {
 /// headers are.
 pub(in crate::target) fn add_places(
     modules: &mut [ModuleSnapshot],
-    regions: &[Region],
+    regions: &Packed<Region>,
     memory: &dyn MemorySource,
     platform: Platform,
 ) {

@@ -3,6 +3,7 @@
 
 use super::maps::Mapping;
 use crate::address::{AddressRange, RangeSet};
+use crate::packed::Packed;
 use crate::read::MemoryRegion;
 use crate::target::{
     Absent, Access, Backing, ModuleSnapshot, PageState, Platform, Protection, Region,
@@ -61,10 +62,10 @@ pub(in crate::target) fn regions(
     held: &RangeSet,
     modules: &[ModuleSnapshot],
     platform: Platform,
-) -> Vec<Region> {
+) -> Packed<Region> {
     let windows = platform == Platform::Windows;
     let images = Images::new(modules);
-    let listed = if info.is_empty() {
+    let listed: Packed<Region> = if info.is_empty() {
         maps.iter().map(|mapping| of_mapping(mapping, &images)).collect()
     } else {
         info.iter()
@@ -72,7 +73,7 @@ pub(in crate::target) fn regions(
             .map(|entry| of_info(entry, maps, &images, windows))
             .collect()
     };
-    with_held(listed, held, &images)
+    with_held(&listed, held, &images)
 }
 
 /// Finds modules by address.
@@ -184,34 +185,43 @@ fn held_region(range: AddressRange) -> Region {
 
 /// The listed regions, and further ones for memory that the dump holds and they
 /// say cannot be read or is not there.
-fn with_held(listed: Vec<Region>, held: &RangeSet, images: &Images<'_>) -> Vec<Region> {
+fn with_held(listed: &Packed<Region>, held: &RangeSet, images: &Images<'_>) -> Packed<Region> {
     let readable: RangeSet =
-        listed.iter().filter(|r| r.is_readable()).map(|region| region.range).collect();
+        listed.iter().filter(Region::is_readable).map(|region| region.range).collect();
     let unlisted = held.difference(&readable);
-    let mut regions = Vec::with_capacity(listed.len() + unlisted.ranges().len());
+    let pieces = unlisted.ranges().iter().flat_map(|range| images.cut(range));
+    let mut further = pieces.map(|piece| held_piece(piece, images)).peekable();
+    let mut regions = Packed::new();
     for region in listed {
-        if region.is_readable() {
-            regions.push(region);
-            continue;
-        }
-        for range in unlisted.missing_from(region.range) {
-            regions.push(Region { range, backed_end: range.end, ..region.clone() });
+        let parts = if region.is_readable() {
+            vec![region.range]
+        } else {
+            unlisted.missing_from(region.range)
+        };
+        for range in parts {
+            while let Some(before) = further.next_if(|piece| piece.range.start < range.start) {
+                regions.push(before);
+            }
+            let backed_end = region.backed_end.clamp(range.start, range.end);
+            regions.push(Region { range, backed_end, ..region.clone() });
         }
     }
-    for piece in unlisted.ranges().iter().flat_map(|range| images.cut(*range)) {
-        let image = images.at(piece.start);
-        regions.push(Region {
-            protection: match image {
-                Some(_) => Protection::READ | Protection::EXECUTE,
-                None => Protection::READ | Protection::WRITE,
-            },
-            backing: image.map_or(Backing::Anonymous, Backing::Image),
-            name: image.map_or("", |index| &images.modules[index].path).into(),
-            ..held_region(piece)
-        });
-    }
-    regions.sort_by_key(|region| region.range.start);
+    regions.extend(further);
     regions
+}
+
+/// A region for memory that the dump holds and its lists do not have.
+fn held_piece(piece: AddressRange, images: &Images<'_>) -> Region {
+    let image = images.at(piece.start);
+    Region {
+        protection: match image {
+            Some(_) => Protection::READ | Protection::EXECUTE,
+            None => Protection::READ | Protection::WRITE,
+        },
+        backing: image.map_or(Backing::Anonymous, Backing::Image),
+        name: image.map_or("", |index| &images.modules[index].path).into(),
+        ..held_region(piece)
+    }
 }
 
 /// What a `PAGE_*` value lets the process do.

@@ -43,7 +43,13 @@ pub(crate) fn process_data(
         ranges.push(AddressRange::with_len(parameters, MOST.min(length)));
         ranges.extend(environment(memory, offsets, parameters));
     }
-    ranges.into_iter().filter(|range| !range.is_empty()).collect::<RangeSet>().ranges().to_vec()
+    ranges
+        .into_iter()
+        .filter(|range| !range.is_empty())
+        .collect::<RangeSet>()
+        .ranges()
+        .iter()
+        .collect()
 }
 
 /// The text of a `UNICODE_STRING`.
@@ -102,7 +108,13 @@ pub(crate) fn thread_data(
             ranges.push(AddressRange::with_len(copy, template.size));
         }
     }
-    ranges.into_iter().filter(|range| !range.is_empty()).collect::<RangeSet>().ranges().to_vec()
+    ranges
+        .into_iter()
+        .filter(|range| !range.is_empty())
+        .collect::<RangeSet>()
+        .ranges()
+        .iter()
+        .collect()
 }
 
 #[cfg(test)]

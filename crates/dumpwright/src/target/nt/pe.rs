@@ -228,7 +228,7 @@ impl PeImage {
             self.at(*rva, size)
         };
         let ranges: RangeSet = rvas.iter().filter_map(info).collect();
-        ranges.ranges().to_vec()
+        ranges.ranges().iter().collect()
     }
 
     /// Where the CodeView record is.

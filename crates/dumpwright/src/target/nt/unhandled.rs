@@ -155,3 +155,101 @@ impl<'a> UnhandledFinder<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::FakeMemory;
+    use super::super::registers::registers;
+    use super::*;
+    use crate::target::{Architecture, Tid};
+
+    const FILTER: std::ops::Range<u64> = 0x7000..0x7100;
+    const CODE: u64 = 0x4000;
+
+    /// A thread with the stack pointer at 0x1_0000, of a stack to 0x1_2000.
+    fn thread(architecture: Architecture) -> (ThreadSnapshot, AddressRange) {
+        let (size, at) = match architecture {
+            Architecture::X86 => (size_of::<ContextX86>(), 0xC4),
+            _ => (size_of::<ContextAmd64>(), 0x98),
+        };
+        let mut context = vec![0; size];
+        context[at..at + 4].copy_from_slice(&0x1_0000_u32.to_le_bytes());
+        let stack = AddressRange::new(0x0F000, 0x1_2000);
+        let thread = ThreadSnapshot {
+            tid: Tid(7),
+            name: String::new(),
+            registers: registers(architecture, context).unwrap(),
+            thread_pointer: 0,
+            stack: Some(stack),
+            suspend_count: 0,
+            priority: 0,
+            info: None,
+            local_storage: Vec::new(),
+        };
+        (thread, stack)
+    }
+
+    fn find(memory: &FakeMemory, architecture: Architecture) -> Option<ExceptionSource> {
+        let is_code = |address| address == CODE;
+        let is_wide = architecture == Architecture::Amd64;
+        let filter = AddressRange::new(FILTER.start, FILTER.end);
+        let finder = UnhandledFinder { memory, is_code: &is_code, is_wide, filter };
+        let (thread, stack) = thread(architecture);
+        finder.find(&thread, stack)
+    }
+
+    /// The filter's frame, `EXCEPTION_POINTERS`, record and context of an access
+    /// violation at `CODE`.
+    fn crashed(architecture: Architecture) -> FakeMemory {
+        let mut memory = FakeMemory::default();
+        memory.put(0x1_0000, vec![0; 0x2000]);
+        if architecture == Architecture::Amd64 {
+            memory.put_u64(0x1_0080, 0x7020);
+            memory.put_u64(0x1_0100, 0x1_0200);
+            memory.put_u64(0x1_0108, 0x1_0400);
+            memory.put_u64(0x1_0210, CODE);
+            memory.put_u32(0x1_0400 + 48, 0x10_000F);
+            memory.put_u64(0x1_0400 + 0x98, 0x1_1000);
+            memory.put_u64(0x1_0400 + 0xF8, CODE);
+        } else {
+            memory.put_u32(0x1_0080, 0x7020);
+            memory.put_u32(0x1_0100, 0x1_0200);
+            memory.put_u32(0x1_0104, 0x1_0400);
+            memory.put_u32(0x1_020C, CODE as u32);
+            memory.put_u32(0x1_0400, 0x1_000F);
+            memory.put_u32(0x1_0400 + 0xC4, 0x1_1000);
+            memory.put_u32(0x1_0400 + 0xB8, CODE as u32);
+        }
+        memory.put_u32(0x1_0200, 0xC000_0005);
+        memory
+    }
+
+    #[test]
+    fn an_exception_that_nobody_took_is_found_on_the_stack_of_its_thread() {
+        for architecture in [Architecture::Amd64, Architecture::X86] {
+            let found = find(&crashed(architecture), architecture).unwrap();
+            assert_eq!(found.thread, Some(Tid(7)));
+            assert_eq!((found.record, found.context), (Some(0x1_0200), Some(0x1_0400)));
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_an_exception_is_none() {
+        for (at, word) in [
+            // Nobody called the filter.
+            (0x1_0080, 0x7200),
+            // Pointers to below the frame.
+            (0x1_0100, 0x1_0000),
+            // A code that is no warning and no error.
+            (0x1_0200, 5),
+            // A context of another stack.
+            (0x1_0400 + 0x98, 0x9_0000),
+            // A record of another place, and a context outside of any code.
+            (0x1_0400 + 0xF8, 0x6666),
+        ] {
+            let mut memory = crashed(Architecture::Amd64);
+            memory.put_u32(at, word);
+            assert_eq!(find(&memory, Architecture::Amd64), None, "{at:#x}");
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! it is closed, as it is if this program is killed.
 
 use super::stop::{Stopped, lock};
-use super::sys::debug::{self, DebugObject, NotAttached};
+use super::sys::debug::{self, DebugObject};
 use super::sys::{information, memory, process, system, thread};
 use crate::error::{Error, Result};
 use crate::target::nt::debugged::{self, Stop, Surroundings};
@@ -16,7 +16,7 @@ use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use windows_sys::Wdk::System::Threading::ThreadQuerySetWin32StartAddress;
+use windows_sys::Wdk::System::Threading::{ProcessDebugPort, ThreadQuerySetWin32StartAddress};
 use windows_sys::Win32::System::Threading::{
     PROCESS_ACCESS_RIGHTS, PROCESS_QUERY_INFORMATION, PROCESS_SUSPEND_RESUME, PROCESS_SYNCHRONIZE,
     PROCESS_VM_READ, PROCESS_VM_WRITE, THREAD_GET_CONTEXT, THREAD_QUERY_INFORMATION,
@@ -91,13 +91,15 @@ impl Debugger {
             // The lock makes attaching and keeping one step for `detach_all`.
             let mut debugged = lock(&DEBUGGED);
             debugged.retain(|weak| weak.strong_count() > 0);
-            attached.object.attach(attached.process.as_handle()).map_err(|error| match error {
-                _ if process::has_ended(attached.process.as_handle()) => Error::ProcessEnded(pid),
-                NotAttached::HasDebugger => Error::AccessDenied {
-                    pid,
-                    reason: "a debugger has it already; detach that one first".into(),
-                },
-                NotAttached::Failed(error) => failed(error),
+            let process = attached.process.as_handle();
+            attached.object.attach(process).map_err(|error| {
+                // Windows and Wine give different reasons for a process that has one.
+                let debugger = information::of_process::<1>(process, ProcessDebugPort);
+                if debugger.is_ok_and(|[port]| port != 0) {
+                    let reason = "a debugger has it already; detach that one first".into();
+                    return Error::AccessDenied { pid, reason };
+                }
+                attached.failed(error)
             })?;
             lock(&attached.state).attached = true;
             debugged.push(Arc::downgrade(&attached));

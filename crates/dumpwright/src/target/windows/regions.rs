@@ -2,6 +2,7 @@
 
 use super::sys::memory::{PageRange, mapped_file, query};
 use crate::address::AddressRange;
+use crate::packed::Packed;
 use crate::target::{Absent, Access, Backing, ModuleSnapshot, PageState, Protection, Region};
 use dumpwright_format::minidump::{MEM_COMMIT, MEM_FREE, MEM_IMAGE, MEM_PRIVATE, PageProtection};
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ pub(super) fn regions(
     process: BorrowedHandle<'_>,
     ranges: &[PageRange],
     modules: &[ModuleSnapshot],
-) -> Vec<Region> {
+) -> Packed<Region> {
     let mut names = HashMap::new();
     let mut name_of = |range: &PageRange| {
         if range.memory_type == MEM_PRIVATE {

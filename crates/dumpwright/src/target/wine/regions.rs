@@ -5,6 +5,7 @@
 
 use super::tables::Allocation;
 use crate::address::AddressRange;
+use crate::packed::Packed;
 use crate::target::{Absent, Backing, ModuleSnapshot, PageState, Protection, Region};
 use dumpwright_format::minidump::{
     MEM_COMMIT, MEM_IMAGE, MEM_MAPPED, MEM_PRIVATE, MEM_RESERVE, PageProtection,
@@ -18,10 +19,10 @@ const UNIX_END: u64 = 0x7FFF_FE00_0000;
 /// The regions of the process, by Wine's tables if they were found, else by
 /// what the kernel's list makes likely.
 pub(super) fn regions(
-    linux: &[Region],
+    linux: &Packed<Region>,
     modules: &[ModuleSnapshot],
     allocations: Option<&[Allocation]>,
-) -> Vec<Region> {
+) -> Packed<Region> {
     match allocations {
         Some(allocations) => by_tables(linux, modules, allocations),
         None => by_mappings(linux, modules),
@@ -68,12 +69,13 @@ fn of_windows(
 }
 
 fn by_tables(
-    linux: &[Region],
+    linux: &Packed<Region>,
     modules: &[ModuleSnapshot],
     allocations: &[Allocation],
-) -> Vec<Region> {
-    let mut regions = Vec::with_capacity(linux.len());
+) -> Packed<Region> {
+    let mut regions = Packed::new();
     for region in linux {
+        let region = &region;
         let mut at = region.range.start;
         let first = allocations.partition_point(|a| a.range.end <= region.range.start);
         for allocation in
@@ -95,11 +97,12 @@ fn by_tables(
     regions
 }
 
-fn by_mappings(linux: &[Region], modules: &[ModuleSnapshot]) -> Vec<Region> {
+fn by_mappings(linux: &Packed<Region>, modules: &[ModuleSnapshot]) -> Packed<Region> {
     let mut images: Vec<_> = modules.iter().map(ModuleSnapshot::range).collect();
     images.sort_unstable();
-    let mut regions = Vec::with_capacity(linux.len());
+    let mut regions = Packed::new();
     for region in linux {
+        let region = &region;
         let mut at = region.range.start;
         for image in images.iter().filter(|image| image.overlaps(region.range)) {
             let inside = image.intersection(region.range);

@@ -8,6 +8,7 @@
 //! and each page is readable just if the kernel says so.
 
 use crate::address::{AddressRange, RangeSet};
+use crate::packed::Packed;
 use crate::target::nt::read;
 use crate::target::{MemorySource, PageState, Protection, Region};
 use dumpwright_format::minidump::{
@@ -91,7 +92,7 @@ fn protection(bits: u8) -> PageProtection {
 pub(super) struct Known<'a> {
     pub memory: &'a dyn MemorySource,
     /// As the kernel maps them.
-    pub regions: &'a [Region],
+    pub regions: &'a Packed<Region>,
     /// Writable segments of Wine's Unix library.
     pub variables: &'a [AddressRange],
     /// Images of loaded modules.
@@ -208,8 +209,7 @@ impl Known<'_> {
     /// Whether the kernel lets the process read a page although the table says
     /// otherwise, or the reverse. What the kernel says counts then.
     fn correct(&self, allocation: &mut Allocation) -> bool {
-        let first = self.regions.partition_point(|r| r.range.end <= allocation.range.start);
-        let mut regions = self.regions[first..].iter().peekable();
+        let mut regions = self.regions.behind(allocation.range.start).peekable();
         let mut differs = false;
         let mut at = allocation.range.start;
         for bits in &mut allocation.pages {
@@ -272,10 +272,10 @@ mod tests {
 
     /// A TEB's view, an image of two pages, and a view with a reserved page, a
     /// guard page and one that can be written.
-    fn process() -> (FakeMemory, Vec<Region>) {
+    fn process() -> (FakeMemory, Packed<Region>) {
         let read = Protection::READ;
         let write = Protection::READ | Protection::WRITE;
-        let regions = vec![
+        let regions = [
             region(TEB, TEB + 0x1000, write),
             region(0x8_0000, 0x8_2000, Protection::empty()),
             region(0x8_2000, 0x8_3000, write),
@@ -300,10 +300,10 @@ mod tests {
         memory.put(0x6000_2000 + TEB / PAGE, [0xA3]);
         memory.put(0x6000_2080, [0x03, 0x33, 0x23]);
         memory.put(0x6000_2100, [0x21, 0x25]);
-        (memory, regions)
+        (memory, regions.into_iter().collect())
     }
 
-    fn allocations(memory: &FakeMemory, regions: &[Region]) -> Option<Vec<Allocation>> {
+    fn allocations(memory: &FakeMemory, regions: &Packed<Region>) -> Option<Vec<Allocation>> {
         let variables = [VARIABLES];
         let images = [IMAGE];
         Known { memory, regions, variables: &variables, images: &images, teb: TEB }.allocations()
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn where_the_kernel_disagrees_about_a_view_the_kernel_counts() {
         let (memory, mut regions) = process();
-        regions[1].protection = Protection::READ;
+        regions.change(AddressRange::new(0, u64::MAX), |r| r[1].protection = Protection::READ);
         let found = allocations(&memory, &regions).unwrap();
         let states: Vec<_> = found[1].runs().map(|(r, s)| (r.start, s.protect)).collect();
         let read = PageProtection::READ_ONLY.bits();

@@ -5,6 +5,7 @@ use super::modules::entry_point;
 use super::narrow;
 use super::teb::Teb;
 use crate::address::AddressRange;
+use crate::packed::Packed;
 use crate::soft_error::SoftError;
 use crate::target::nt::environment;
 use crate::target::nt::pe::{PeImage, TlsTemplate};
@@ -32,7 +33,7 @@ const RED_ZONE: u64 = 128;
 /// Describes threads.
 pub(super) struct ThreadDescriber<'a> {
     pub memory: &'a dyn MemorySource,
-    pub regions: &'a [Region],
+    pub regions: &'a Packed<Region>,
     pub finder: FrameFinder<'a>,
     pub templates: &'a [TlsTemplate],
     pub executable: Option<&'a PeImage>,
@@ -190,9 +191,8 @@ impl ThreadDescriber<'_> {
         })
     }
 
-    fn region_at(&self, address: u64) -> Option<&Region> {
-        let next = self.regions.partition_point(|r| r.range.end <= address);
-        let region = self.regions.get(next).filter(|r| r.range.contains(address))?;
+    fn region_at(&self, address: u64) -> Option<Region> {
+        let region = self.regions.at(address)?;
         region.protection.contains(Protection::WRITE).then_some(region)
     }
 

@@ -234,7 +234,7 @@ fn snapshot() -> ProcessSnapshot {
         threads: Vec::new(),
         modules: Vec::new(),
         unloaded_modules: Vec::new(),
-        regions: Vec::new(),
+        regions: crate::packed::Packed::new(),
         address_space_end: 1 << 47,
         page_size: 0x1000,
         handles: Vec::new(),

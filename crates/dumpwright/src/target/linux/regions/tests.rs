@@ -15,7 +15,10 @@ fn regions(text: &str, modules: &[ModuleSnapshot], memory: &Flat) -> Vec<Region>
     let pid = std::process::id();
     let proc = ProcDir::new(Pid(pid), Tid(pid));
     let files = MappedFiles::new(&proc);
-    RegionBuilder { maps: &maps, modules, files: &files, memory, page_size: 4096 }.build()
+    RegionBuilder { maps: &maps, modules, files: &files, memory, page_size: 4096 }
+        .build()
+        .iter()
+        .collect()
 }
 
 fn nothing() -> Flat {

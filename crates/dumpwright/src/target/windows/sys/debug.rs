@@ -13,8 +13,7 @@ use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::time::Duration;
 use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
 use windows_sys::Win32::Foundation::{
-    DBG_CONTINUE, DBG_EXCEPTION_NOT_HANDLED, HANDLE, NTSTATUS, STATUS_PORT_ALREADY_SET,
-    STATUS_SUCCESS,
+    DBG_CONTINUE, DBG_EXCEPTION_NOT_HANDLED, HANDLE, NTSTATUS, STATUS_SUCCESS,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -47,15 +46,6 @@ unsafe extern "system" {
 #[derive(Debug)]
 pub(in super::super) struct DebugObject(OwnedHandle);
 
-/// Why a process was not attached to.
-#[derive(Debug)]
-pub(in super::super) enum NotAttached {
-    /// It has a debugger.
-    HasDebugger,
-    /// Something else.
-    Failed(io::Error),
-}
-
 impl DebugObject {
     /// One that debugs nothing yet.
     pub(in super::super) fn new() -> io::Result<DebugObject> {
@@ -73,12 +63,9 @@ impl DebugObject {
     }
 
     /// Becomes the debugger of a process.
-    pub(in super::super) fn attach(&self, process: BorrowedHandle<'_>) -> Result<(), NotAttached> {
+    pub(in super::super) fn attach(&self, process: BorrowedHandle<'_>) -> io::Result<()> {
         // SAFETY: both handles live, and are of the kinds that are meant.
-        match unsafe { NtDebugActiveProcess(process.as_raw_handle(), self.raw()) } {
-            STATUS_PORT_ALREADY_SET => Err(NotAttached::HasDebugger),
-            status => done(status).map_err(NotAttached::Failed),
-        }
+        done(unsafe { NtDebugActiveProcess(process.as_raw_handle(), self.raw()) })
     }
 
     /// Is no longer its debugger; what it stands still for is let go.
