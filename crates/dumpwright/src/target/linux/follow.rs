@@ -173,12 +173,13 @@ impl Follower {
         self.wanted = EventFilter::all();
         self.waits = false;
         self.is_held = false;
-        match (self.standing.is_some(), resume.handling) {
-            (true, Handling::Handled) => self.fatal = None,
-            (false, Handling::NotHandled) => self.fatal = resume.crash,
-            _ => {}
+        if resume.handling == Handling::Handled {
+            self.fatal = None;
+            self.go_on(resume.crash.map(|(tid, _)| tid), Handling::Handled);
+        } else {
+            // A crash that attaching came upon is yet to be told.
+            self.go_on(None, Handling::NotHandled);
         }
-        self.go_on(resume.crash.map(|(tid, _)| tid), resume.handling);
     }
 
     fn wait(&mut self, wait: &Wait) {

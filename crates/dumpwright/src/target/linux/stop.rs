@@ -26,6 +26,9 @@ use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
 
+/// What is said of a thread that ended before anybody came.
+const EXITED: &str = "has exited; it has no registers or stack any more";
+
 /// Why a thread could not be attached to.
 enum Refusal {
     /// It ended.
@@ -133,10 +136,23 @@ impl Stopper {
         self.timeout = timeout;
         self.notes.clear();
         self.refused = None;
-        self.seen = self.tracees.iter().map(|t| t.tid).collect();
+        self.leave_out_main_thread();
+        self.seen.extend(self.tracees.iter().map(|t| t.tid));
         // Each of them is looked at anew.
         self.ended = true;
         self.stop()
+    }
+
+    /// A main thread that has exited is traced as long as the others go on, and never
+    /// stops.
+    fn leave_out_main_thread(&mut self) {
+        let main = Tid(self.pid.0);
+        self.seen.clear();
+        if has_ended(self.pid, main) {
+            self.tracees.retain(|t| t.tid != main);
+            self.seen.insert(main);
+            self.note(main, EXITED);
+        }
     }
 
     /// Says that the process goes on under trace.
@@ -207,7 +223,7 @@ impl Stopper {
         }
         self.ended |= matches!(refusal, Refusal::Gone);
         let message = match &refusal {
-            Refusal::Gone => "has exited; it has no registers or stack any more".to_owned(),
+            Refusal::Gone => EXITED.to_owned(),
             Refusal::Worker => format!("{WORKER}; it was not stopped"),
             Refusal::Traced(tracer) => {
                 format!("is traced by process {tracer}; it was not stopped and is left out")
@@ -240,6 +256,10 @@ impl Stopper {
         let mut running = false;
         for tracee in self.tracees.iter_mut().filter(|t| t.stop.is_none()) {
             match stop_of(tracee.tid) {
+                // The main thread's end is not told before that of all others.
+                Ok(None) if tracee.tid.0 == self.pid.0 && has_ended(self.pid, tracee.tid) => {
+                    gone.push(tracee.tid);
+                }
                 Ok(stop) => {
                     running |= stop.is_none();
                     tracee.stop = stop;
@@ -320,6 +340,10 @@ impl Drop for Stopper {
     fn drop(&mut self) {
         self.detach();
     }
+}
+
+fn has_ended(pid: Pid, tid: Tid) -> bool {
+    Stat::of_thread(pid, tid).is_some_and(|stat| stat.has_ended())
 }
 
 fn subject(tid: Tid) -> String {

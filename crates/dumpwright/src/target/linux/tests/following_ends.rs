@@ -6,7 +6,7 @@ use crate::target::linux::LinuxProcess;
 use crate::target::linux::fixture::{Fixture, wait_until};
 use crate::target::{DebugEventKind, EventFilter, Handling, Pid, ProcessTarget, Tid, Wants};
 use std::os::unix::process::ExitStatusExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A program with some threads that does on a cue what `act` says, in its main
 /// thread.
@@ -131,8 +131,12 @@ fn the_end_of_a_thread_is_not_that_of_the_process_unless_it_is_the_last() {
     let event = next(&mut running, EventFilter::EXIT);
     assert_ne!(event.tid.0, pid.0);
     assert_eq!(event.kind, DebugEventKind::ProcessExit { code: 0 });
+    let began = Instant::now();
     let held = running.hold(&Wants::default()).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "nobody waits for the main thread");
     assert_eq!(held.snapshot().threads.len(), 1);
+    let notes = &held.snapshot().soft_errors;
+    assert!(notes.len() == 1 && notes[0].message.contains("has exited"), "{notes:?}");
     drop(held);
     assert_eq!(fixture.wait().code(), Some(0));
 }
