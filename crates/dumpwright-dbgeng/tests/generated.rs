@@ -7,6 +7,7 @@
 use dumpwright::FormatFlags;
 use dumpwright_dbgeng::interfaces::FAMILIES;
 use dumpwright_dbgeng::vtable::{Interface, Method};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -175,4 +176,39 @@ fn the_lists_are_those_of_mingws_dbgeng_h() {
         }
     }
     assert!(compared >= 14, "only {compared} interfaces were found in dbgeng.h");
+}
+
+/// What a header defines as numbers.
+fn numbers(header: &str) -> BTreeMap<&str, u64> {
+    header.lines().filter_map(define).collect()
+}
+
+fn define(line: &str) -> Option<(&str, u64)> {
+    let mut words = line.strip_prefix("#define ")?.split_whitespace();
+    let (name, value) = (words.next()?, words.next()?.trim_matches(['(', ')']));
+    let number = match value.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok()?,
+        None => value.parse().ok()?,
+    };
+    Some((name, number))
+}
+
+#[test]
+fn the_constants_are_those_of_mingw_s_header() {
+    const THEIRS: &str = "/usr/share/mingw-w64/include/dbgeng.h";
+    let Ok(theirs) = fs::read(THEIRS) else {
+        eprintln!("SKIPPED for want of mingw-w64: constants held against its dbgeng.h");
+        let required = std::env::var_os("DUMPWRIGHT_REQUIRE_READERS").is_some_and(|v| v != "0");
+        assert!(!required, "DUMPWRIGHT_REQUIRE_READERS");
+        return;
+    };
+    let theirs = String::from_utf8_lossy(&theirs);
+    let ours = fs::read_to_string(root().join("include/dumpwright-dbgeng.h")).unwrap();
+    let (theirs, ours) = (numbers(&theirs), numbers(&ours));
+    let both: Vec<_> =
+        ours.iter().filter_map(|(name, ours)| Some((name, *ours, *theirs.get(name)?))).collect();
+    assert!(both.len() > 60, "{} constants are in both", both.len());
+    for (name, ours, theirs) in both {
+        assert_eq!(ours, theirs, "{name}");
+    }
 }

@@ -26,7 +26,7 @@ const INTERRUPT_EXIT: u32 = 2;
 /// `DEBUG_ENGOPT_FINAL_BREAK`.
 const FINAL_BREAK: u32 = 0x80;
 /// `DEBUG_CES_EXECUTION_STATUS`.
-const CES_EXECUTION_STATUS: u32 = 1;
+const CES_EXECUTION_STATUS: u32 = 0x10;
 /// `DEBUG_STATUS_INSIDE_WAIT`.
 const INSIDE_WAIT: u64 = 1 << 32;
 /// How long one of several processes is looked after before the next.
