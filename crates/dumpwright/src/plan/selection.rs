@@ -99,7 +99,7 @@ impl Selection {
 
     /// Gives what is selected anyway the reasons that `others` has for it, by
     /// which a size budget may take it earlier.
-    pub fn rank(&mut self, others: Selection) {
+    pub fn rank(&mut self, others: &Selection) {
         let selected = self.all();
         for (set, others) in self.sets.iter_mut().zip(&others.sets) {
             let parts = others.ranges().iter().flat_map(|range| selected.within(range));
