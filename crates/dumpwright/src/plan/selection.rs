@@ -224,7 +224,7 @@ mod tests {
         selection.add(Reason::Rest, range(0x1000, 0x3000));
         let mut ranking = Selection::default();
         ranking.add(Reason::Indirect, range(0x2000, 0x4000));
-        selection.rank(ranking);
+        selection.rank(&ranking);
         let (set, left_out) = selection.resolve(Some(0x1000 + DESCRIPTOR));
         assert_eq!(set, [range(0x2000, 0x3000)].into_iter().collect());
         assert_eq!(left_out, [LeftOut { reason: Reason::Rest, bytes: 0x1000 }]);
