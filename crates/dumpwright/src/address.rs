@@ -169,6 +169,14 @@ impl RangeSet {
     }
 }
 
+impl Extend<AddressRange> for RangeSet {
+    fn extend<I: IntoIterator<Item = AddressRange>>(&mut self, ranges: I) {
+        for range in ranges {
+            self.insert(range);
+        }
+    }
+}
+
 impl FromIterator<AddressRange> for RangeSet {
     fn from_iter<I: IntoIterator<Item = AddressRange>>(ranges: I) -> Self {
         let (mut set, mut early) = (RangeSet::new(), Vec::new());
@@ -181,7 +189,7 @@ impl FromIterator<AddressRange> for RangeSet {
         }
         early.sort_unstable();
         let mut others = RangeSet::new();
-        early.into_iter().for_each(|range| others.insert(range));
+        others.extend(early);
         if others.is_empty() { set } else { set.union(&others) }
     }
 }
@@ -219,7 +227,7 @@ mod tests {
         #[test]
         fn a_set_holds_what_was_put_in_in_whatever_order(a in ranges(), b in ranges()) {
             let mut inserted = RangeSet::new();
-            a.iter().for_each(|range| inserted.insert(*range));
+            inserted.extend(a.iter().copied());
             let (held, others) = (addresses(&a), addresses(&b));
             assert_holds(&inserted, &held);
             let a: RangeSet = a.into_iter().collect();

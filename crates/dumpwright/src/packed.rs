@@ -73,7 +73,7 @@ impl Writer {
 
     /// An address or a length, short if it is a small number of pages.
     pub fn address(&mut self, address: u64) {
-        if address % PAGE == 0 {
+        if address.is_multiple_of(PAGE) {
             self.number(address / PAGE * 2);
         } else {
             self.number(1);
@@ -139,7 +139,7 @@ pub struct Packed<T> {
     /// The last items, not packed; empty only if the list is.
     tail: Vec<T>,
     /// Items in all chunks.
-    packed: usize,
+    in_chunks: usize,
 }
 
 /// Packed items.
@@ -172,14 +172,14 @@ impl<T> Default for Packed<T> {
 impl<T> Packed<T> {
     /// An empty list.
     pub const fn new() -> Self {
-        Packed { chunks: Vec::new(), tail: Vec::new(), packed: 0 }
+        Packed { chunks: Vec::new(), tail: Vec::new(), in_chunks: 0 }
     }
 }
 
 impl<T: Pack> Packed<T> {
     /// How many items there are.
     pub fn len(&self) -> usize {
-        self.packed + self.tail.len()
+        self.in_chunks + self.tail.len()
     }
 
     /// Whether there is none.
@@ -200,7 +200,7 @@ impl<T: Pack> Packed<T> {
             let surplus = (self.tail.len() - PLAIN / 2).next_multiple_of(CHUNK);
             self.chunks.extend(self.tail[..surplus].chunks(CHUNK).map(Chunk::new));
             self.tail.drain(..surplus);
-            self.packed += surplus;
+            self.in_chunks += surplus;
         }
     }
 
@@ -276,7 +276,7 @@ impl<T: Pack> Packed<T> {
             let packed = items.len().saturating_sub(PLAIN).next_multiple_of(CHUNK);
             self.tail.extend(items.drain(packed..));
         }
-        self.packed = self.packed - before + items.len();
+        self.in_chunks = self.in_chunks - before + items.len();
         // Chunks that grow are cut, so that not every change moves all others.
         let size = if items.len() > 2 * CHUNK { CHUNK } else { items.len().max(1) };
         self.chunks.splice(first..last, items.chunks(size).map(Chunk::new));

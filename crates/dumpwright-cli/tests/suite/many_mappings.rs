@@ -60,7 +60,8 @@ fn the_writer_needs_little_memory_for_many_files_with_long_names() {
     for options in [&["-m"][..], &["-mAR"], &["-mA", "--as", "core"]] {
         let few = peak(few.pid(), options, &file);
         let many = peak(target.pid(), options, &file);
-        assert!(many < few + MORE, "{options:?}: {few} KiB, {many} KiB");
+        // Filters rewrite the text, some pieces of it at a time.
+        assert!(many < few + MORE + (4 << 10), "{options:?}: {few} KiB, {many} KiB");
     }
     peak(target.pid(), &["-m"], &file);
     assert_verifies(&file);

@@ -102,7 +102,7 @@ pub struct MemoryPlan {
 impl MemoryPlan {
     /// Bytes of target memory.
     pub fn len(&self) -> u64 {
-        self.ranges.iter().map(|r| r.len()).sum()
+        self.ranges.iter().map(AddressRange::len).sum()
     }
 
     /// Whether there is none.
@@ -265,7 +265,7 @@ pub fn plan(
             let text = core::Text { privacy, redactor: None };
             let core = plan_core(&context, &bare, text, format)?;
             let info = memory_info(&context, &Packed::new());
-            selection.rank(by_importance(&context, &stacks));
+            selection.rank(&by_importance(&context, &stacks));
             Some(crate::layout::memory_budget(&bare, info, core.as_ref(), &soft_errors, max)?)
         }
     };
@@ -466,7 +466,7 @@ fn zero_parts(context: &Context<'_>, set: &RangeSet) -> RangeSet {
             }
             let part = region.range.intersection(range);
             let populated: RangeSet = context.memory.populated(part).into_iter().collect();
-            populated.missing_from(part).into_iter().for_each(|range| zero.insert(range));
+            zero.extend(populated.missing_from(part));
         }
     }
     zero

@@ -99,7 +99,7 @@ impl Selection {
 
     /// Gives what is selected anyway the reasons that `others` has for it, by
     /// which a size budget may take it earlier.
-    pub fn rank(&mut self, others: Selection) {
+    pub fn rank(&mut self, others: &Selection) {
         let selected = self.all();
         for (set, others) in self.sets.iter_mut().zip(&others.sets) {
             let parts = others.ranges().iter().flat_map(|range| selected.within(range));
@@ -224,7 +224,7 @@ mod tests {
         selection.add(Reason::Rest, range(0x1000, 0x3000));
         let mut ranking = Selection::default();
         ranking.add(Reason::Indirect, range(0x2000, 0x4000));
-        selection.rank(ranking);
+        selection.rank(&ranking);
         let (set, left_out) = selection.resolve(Some(0x1000 + DESCRIPTOR));
         assert_eq!(set, [range(0x2000, 0x3000)].into_iter().collect());
         assert_eq!(left_out, [LeftOut { reason: Reason::Rest, bytes: 0x1000 }]);

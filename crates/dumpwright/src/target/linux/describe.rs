@@ -8,6 +8,7 @@ use super::clock::BootClock;
 use super::images::{Found, ImageFinder};
 use super::link_map::LinkMap;
 use super::mapped_file::MappedFiles;
+use super::mapping::Mapping;
 use super::maps::Maps;
 use super::modules::{self, Headers, ModuleDescriber};
 use super::proc_dir::ProcDir;
@@ -164,7 +165,7 @@ fn find_images(
 
 /// Why the executable was not found among the mappings.
 fn executable_trouble(finder: &ImageFinder) -> &'static str {
-    let is_32 = finder.maps.mappings.iter().filter(|m| m.is_file()).any(|m| {
+    let is_32 = finder.maps.mappings.iter().filter(Mapping::is_file).any(|m| {
         let mut ident = [0; 5];
         m.protection.contains(crate::target::Protection::EXECUTE)
             && finder.memory.read_exact(m.range.start, &mut ident)

@@ -52,8 +52,7 @@ impl SharedMemory {
                 run.end = next.range.end;
             }
             if let Some(file) = open(proc, &first) {
-                let parts = data(&file, &first, run.intersection(pages));
-                parts.into_iter().for_each(|part| found.insert(part));
+                found.extend(data(&file, &first, run.intersection(pages)));
             }
         }
         found
