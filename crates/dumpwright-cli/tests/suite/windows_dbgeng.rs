@@ -265,9 +265,7 @@ fn debug(wine: &Wine, folder: &Path, program: &Path, kind: &str, of: &str) -> Op
     let pid = ready["pid"].to_string();
     let arguments = ["run", kind, &pid, &windows_path(&cue), &windows_path(folder)];
     let alone = wine.alone();
-    let alone = wine.alone();
     let output = start(&arguments).output().unwrap();
-    drop(alone);
     drop(alone);
     assert_passed(&output);
     let ended = target.try_wait().unwrap();
