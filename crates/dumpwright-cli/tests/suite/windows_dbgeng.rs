@@ -19,6 +19,7 @@ use std::io::{BufRead, BufReader};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// Wine's own libraries, but our dbgeng.
 const OVERRIDES: &str = "mscoree,mshtml,winemenubuilder.exe=;dbgeng=n";
@@ -58,6 +59,7 @@ fn assert_passed(output: &Output) {
 #[test]
 fn a_windows_program_dumps_through_our_dbgeng_dll() {
     let Some(wine) = wine() else { return };
+    let _alone = wine.alone();
     let folder = tempfile::tempdir().unwrap();
     let Some(program) = compile("client.c", folder.path()) else { return };
 
@@ -78,9 +80,7 @@ fn a_windows_program_dumps_through_our_dbgeng_dll() {
     let places = places.map(|place| format!("{:x}", ready[place].as_u64().unwrap()));
     let [record, context, pointers] = &places;
     let arguments = ["run", &windows_path(&dumps), &pid, record, context, pointers];
-    let alone = wine.alone();
     let output = start(&arguments).output().unwrap();
-    drop(alone);
     assert_passed(&output);
     judge_full_dump(wine, &dumps.join("live-ma.dmp"), &ready);
     assert!(target.try_wait().unwrap().is_none(), "the target did not survive its dumps");
@@ -142,6 +142,7 @@ fn judge_full_dump(wine: &Wine, file: &Path, ready: &Value) {
 #[test]
 fn a_windows_program_dumps_machines_through_our_dbgeng_dll() {
     let Some(wine) = wine() else { return };
+    let _alone = wine.alone();
     let folder = tempfile::tempdir().unwrap();
     let Some(program) = compile("kernel.c", folder.path()) else { return };
     let guest = Guest::new();
@@ -179,9 +180,7 @@ fn run_on_itself(wine: &Wine, program: &Path, dumps: &Path, keys: &[&str]) -> Va
     let mut command = wine.command(program);
     command.env("WINEDLLOVERRIDES", OVERRIDES).stdout(Stdio::piped());
     command.args(["run", &windows_path(dumps)]);
-    let alone = wine.alone();
     let output = command.args(keys.iter().map(|key| ready[key].to_string())).output().unwrap();
-    drop(alone);
     assert_passed(&output);
     assert!(target.try_wait().unwrap().is_none(), "the target did not survive");
     drop(target.stdin.take());
@@ -192,6 +191,7 @@ fn run_on_itself(wine: &Wine, program: &Path, dumps: &Path, keys: &[&str]) -> Va
 #[test]
 fn a_handle_whose_name_does_not_come_is_in_the_dump_without_it() {
     let Some(wine) = wine() else { return };
+    let _alone = wine.alone();
     let folder = tempfile::tempdir().unwrap();
     let library = "dbgeng-that-panics.dll";
     let Some(program) = compile_with("names.c", folder.path(), library) else { return };
@@ -236,6 +236,7 @@ fn a_handle_whose_name_does_not_come_is_in_the_dump_without_it() {
 #[test]
 fn a_panic_inside_our_dbgeng_dll_answers_e_fail_and_leaves_the_program_usable() {
     let Some(wine) = wine() else { return };
+    let _alone = wine.alone();
     let folder = tempfile::tempdir().unwrap();
     let library = "dbgeng-that-panics.dll";
     let Some(program) = compile_with("panics.c", folder.path(), library) else { return };
@@ -264,11 +265,15 @@ fn debug(wine: &Wine, folder: &Path, program: &Path, kind: &str, of: &str) -> Op
     let ready: Value = serde_json::from_str(line.trim().strip_prefix("READY ").unwrap()).unwrap();
     let pid = ready["pid"].to_string();
     let arguments = ["run", kind, &pid, &windows_path(&cue), &windows_path(folder)];
-    let alone = wine.alone();
     let output = start(&arguments).output().unwrap();
-    drop(alone);
     assert_passed(&output);
-    let ended = target.try_wait().unwrap();
+    // What has ended inside of Wine ends as a process of Linux a little later.
+    let patience = Instant::now() + Duration::from_secs(if kind == "hang" { 0 } else { 5 });
+    let mut ended = target.try_wait().unwrap();
+    while ended.is_none() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(20));
+        ended = target.try_wait().unwrap();
+    }
     if ended.is_none() {
         target.kill().unwrap();
         target.wait().unwrap();
@@ -279,6 +284,7 @@ fn debug(wine: &Wine, folder: &Path, program: &Path, kind: &str, of: &str) -> Op
 #[test]
 fn a_windows_program_debugs_others_through_our_dbgeng_dll_and_dumps_what_happens() {
     let Some(wine) = wine() else { return };
+    let _alone = wine.alone();
     let folder = tempfile::tempdir().unwrap();
     let Some(program) = compile("events.c", folder.path()) else { return };
     let debug = |kind, of| debug(wine, folder.path(), &program, kind, of);
