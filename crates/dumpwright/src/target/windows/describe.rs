@@ -20,6 +20,7 @@ use crate::target::{
     Architecture, FileTime, HasStreams, Pid, ProcessInfo, ProcessSnapshot, ThreadSnapshot, Wants,
 };
 use dumpwright_format::nt::NtOffsets;
+use std::cell::RefCell;
 use std::os::windows::io::BorrowedHandle;
 use windows_sys::Wdk::System::Threading::{ProcessBasicInformation, ProcessWow64Information};
 
@@ -72,8 +73,15 @@ pub(super) fn describe(
         .then(|| system::xstate_layout(memory))
         .flatten();
     let extended = xstate.is_some();
-    let describer =
-        ThreadDescriber { memory, architecture, offsets, templates: &templates, wants, extended };
+    let describer = ThreadDescriber {
+        memory,
+        architecture,
+        offsets,
+        templates: &templates,
+        wants,
+        extended,
+        contexts: RefCell::default(),
+    };
     let threads: Vec<_> =
         threads.iter().filter_map(|thread| describer.describe(thread, &mut notes)).collect();
     if threads.is_empty() {

@@ -22,6 +22,7 @@ compile_error!(
 );
 
 mod attach;
+mod contexts;
 mod counters;
 mod debugger;
 mod describe;

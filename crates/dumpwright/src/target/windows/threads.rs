@@ -1,5 +1,6 @@
 //! What the system and its TEB tell of a thread that is suspended.
 
+use super::contexts::{Contexts, Kind};
 use super::memory::WindowsMemory;
 use super::stop::StoppedThread;
 use super::sys::{information, thread};
@@ -11,7 +12,9 @@ use crate::target::nt::registers::registers;
 use crate::target::nt::wow64;
 use crate::target::{Architecture, Registers, ThreadSnapshot, ThreadTimes, Wants};
 use dumpwright_format::nt::NtOffsets;
-use std::os::windows::io::{AsHandle, BorrowedHandle};
+use std::cell::RefCell;
+use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
+use std::sync::Arc;
 use windows_sys::Wdk::System::Threading::{
     ThreadBasicInformation, ThreadNameInformation, ThreadQuerySetWin32StartAddress,
 };
@@ -25,6 +28,7 @@ pub(super) struct ThreadDescriber<'a> {
     pub wants: &'a Wants,
     /// Whether extended contexts can be had.
     pub extended: bool,
+    pub contexts: RefCell<Contexts>,
 }
 
 /// `THREAD_BASIC_INFORMATION`, as far as it is of use.
@@ -42,7 +46,7 @@ impl ThreadDescriber<'_> {
     ) -> Option<ThreadSnapshot> {
         let handle = (*stopped.handle).as_handle();
         let subject = || format!("thread {}", stopped.tid);
-        let registers = match self.registers(handle) {
+        let registers = match self.registers(&stopped.handle) {
             Ok(registers) => registers,
             Err(error) => {
                 let message = format!("has no registers and is not in the dump: {error}");
@@ -68,14 +72,13 @@ impl ThreadDescriber<'_> {
         })
     }
 
-    fn registers(&self, handle: BorrowedHandle<'_>) -> std::io::Result<Registers> {
-        let context = match self.architecture {
-            Architecture::X86 => thread::wow64_context(handle)?,
-            _ if self.extended => {
-                thread::extended_context(handle).or_else(|_| thread::context(handle))?
-            }
-            _ => thread::context(handle)?,
+    fn registers(&self, handle: &Arc<OwnedHandle>) -> std::io::Result<Registers> {
+        let kind = match self.architecture {
+            Architecture::X86 => Kind::Narrow,
+            _ if self.extended => Kind::Extended,
+            _ => Kind::Plain,
         };
+        let context = self.contexts.borrow_mut().of(handle, kind)?;
         registers(self.architecture, context)
             .ok_or_else(|| std::io::Error::other("the context is too short"))
     }
