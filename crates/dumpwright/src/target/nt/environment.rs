@@ -43,13 +43,13 @@ pub(crate) fn process_data(
         ranges.push(AddressRange::with_len(parameters, MOST.min(length)));
         ranges.extend(environment(memory, offsets, parameters));
     }
-    ranges
-        .into_iter()
-        .filter(|range| !range.is_empty())
-        .collect::<RangeSet>()
-        .ranges()
-        .iter()
-        .collect()
+    distinct(ranges)
+}
+
+/// The ranges without what is empty or said twice.
+fn distinct(ranges: Vec<AddressRange>) -> Vec<AddressRange> {
+    let set: RangeSet = ranges.into_iter().filter(|range| !range.is_empty()).collect();
+    set.ranges().iter().collect()
 }
 
 /// The text of a `UNICODE_STRING`.
@@ -108,13 +108,7 @@ pub(crate) fn thread_data(
             ranges.push(AddressRange::with_len(copy, template.size));
         }
     }
-    ranges
-        .into_iter()
-        .filter(|range| !range.is_empty())
-        .collect::<RangeSet>()
-        .ranges()
-        .iter()
-        .collect()
+    distinct(ranges)
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 //! table of the threads that are suspended; the keeper has a handle to each. One
 //! that ends with an empty table, or is told to, has done nothing.
 //!
-//! A debug object would let the process go, too, but freezes it by a thread that it
-//! starts in it, and only where no debugger has the process. Windows 11 has suspensions
-//! that end with their handle (`NtCreateProcessStateChange`), undocumented.
+//! A debugger that ends lets its process go, too, but a process has one at most, and it
+//! may be another. Windows 11 has suspensions that end with their handle
+//! (`NtCreateProcessStateChange`), undocumented.
 
 use super::sys::inherited;
 use super::sys::section::SharedWords;
